@@ -1,0 +1,3 @@
+//! The laws of motion.
+pub mod settings;
+pub use settings::{Decay, Law, Sampling, Schedule, Training};

@@ -1,0 +1,2 @@
+//! Blocks of replicas over threads, and what is recorded of them.
+pub mod record;

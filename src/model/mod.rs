@@ -1,0 +1,55 @@
+//! What is simulated: formulas, populations, their gradients and moments.
+//!
+//! # Memory layout of a block
+//! A block holds `tiles` vectors of eight replicas. Anything with `n` elements a replica is a slice
+//! of `n * tiles` [`Lane`]s, element-major: element `e` of tile `t` is at `[e * tiles + t]`.
+//! Anything with `k` samples of `n` elements is `[(k * n + e) * tiles + t]`.
+
+pub mod formula;
+pub mod layout;
+pub mod population;
+
+use crate::lanes::Lane;
+pub use layout::{Layout, Parameter, Shape};
+pub use population::{Nodes, Origin, Population, StandardLaw, Variate};
+
+/// A mini-batch, a set of quadrature nodes or a whole table, given to a model chunk by chunk.
+pub trait Batch {
+    /// Number of samples.
+    fn len(&self) -> usize;
+    /// True where there is no sample.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// Writes samples `first .. first + count`: `samples` is `[count][width][tiles]`, `weights`
+    /// (one a sample and replica) is `[count][tiles]`.
+    /// Called with growing `first`, each sample exactly once an evaluation.
+    fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]);
+}
+
+/// Working memory of a model, made once a block and reused at every step.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Vectors, as many as [`Model::scratch`] asked for.
+    pub lanes: Vec<Lane>,
+}
+
+/// A loss over a population: the one thing a law of motion needs to know of a system.
+pub trait Model: Send + Sync {
+    /// Names and shapes of the parameters.
+    fn layout(&self) -> &Layout;
+    /// The samples and their law.
+    fn population(&self) -> &Population;
+    /// Working memory for blocks of `tiles` vectors.
+    fn scratch(&self, tiles: usize) -> Scratch;
+    /// Σ_k a_k ∇ℓ(θ; z_k), written to `gradient` (`[parameters][tiles]`); θ has the same shape.
+    fn weighted_gradient(
+        &self,
+        theta: &[Lane],
+        batch: &mut dyn Batch,
+        gradient: &mut [Lane],
+        scratch: &mut Scratch,
+    );
+    /// Σ_k a_k ℓ(θ; z_k), written to `loss` (`[tiles]`).
+    fn weighted_loss(&self, theta: &[Lane], batch: &mut dyn Batch, loss: &mut [Lane], scratch: &mut Scratch);
+}

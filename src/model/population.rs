@@ -1,0 +1,88 @@
+//! Samples and their law: a table, or fresh draws; with weighted nodes for expectations.
+
+/// A law without parameters; location and scale are part of the formula.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StandardLaw {
+    /// N(0, 1).
+    Normal,
+    /// Uniform on [0, 1).
+    Uniform,
+    /// −1 or 1, each with probability ½.
+    Rademacher,
+    /// Student's t with that many degrees of freedom.
+    Student(f64),
+}
+
+/// `len` independent draws of one standard law, at `offset` in a sample's row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Variate {
+    /// The law.
+    pub law: StandardLaw,
+    /// Number of independent draws.
+    pub len: usize,
+    /// First column in the sample's row.
+    pub offset: usize,
+}
+
+/// Where weighted nodes come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Origin {
+    /// The whole finite population: exact.
+    Table,
+    /// Gauss quadrature; `error` is the relative change of the drift and the gradient covariance under refinement.
+    Quadrature {
+        /// Nodes along each variate.
+        per_variate: usize,
+        /// Estimated relative error.
+        error: f64,
+    },
+    /// A seeded reference sample; `error` is the relative standard error of the mean gradient.
+    Reference {
+        /// Its size.
+        size: usize,
+        /// Estimated relative error.
+        error: f64,
+    },
+}
+
+/// Weighted samples z_k, ω_k with Σω = 1, that stand for the population in expectations.
+#[derive(Clone, Debug)]
+pub struct Nodes {
+    /// Numbers a sample.
+    pub width: usize,
+    /// `[n][width]`.
+    pub values: Vec<f64>,
+    /// ω, `[n]`.
+    pub weights: Vec<f64>,
+    /// How they were made.
+    pub origin: Origin,
+}
+
+impl Nodes {
+    /// Number of nodes.
+    pub fn len(&self) -> usize {
+        self.weights.len()
+    }
+    /// True without nodes.
+    pub fn is_empty(&self) -> bool {
+        self.weights.is_empty()
+    }
+}
+
+/// The law of samples.
+#[derive(Clone, Debug)]
+pub struct Population {
+    /// Numbers a sample (columns of a table, or standard variates of an infinite law).
+    pub width: usize,
+    /// Draws that make a fresh sample; `None` for a finite population, whose samples are the nodes.
+    pub fresh: Option<Vec<Variate>>,
+    /// Weighted nodes for expectations; for a finite population the table itself, ω = 1/N.
+    pub nodes: Nodes,
+}
+
+impl Population {
+    /// N of a finite population.
+    pub fn size(&self) -> Option<usize> {
+        if self.fresh.is_none() { Some(self.nodes.len()) } else { None }
+    }
+}

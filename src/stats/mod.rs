@@ -1,0 +1,2 @@
+//! Moments, tests, effective sample sizes, multiple testing.
+pub mod moments;

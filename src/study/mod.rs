@@ -1,0 +1,3 @@
+//! What the user wrote, and what will be run.
+pub mod resolved;
+pub use resolved::*;

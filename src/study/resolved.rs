@@ -1,0 +1,291 @@
+//! A study with every default filled in and every formula compiled: what will be run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::dynamics::{Law, Training};
+use crate::model::formula::{Expression, FormulaModel, Function, SdeModel, Value};
+use crate::model::{Layout, Model, Shape};
+
+/// A resolved study.
+#[derive(Clone)]
+pub struct Study {
+    /// `title`, or the file's name.
+    pub title: String,
+    /// Path as given on the command line (empty for a study built in Rust).
+    pub path: String,
+    /// The file's text as given.
+    pub text: String,
+    /// `--set` overrides, as given.
+    pub overrides: Vec<String>,
+    /// The same study with every default written out, as TOML.
+    pub resolved: String,
+    /// `[constants]`, and `pi`.
+    pub constants: BTreeMap<String, Value>,
+    /// `[loss]` with its data, or `[sde]`.
+    pub system: System,
+    /// Initial law of each parameter, in the layout's order.
+    pub initial: Vec<Initial>,
+    /// `[dynamics]`, in file order.
+    pub dynamics: Vec<Dynamics>,
+    /// `[run]`.
+    pub run: Run,
+    /// Parameters (unless `record_parameters = false`), then `[observe]`, in file order.
+    pub observables: Vec<Observable>,
+    /// `[symmetries]`.
+    pub symmetries: Vec<(String, Symmetry)>,
+    /// `[[claims]]`.
+    pub claims: Vec<Claim>,
+}
+
+/// What moves.
+#[derive(Clone)]
+pub enum System {
+    /// A loss over a population.
+    Loss(LossSystem),
+    /// A stochastic differential equation that is no loss.
+    Sde(Arc<SdeModel>),
+}
+
+/// A loss as the engine sees it, and its formula where it has one.
+#[derive(Clone)]
+pub struct LossSystem {
+    /// What the laws of motion use.
+    pub model: Arc<dyn Model>,
+    /// The same with its formula: Hessians, per-sample moments, observables of the loss. `None` for a hand-written model.
+    pub formula: Option<Arc<FormulaModel>>,
+}
+
+impl Study {
+    /// Names and shapes of the parameters.
+    pub fn layout(&self) -> &Layout {
+        match &self.system {
+            System::Loss(loss) => loss.model.layout(),
+            System::Sde(sde) => sde.layout(),
+        }
+    }
+}
+
+/// Initial law of one parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Initial {
+    /// The same values (row by row) in every replica.
+    Fixed(Vec<f64>),
+    /// Each element N(mean, standard_deviation²).
+    Normal {
+        /// Mean.
+        mean: f64,
+        /// Standard deviation.
+        standard_deviation: f64,
+    },
+    /// Each element uniform on [low, high).
+    Uniform {
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+    /// `scale` times a Haar-distributed orthogonal matrix (orthonormal columns or rows where not square).
+    Orthogonal {
+        /// Scale.
+        scale: f64,
+    },
+}
+
+/// One entry of `[dynamics]`.
+#[derive(Clone, Debug)]
+pub struct Dynamics {
+    /// The user's name.
+    pub name: String,
+    /// The law.
+    pub law: Law,
+    /// `[training]` with this dynamics' own settings merged in; `None` for `[sde]`.
+    pub training: Option<Training>,
+    /// Recorded instants, the start first: iteration and time.
+    pub instants: Vec<Instant>,
+}
+
+/// A recorded instant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Instant {
+    /// Iteration of the dynamics (for gradient flow: of the study's clock; for `exact`: the instant's index).
+    pub step: u64,
+    /// t.
+    pub time: f64,
+}
+
+/// `[run]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// Replicas.
+    pub replicas: usize,
+    /// Seed.
+    pub seed: u64,
+    /// Share of the time left out of stationary averages.
+    pub burn_in: f64,
+    /// Replicas whose path is kept.
+    pub trajectories: usize,
+    /// α of exact claims (default 1e-3).
+    pub significance: f64,
+    /// Deviation that an exact claim must be able to see, relative (default 0.2).
+    pub resolution: f64,
+}
+
+/// A quantity recorded along the run.
+#[derive(Clone)]
+pub struct Observable {
+    /// Unique name.
+    pub name: String,
+    /// Shape of its value.
+    pub shape: Shape,
+    /// Asked for by a claim alone.
+    pub hidden: bool,
+    /// How it is computed.
+    pub kind: ObservableKind,
+}
+
+/// How an observable is computed from the state of a block.
+#[derive(Clone)]
+pub enum ObservableKind {
+    /// Elements `offset ..` of θ.
+    Parameter {
+        /// First element.
+        offset: usize,
+    },
+    /// A compiled formula; averaged over the population's nodes where it mentions data or the loss.
+    Function(Arc<Function>),
+    /// Singular values, descending, of a compiled formula's matrix value (its own shape in `Function::shape`).
+    SingularValues(Arc<Function>),
+}
+
+/// `[symmetries]` (design and issue syntax), checked as to names and shapes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Symmetry {
+    /// θ → e^{λA}θ, A symmetric, `[P][P]` row by row.
+    Exponential(Vec<f64>),
+    /// W → RW for each of `left`, U → URᵀ for each of `right`.
+    Rotation {
+        /// Parameters that R multiplies from the left.
+        left: Vec<String>,
+        /// Parameters that Rᵀ multiplies from the right.
+        right: Vec<String>,
+    },
+    /// W → AW, U → UA⁻¹.
+    DoubleRotation {
+        /// W.
+        left: String,
+        /// U.
+        right: String,
+    },
+    /// These parameters times λ.
+    Scale(Vec<String>),
+    /// Exchanges parameters pairwise.
+    PermutationSwap(Vec<(String, String)>),
+    /// Permutes rows of one and columns of another.
+    PermutationRows {
+        /// Matrices whose rows are permuted.
+        rows: Vec<String>,
+        /// Matrices whose columns are permuted.
+        columns: Vec<String>,
+    },
+    /// Reflection θ → (1 − 2OOᵀ)θ, the projector `[P][P]`.
+    Mirror(Vec<f64>),
+}
+
+/// One of `[[claims]]`.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// What it says.
+    pub law: ClaimLaw,
+    /// Indices into `Study::dynamics` for which it is judged, never empty.
+    pub dynamics: Vec<usize>,
+    /// False for a negative control (`expect = "fails"`).
+    pub expect_holds: bool,
+    /// α, the study's unless given.
+    pub significance: f64,
+    /// Line in the study file, for messages (0 when built in Rust).
+    pub line: usize,
+}
+
+/// The claims that can be made.
+#[derive(Clone, Debug)]
+pub enum ClaimLaw {
+    /// A statistic of an observable has a value.
+    Equals {
+        /// Name of the observable (hidden ones are added to `Study::observables` when a formula is given).
+        observable: String,
+        /// Which statistic.
+        statistic: Statistic,
+        /// When.
+        at: At,
+        /// Value: one number, or one a component; formulas of constants and `rate batch decay momentum`.
+        value: Vec<Expression>,
+        /// The value as written, for tables.
+        value_text: String,
+        /// How near.
+        tolerance: Tolerance,
+    },
+    /// An observable does not change along any path.
+    Conserved {
+        /// Name of the observable.
+        observable: String,
+        /// Relative to `scale`, default 1e-8.
+        tolerance: f64,
+        /// Σ_i |θ_i ∂C/∂θ_i|, the size of the terms that cancel in the charge; a hidden observable's name.
+        scale: Option<String>,
+    },
+    /// The stationary covariance is the one that dissipation and noise dictate.
+    Einstein {
+        /// Which equation predicts.
+        equation: Equation,
+        /// For leading-order predictions, relative.
+        tolerance: Option<f64>,
+    },
+}
+
+/// Statistic of `equals`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Statistic {
+    Mean,
+    Variance,
+    SecondMoment,
+    StandardDeviation,
+    Minimum,
+    Maximum,
+}
+
+/// Instant of `equals`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum At {
+    /// Pooled after burn-in.
+    Stationary,
+    /// The last instant.
+    End,
+    /// The first.
+    Start,
+    /// The recorded instant nearest to this time.
+    Time(f64),
+}
+
+/// How near a measured value must come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tolerance {
+    /// Exact claim: no difference beyond the statistical error.
+    Exact,
+    /// Relative to |value|.
+    Relative(f64),
+    /// In the observable's units.
+    Absolute(f64),
+}
+
+/// Which stationary equation `einstein` solves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Equation {
+    /// The dynamics' own (discrete for sgd, the scheme's for Euler–Maruyama, …).
+    Own,
+    /// The continuous Lyapunov equation, whatever the dynamics.
+    Continuous,
+    /// The discrete Lyapunov equation of SGD without momentum, whatever the dynamics.
+    Discrete,
+}
