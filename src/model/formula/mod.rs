@@ -2,22 +2,15 @@
 //!
 //! Being written; these signatures are the contract that other modules build on.
 
+pub mod error;
+pub mod syntax;
+
 use std::sync::Arc;
 
 use crate::lanes::Lane;
-use crate::model::{Layout, Nodes, Population, Scratch, Shape};
+pub use error::FormulaError;
 
-/// A formula's error: what, where (byte range in the formula's text), and how to mend it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct FormulaError {
-    /// What is wrong.
-    pub message: String,
-    /// Bytes of the formula's text that are wrong.
-    pub span: std::ops::Range<usize>,
-    /// How to mend it.
-    pub help: Option<String>,
-}
+use crate::model::{Layout, Nodes, Population, Scratch, Shape};
 
 /// A number, vector or matrix, row by row.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,12 +25,13 @@ pub struct Value {
 #[derive(Clone, Debug)]
 pub struct Expression {
     text: String,
+    lines: Arc<syntax::Lines>,
 }
 
 impl Expression {
     /// Parses; all independent syntax errors at once.
     pub fn parse(text: &str) -> Result<Self, Vec<FormulaError>> {
-        Ok(Self { text: text.to_owned() })
+        Ok(Self { text: text.to_owned(), lines: Arc::new(syntax::parse(text)?) })
     }
     /// The text as written.
     pub fn text(&self) -> &str {
@@ -45,7 +39,13 @@ impl Expression {
     }
     /// Free names with the byte range of their first use (intermediates and functions excluded).
     pub fn names(&self) -> Vec<(String, std::ops::Range<usize>)> {
-        todo!()
+        let mut names: Vec<(String, std::ops::Range<usize>)> = Vec::new();
+        syntax::free_names(&self.lines, &mut |name, span| {
+            if !names.iter().any(|(n, _)| n == name) {
+                names.push((name.to_owned(), span.clone()));
+            }
+        });
+        names
     }
     /// Value of a formula of constants; unknown names and shape errors are reported with their place.
     pub fn evaluate(&self, _constant: &dyn Fn(&str) -> Option<Value>) -> Result<Value, FormulaError> {
