@@ -5,6 +5,7 @@
 //! of `n * tiles` [`Lane`]s, element-major: element `e` of tile `t` is at `[e * tiles + t]`.
 //! Anything with `k` samples of `n` elements is `[(k * n + e) * tiles + t]`.
 
+pub mod critical;
 pub mod formula;
 pub mod layout;
 pub mod population;
