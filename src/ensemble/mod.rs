@@ -1,2 +1,58 @@
 //! Blocks of replicas over threads, and what is recorded of them.
+
+pub mod digest;
+pub mod progress;
 pub mod record;
+pub mod sink;
+
+use std::sync::atomic::AtomicBool;
+
+use crate::study::{Observable, Study};
+pub use digest::{digest, digest_of_first};
+pub use progress::{Progress, Silent};
+pub use record::{DynamicsRecord, ObservableRecord, Record, Stationary};
+pub use sink::{BlockRecord, MemorySink, NoSink, Plan, Sink, SinkError};
+
+/// How a run is carried out; nothing here changes a recorded number.
+pub struct Options<'a> {
+    /// Worker threads; `None` for as many as the machine has.
+    pub threads: Option<usize>,
+    /// Set from outside (Ctrl-C) to end the run at the next safe point.
+    pub stop: &'a AtomicBool,
+    /// Told how far the run is.
+    pub progress: &'a dyn Progress,
+    /// Given the results as they come.
+    pub sink: &'a mut dyn Sink,
+}
+
+/// Why a run could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A law of motion cannot move this system.
+    #[error("dynamics \"{dynamics}\": {reason}")]
+    Dynamics {
+        /// The user's name of it.
+        dynamics: String,
+        /// A sentence.
+        reason: String,
+    },
+    /// Results could not be kept.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// The worker threads could not be started.
+    #[error("cannot start {threads} worker threads: {reason}")]
+    Threads {
+        /// How many.
+        threads: usize,
+        /// The system's reason.
+        reason: String,
+    },
+}
+
+/// Simulates every dynamics of the study and records `observables` (`Study::observables`, and what claims ask for).
+///
+/// # Errors
+/// [`RunError`]; a diverged replica is no error but counted in the record.
+pub fn run(_study: &Study, _observables: &[Observable], _options: Options<'_>) -> Result<Record, RunError> {
+    Ok(Record::default())
+}
