@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes data/diabetes.csv from the two files that scikit-learn ships.
 
-    pip download scikit-learn==1.9.1 --no-deps       
+    pip download scikit-learn==1.9.1 --no-deps
     python3 scripts/make-diabetes.py scikit_learn-*.whl data/diabetes.csv
 
 Needs the standard library alone. Every column, the target too, is standardised over the 442 rows: mean 0 and
