@@ -1,5 +1,9 @@
 //! The block of replicas: eight lanes a vector, vector kernels, random streams, normal draws.
 
+mod standin;
+pub(crate) use standin::vectorized;
+pub use standin::{math, stream};
+
 /// Replicas in one vector.
 pub const LANES: usize = 8;
 

@@ -1,16 +1,29 @@
 //! The formula language: text → syntax → graph → program.
-//!
-//! Being written; these signatures are the contract that other modules build on.
 
+mod data;
+pub mod elaborate;
 pub mod error;
+mod formula_model;
+mod function;
+mod gradient;
+mod graph;
+mod nodes;
+pub mod operations;
+mod program;
+mod sde;
 pub mod syntax;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use crate::lanes::Lane;
-pub use error::FormulaError;
+use graph::{Graph, Node};
 
-use crate::model::{Layout, Nodes, Population, Scratch, Shape};
+use crate::model::{Layout, Shape};
+pub use error::FormulaError;
+pub use formula_model::FormulaModel;
+pub use function::{Function, NodeBatch};
+pub use sde::{Diffusion, SdeModel};
 
 /// A number, vector or matrix, row by row.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,8 +61,38 @@ impl Expression {
         names
     }
     /// Value of a formula of constants; unknown names and shape errors are reported with their place.
-    pub fn evaluate(&self, _constant: &dyn Fn(&str) -> Option<Value>) -> Result<Value, FormulaError> {
-        todo!()
+    pub fn evaluate(&self, constant: &dyn Fn(&str) -> Option<Value>) -> Result<Value, FormulaError> {
+        self.fold(ConstantScope { constant, names: Vec::new() })
+    }
+    /// Value over named constants; errors suggest the nearest name.
+    pub fn evaluate_among(
+        &self,
+        constants: &std::collections::BTreeMap<String, Value>,
+    ) -> Result<Value, FormulaError> {
+        let constant = |name: &str| constants.get(name).cloned();
+        self.fold(ConstantScope { constant: &constant, names: constants.keys().cloned().collect() })
+    }
+    fn fold(&self, mut scope: ConstantScope<'_>) -> Result<Value, FormulaError> {
+        let mut graph = Graph::default();
+        let (node, _) = elaborate::elaborate(&self.lines, &mut graph, &mut scope)?;
+        match graph.constant_of(node) {
+            Some(data) => Ok(Value { shape: graph.shape(node), data: data.to_vec() }),
+            None => unreachable!("a graph of constants folds to a constant"),
+        }
+    }
+}
+
+struct ConstantScope<'a> {
+    constant: &'a dyn Fn(&str) -> Option<Value>,
+    names: Vec<String>,
+}
+
+impl elaborate::Scope for ConstantScope<'_> {
+    fn name(&mut self, graph: &mut Graph, name: &str) -> Option<Node> {
+        (self.constant)(name).map(|value| graph.constant(value.shape, &value.data))
+    }
+    fn names(&self) -> Vec<String> {
+        self.names.clone()
     }
 }
 
@@ -112,185 +155,3 @@ pub enum Place {
     /// Diffusion of entry i.
     Diffusion(usize),
 }
-
-/// A compiled formula over the state, or a population mean of one.
-pub struct Function {
-    shape: Shape,
-}
-
-impl Function {
-    /// Shape of the value.
-    pub fn shape(&self) -> Shape {
-        self.shape
-    }
-    /// Working memory for blocks of `tiles` vectors.
-    pub fn scratch(&self, _tiles: usize) -> Scratch {
-        todo!()
-    }
-    /// The value for a block: θ is `[P][tiles]`, `out` is `[elements][tiles]`.
-    pub fn evaluate(&self, _theta: &[Lane], _out: &mut [Lane], _scratch: &mut Scratch) {
-        todo!()
-    }
-    /// The value for one state.
-    pub fn value(&self, _theta: &[f64]) -> Vec<f64> {
-        todo!()
-    }
-}
-
-/// A model given by its formula.
-pub struct FormulaModel {
-    layout: Layout,
-    population: Population,
-}
-
-impl FormulaModel {
-    /// Compiles; errors name the formula they are in.
-    pub fn new(_spec: ModelSpec) -> Result<Self, Vec<(Place, FormulaError)>> {
-        todo!()
-    }
-    /// Compiles a formula over parameters, constants, `loss`, `objective`, `gradient_norm2`, data and the loss's named
-    /// intermediates (`h`, and `grad(h)` its gradient); whatever depends on data is averaged over the population's nodes.
-    pub fn function(&self, _formula: &Expression) -> Result<Function, FormulaError> {
-        todo!()
-    }
-    /// Σ_i |θ_i ∂f/∂θ_i| of a scalar formula (elementwise for others): the size of what cancels in it.
-    pub fn magnitude(&self, _formula: &Expression) -> Result<Function, FormulaError> {
-        todo!()
-    }
-    /// The flattened outer product (θ−c)(θ−c)ᵀ, P×P.
-    pub fn second_moments_about(&self, _center: &[f64]) -> Function {
-        todo!()
-    }
-    /// ∇L(θ) over the population's nodes (without decay).
-    pub fn mean_gradient(&self, _theta: &[f64]) -> Vec<f64> {
-        todo!()
-    }
-    /// L(θ) over the population's nodes (without decay).
-    pub fn mean_loss(&self, _theta: &[f64]) -> f64 {
-        todo!()
-    }
-    /// ∇ℓ(θ; z_k) of every node: `[n][P]`.
-    pub fn sample_gradients(&self, _theta: &[f64]) -> Vec<f64> {
-        todo!()
-    }
-    /// Hessians ∇²ℓ(θ; z_k) of every node: `[n][P][P]`.
-    pub fn sample_hessians(&self, _theta: &[f64]) -> Vec<f64> {
-        todo!()
-    }
-    /// Hessian of L over the population's nodes (without decay): `[P][P]`.
-    pub fn mean_hessian(&self, _theta: &[f64]) -> Vec<f64> {
-        todo!()
-    }
-    /// True if every ∇ℓ(θ; z) is affine in θ (regression): decided from the graph, not by sampling.
-    pub fn quadratic(&self) -> bool {
-        todo!()
-    }
-    /// The nodes that stand for the population.
-    pub fn nodes(&self) -> &Nodes {
-        &self.population.nodes
-    }
-}
-
-impl crate::model::Model for FormulaModel {
-    fn layout(&self) -> &Layout {
-        &self.layout
-    }
-    fn population(&self) -> &Population {
-        &self.population
-    }
-    fn scratch(&self, _tiles: usize) -> Scratch {
-        todo!()
-    }
-    fn weighted_gradient(
-        &self,
-        _theta: &[Lane],
-        _batch: &mut dyn crate::model::Batch,
-        _gradient: &mut [Lane],
-        _scratch: &mut Scratch,
-    ) {
-        todo!()
-    }
-    fn weighted_loss(
-        &self,
-        _theta: &[Lane],
-        _batch: &mut dyn crate::model::Batch,
-        _loss: &mut [Lane],
-        _scratch: &mut Scratch,
-    ) {
-        todo!()
-    }
-}
-
-/// An SDE given by its drift and diffusion (Itô or Stratonovich as written).
-pub struct SdeModel {
-    layout: Layout,
-    noises: usize,
-}
-
-/// Diffusion of one parameter.
-#[derive(Clone, Debug)]
-pub enum Diffusion {
-    /// A bare formula: every element has a Wiener process of its own; for a vector [n] a matrix formula [n, m] has m processes.
-    Own(Expression),
-    /// By name of shared, scalar Wiener processes.
-    Named(Vec<(String, Expression)>),
-}
-
-impl SdeModel {
-    /// `drift` and `diffusion` by parameter name, an absent one is 0; entries of `Place` count in the order given.
-    pub fn new(
-        _layout: Layout,
-        _constants: &std::collections::BTreeMap<String, Value>,
-        _drift: &[(String, Expression)],
-        _diffusion: &[(String, Diffusion)],
-        _stratonovich: bool,
-    ) -> Result<Self, Vec<(Place, FormulaError)>> {
-        todo!()
-    }
-    /// Names and shapes of the state.
-    pub fn layout(&self) -> &Layout {
-        &self.layout
-    }
-    /// M, the number of Wiener processes.
-    pub fn noises(&self) -> usize {
-        self.noises
-    }
-    /// True if interpreted after Stratonovich.
-    pub fn stratonovich(&self) -> bool {
-        false
-    }
-    /// Working memory.
-    pub fn scratch(&self, _tiles: usize) -> Scratch {
-        todo!()
-    }
-    /// `drift` `[P][tiles]`, and `increment` `[P][tiles]` = B(x)·dW for `wiener` `[M][tiles]` (absent processes of an element cost nothing).
-    pub fn drift_and_noise(
-        &self,
-        _state: &[Lane],
-        _wiener: &[Lane],
-        _drift: &mut [Lane],
-        _increment: &mut [Lane],
-        _scratch: &mut Scratch,
-    ) {
-        todo!()
-    }
-    /// `(A, c, B)` with drift = A x + c and constant B `[P][M]`, if the drift is affine and the noise constant; else the reason why not.
-    pub fn linear(&self) -> Result<(Vec<f64>, Vec<f64>, Vec<f64>), String> {
-        todo!()
-    }
-    /// Compiles a formula over the state and constants.
-    pub fn function(&self, _formula: &Expression) -> Result<Function, FormulaError> {
-        todo!()
-    }
-    /// As [`FormulaModel::magnitude`].
-    pub fn magnitude(&self, _formula: &Expression) -> Result<Function, FormulaError> {
-        todo!()
-    }
-    /// As [`FormulaModel::second_moments_about`].
-    pub fn second_moments_about(&self, _center: &[f64]) -> Function {
-        todo!()
-    }
-}
-
-/// Shared handle, for convenience.
-pub type SharedFunction = Arc<Function>;

@@ -664,9 +664,9 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_refused_not_overflowed() {
-        let text = "(".repeat(100_000) + "1";
-        assert!(parse(&text).expect_err("too deep")[0].message.contains("nested deeper"));
-        assert!(parse(&("-".repeat(100_000) + "1")).is_err());
-        assert!(parse(&"2^".repeat(50_000)).is_err());
+        for text in ["(".repeat(1000) + "1", "-".repeat(1000) + "1", "2^".repeat(1000) + "1"] {
+            assert!(parse(&text).expect_err("too deep")[0].message.contains("nested deeper"));
+        }
+        assert!(parse(&"1+".repeat(50_000)).expect_err("too long")[0].message.contains("symbols"));
     }
 }

@@ -1,0 +1,374 @@
+//! `[data]`: laws and derived data, as variates of a sample and a graph over them.
+
+use std::collections::BTreeMap;
+
+use super::elaborate::{Scope, elaborate};
+use super::error::FormulaError;
+use super::function::scratch_for;
+use super::graph::{Graph, Node};
+use super::operations::STEP;
+use super::program::{Inputs, Program};
+use super::{DataEntry, DataSource, ModelSpec, Value};
+use crate::lanes::stream::{Purpose, Stream};
+use crate::lanes::{LANES, Lane, math};
+use crate::model::{Batch, Shape, StandardLaw, Variate};
+
+/// A draw and, for uniform ones, the points that cut [0, 1) into cells of constant value.
+#[derive(Clone, Debug)]
+pub(super) struct Draw {
+    pub(super) variate: Variate,
+    pub(super) breaks: Option<Vec<f64>>,
+}
+
+/// `[data]` in a graph whose samples are rows of table columns followed by variates.
+#[derive(Default)]
+pub(super) struct DataGraph {
+    pub(super) nodes: Vec<(String, Node)>,
+    pub(super) draws: Vec<Draw>,
+    /// Numbers of a raw row that come from the table.
+    pub(super) columns: usize,
+    /// Numbers of a raw row.
+    pub(super) width: usize,
+}
+
+impl DataGraph {
+    /// Elaborates all entries; errors carry the entry's index.
+    pub(super) fn new(
+        entries: &[DataEntry],
+        constants: &BTreeMap<String, Value>,
+        graph: &mut Graph,
+    ) -> Result<Self, Vec<(usize, FormulaError)>> {
+        let mut data = Self::default();
+        let mut errors = Vec::new();
+        for entry in entries {
+            if let DataSource::Columns { len, .. } = entry.source {
+                data.columns += len;
+            }
+        }
+        data.width = data.columns;
+        let mut column = 0;
+        for (index, entry) in entries.iter().enumerate() {
+            let node = match &entry.source {
+                DataSource::Columns { len, .. } => {
+                    let node = graph.sample(column, Shape::vector(*len));
+                    column += len;
+                    node
+                }
+                DataSource::Formula { formula, shape } => {
+                    let mut scope = DataScope { data: &mut data, constants, shape: *shape };
+                    let all = 0..formula.text().len();
+                    match elaborate(&formula.lines, graph, &mut scope) {
+                        Ok((node, _)) if shape.is_none_or(|s| s == graph.shape(node)) => node,
+                        Ok((node, _)) => {
+                            let (found, wanted) = (graph.shape(node), shape.unwrap_or(Shape::SCALAR));
+                            errors.push((
+                                index,
+                                FormulaError::new(
+                                    all,
+                                    format!("`{}` has the shape {found}, declared is {wanted}", entry.name),
+                                )
+                                .help(
+                                    "laws draw the declared shape; derived data must have it by themselves",
+                                ),
+                            ));
+                            // Later entries are still checked, with the shape that was declared.
+                            graph.constant(wanted, &vec![0.0; wanted.len()])
+                        }
+                        Err(error) => {
+                            errors.push((index, error));
+                            let wanted = shape.unwrap_or(Shape::SCALAR);
+                            graph.constant(wanted, &vec![0.0; wanted.len()])
+                        }
+                    }
+                }
+            };
+            data.nodes.push((entry.name.clone(), node));
+        }
+        if errors.is_empty() { Ok(data) } else { Err(errors) }
+    }
+
+    /// The standard draws, in order.
+    pub(super) fn variates(&self) -> Vec<Variate> {
+        self.draws.iter().map(|d| d.variate).collect()
+    }
+
+    fn draw(&mut self, graph: &mut Graph, law: StandardLaw, shape: Shape, breaks: Option<Vec<f64>>) -> Node {
+        let offset = self.width;
+        self.width += shape.len();
+        self.draws.push(Draw { variate: Variate { law, len: shape.len(), offset }, breaks });
+        graph.sample(offset, shape)
+    }
+}
+
+struct DataScope<'a> {
+    data: &'a mut DataGraph,
+    constants: &'a BTreeMap<String, Value>,
+    shape: Option<Shape>,
+}
+
+impl Scope for DataScope<'_> {
+    fn name(&mut self, graph: &mut Graph, name: &str) -> Option<Node> {
+        if let Some((_, node)) = self.data.nodes.iter().find(|(n, _)| n == name) {
+            return Some(*node);
+        }
+        self.constants.get(name).map(|value| graph.constant(value.shape, &value.data))
+    }
+    fn names(&self) -> Vec<String> {
+        self.data.nodes.iter().map(|(n, _)| n.clone()).chain(self.constants.keys().cloned()).collect()
+    }
+    fn law(&mut self, graph: &mut Graph, law: &str, args: &[Node]) -> Option<Result<Node, String>> {
+        Some(self.draw(graph, law, args))
+    }
+}
+
+/// The number of a constant scalar.
+fn number(graph: &Graph, node: Node) -> Option<f64> {
+    match graph.constant_of(node) {
+        Some(&[value]) => Some(value),
+        _ => None,
+    }
+}
+
+impl DataScope<'_> {
+    fn draw(&mut self, graph: &mut Graph, law: &str, args: &[Node]) -> Result<Node, String> {
+        let count = |allowed: &[usize]| {
+            if allowed.contains(&args.len()) {
+                Ok(())
+            } else {
+                Err(format!("`{law}` does not take {} arguments", args.len()))
+            }
+        };
+        let mut shape = self.shape;
+        for &arg in args {
+            if shape.is_none() && !graph.shape(arg).is_scalar() {
+                shape = Some(graph.shape(arg));
+            }
+        }
+        let shape = shape.unwrap_or(Shape::SCALAR);
+        let fits = |graph: &Graph, node: Node| graph.shape(node).is_scalar() || graph.shape(node) == shape;
+        if law != "multinormal" && !args.iter().all(|&a| fits(graph, a)) {
+            return Err(format!("an argument of `{law}` has not the shape {shape} of the draw"));
+        }
+        match law {
+            "normal" => {
+                count(&[0, 2])?;
+                let z = self.data.draw(graph, StandardLaw::Normal, shape, None);
+                let &[mean, deviation] = args else { return Ok(z) };
+                if graph.constant_of(deviation).is_some_and(|s| s.iter().any(|s| *s < 0.0)) {
+                    return Err("the standard deviation is negative".to_owned());
+                }
+                let scaled = graph.multiply(deviation, z);
+                Ok(graph.add(mean, scaled))
+            }
+            "uniform" => {
+                count(&[0, 2])?;
+                let u = self.data.draw(graph, StandardLaw::Uniform, shape, None);
+                let &[low, high] = args else { return Ok(u) };
+                if let (Some(a), Some(b)) = (number(graph, low), number(graph, high))
+                    && a >= b
+                {
+                    return Err(format!("the interval from {a} to {b} is empty"));
+                }
+                let length = graph.subtract(high, low);
+                let scaled = graph.multiply(length, u);
+                Ok(graph.add(low, scaled))
+            }
+            "rademacher" => {
+                count(&[0])?;
+                Ok(self.data.draw(graph, StandardLaw::Rademacher, shape, None))
+            }
+            "bernoulli" => {
+                count(&[1])?;
+                let p = number(graph, args[0]);
+                if p.is_some_and(|p| !(0.0..=1.0).contains(&p)) {
+                    return Err("the probability is not between 0 and 1".to_owned());
+                }
+                let u = self.data.draw(graph, StandardLaw::Uniform, shape, p.map(|p| vec![p]));
+                let left = graph.subtract(args[0], u);
+                Ok(graph.unary(&STEP, left))
+            }
+            "student" => {
+                count(&[1])?;
+                match number(graph, args[0]) {
+                    Some(nu) if nu > 0.0 => Ok(self.data.draw(graph, StandardLaw::Student(nu), shape, None)),
+                    _ => Err("the degrees of freedom must be a positive constant".to_owned()),
+                }
+            }
+            "categorical" => self.categorical(graph, args, shape),
+            _ => {
+                count(&[2])?;
+                self.multinormal(graph, args[0], args[1])
+            }
+        }
+    }
+
+    fn categorical(&mut self, graph: &mut Graph, args: &[Node], shape: Shape) -> Result<Node, String> {
+        let p: Vec<f64> = match args {
+            [] => return Err("`categorical` needs probabilities".to_owned()),
+            [one] => graph.constant_of(*one).map(<[f64]>::to_vec),
+            many => many.iter().map(|&a| number(graph, a)).collect(),
+        }
+        .ok_or("the probabilities must be constants")?;
+        let total: f64 = p.iter().sum();
+        if p.iter().any(|p| *p < 0.0) || (total - 1.0).abs() > 1e-9 {
+            return Err(format!("the probabilities must be ≥ 0 and sum to 1; they sum to {total}"));
+        }
+        let shape = if args.len() == 1 { self.shape.unwrap_or(Shape::SCALAR) } else { shape };
+        let mut breaks = Vec::new();
+        let mut cumulative = 0.0;
+        for p in &p[..p.len() - 1] {
+            cumulative += p;
+            breaks.push(cumulative);
+        }
+        let u = self.data.draw(graph, StandardLaw::Uniform, shape, Some(breaks.clone()));
+        let mut index = graph.constant(shape, &vec![0.0; shape.len()]);
+        for threshold in breaks {
+            let threshold = graph.number(threshold);
+            let beyond = graph.subtract(u, threshold);
+            let one = graph.unary(&STEP, beyond);
+            index = graph.add(index, one);
+        }
+        Ok(index)
+    }
+
+    fn multinormal(&mut self, graph: &mut Graph, mean: Node, covariance: Node) -> Result<Node, String> {
+        let n = graph.shape(mean).len();
+        let (Some(_), Some(c)) = (graph.constant_of(mean), graph.constant_of(covariance)) else {
+            return Err("the mean and the covariance must be constants".to_owned());
+        };
+        if graph.shape(mean).cols != 1 || graph.shape(covariance) != Shape::matrix(n, n) {
+            return Err(format!(
+                "a mean {} needs a covariance [{n},{n}], not {}",
+                graph.shape(mean),
+                graph.shape(covariance)
+            ));
+        }
+        let factor = cholesky(c, n).ok_or("the covariance is not symmetric and positive semi-definite")?;
+        let shape = Shape::vector(n);
+        let z = self.data.draw(graph, StandardLaw::Normal, shape, None);
+        let factor = graph.constant(Shape::matrix(n, n), &factor);
+        let spread = graph.matrix_product(factor, false, z, false)?;
+        Ok(graph.add(mean, spread))
+    }
+}
+
+/// Lower factor of a positive semi-definite matrix (zero columns where it is singular).
+fn cholesky(c: &[f64], n: usize) -> Option<Vec<f64>> {
+    let scale = (0..n).map(|i| c[i * n + i].abs()).fold(0.0, f64::max);
+    let tolerance = 1e-12 * scale;
+    let mut l = vec![0.0; n * n];
+    for i in 0..n {
+        for j in 0..=i {
+            if (c[i * n + j] - c[j * n + i]).abs() > 1e-9 * scale {
+                return None;
+            }
+            let rest = c[i * n + j] - (0..j).map(|k| l[i * n + k] * l[j * n + k]).sum::<f64>();
+            l[i * n + j] = if i == j {
+                if rest < -tolerance {
+                    return None;
+                }
+                if rest > tolerance { rest.sqrt() } else { 0.0 }
+            } else if l[j * n + j] > 0.0 {
+                rest / l[j * n + j]
+            } else if rest.abs() > 1e-9 * scale {
+                return None;
+            } else {
+                0.0
+            };
+        }
+    }
+    Some(l)
+}
+
+/// Fills one raw row's variates from a scalar stream.
+pub(super) fn draw_row(variates: &[Variate], stream: &mut Stream, row: &mut [f64]) {
+    for variate in variates {
+        for x in &mut row[variate.offset..variate.offset + variate.len] {
+            *x = match variate.law {
+                StandardLaw::Normal => stream.normal(),
+                StandardLaw::Uniform => stream.uniform(),
+                StandardLaw::Rademacher => stream.sign(),
+                StandardLaw::Student(nu) => student(stream, nu),
+            };
+        }
+    }
+}
+
+/// Student's t from two uniforms (Bailey 1994): √(ν(U^{−2/ν} − 1)) cos 2πV.
+fn student(stream: &mut Stream, nu: f64) -> f64 {
+    let u = 1.0 - stream.uniform();
+    let v = stream.uniform();
+    (nu * (math::powf_scalar(u, -2.0 / nu) - 1.0)).max(0.0).sqrt()
+        * math::cos_scalar(std::f64::consts::TAU * v)
+}
+
+/// Values of all data entries for each row of a finite population: `[rows][width']`, and the offset of each entry.
+pub(super) fn finite(
+    spec: &ModelSpec,
+    rows: usize,
+) -> Result<(Vec<f64>, Vec<(usize, Shape)>), Vec<(usize, FormulaError)>> {
+    let mut graph = Graph::default();
+    let data = DataGraph::new(&spec.data, &spec.constants, &mut graph)?;
+    let mut raw = vec![0.0; rows * data.width];
+    let mut stream = Stream::new(spec.seed, Purpose::Population, 0);
+    let variates = data.variates();
+    for row in 0..rows {
+        let mut at = row * data.width;
+        for entry in &spec.data {
+            if let DataSource::Columns { len, values } = &entry.source {
+                raw[at..at + len].copy_from_slice(&values[row * len..(row + 1) * len]);
+                at += len;
+            }
+        }
+        draw_row(&variates, &mut stream, &mut raw[row * data.width..(row + 1) * data.width]);
+    }
+    let mut places = Vec::new();
+    let mut width = 0;
+    for (_, node) in &data.nodes {
+        places.push((width, graph.shape(*node)));
+        width += graph.shape(*node).len();
+    }
+    let outputs: Vec<Node> = data.nodes.iter().map(|(_, n)| *n).collect();
+    let program = Program::new(&graph, &outputs, data.width)
+        .map_err(|e| vec![(0, FormulaError::new(0..0, e.to_string()))])?;
+    let mut values = vec![0.0; rows * width];
+    let mut scratch = scratch_for(&[&program], 1);
+    let inputs = Inputs { theta: &[], auxiliary: &[], tiles: 1 };
+    for first in (0..rows).step_by(LANES) {
+        let mut batch = Rows { raw: &raw, width: data.width, first };
+        let mut store = |lanes: &[Lane]| {
+            for lane in 0..LANES.min(rows - first) {
+                for (output, (at, shape)) in places.iter().enumerate() {
+                    let value = program.output(output, &inputs, lanes, 0);
+                    for e in 0..shape.len() {
+                        values[(first + lane) * width + at + e] = value[e].0[lane];
+                    }
+                }
+            }
+        };
+        program.run(&inputs, &mut batch, &mut scratch.lanes, |_, _, _| {});
+        store(&scratch.lanes);
+    }
+    Ok((values, places))
+}
+
+/// Eight rows at a time, one in each lane.
+struct Rows<'a> {
+    raw: &'a [f64],
+    width: usize,
+    first: usize,
+}
+
+impl Batch for Rows<'_> {
+    fn len(&self) -> usize {
+        1
+    }
+    fn fill(&mut self, _: usize, _: usize, samples: &mut [Lane], weights: &mut [Lane]) {
+        for (e, lane) in samples.iter_mut().enumerate() {
+            for (l, x) in lane.0.iter_mut().enumerate() {
+                *x = self.raw.get((self.first + l) * self.width + e).copied().unwrap_or(0.0);
+            }
+        }
+        weights.fill(Lane::splat(1.0));
+    }
+}

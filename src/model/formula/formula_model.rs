@@ -1,0 +1,599 @@
+//! A loss formula over a population, compiled.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::data::{self, DataGraph};
+use super::elaborate::{Scope, elaborate};
+use super::error::FormulaError;
+use super::function::{Function, NodeBatch, scratch_for, splat};
+use super::gradient::gradient;
+use super::graph::{Graph, Node, Op};
+use super::nodes;
+use super::operations::{ABS, Attribute, MATRIX_PRODUCT};
+use super::program::{Inputs, Program};
+use super::{Expression, ModelSpec, Place, Value};
+use crate::lanes::stream::{Purpose, Stream};
+use crate::lanes::{LANES, Lane};
+use crate::model::{Batch, Layout, Model, Nodes, Origin, Population, Scratch, Shape};
+
+/// A model given by its formula.
+pub struct FormulaModel {
+    layout: Layout,
+    population: Population,
+    nodes: Arc<Nodes>,
+    constants: BTreeMap<String, Value>,
+    decay: f64,
+    graph: Graph,
+    /// Data by name.
+    data: Vec<(String, Node)>,
+    /// Named intermediates of the loss.
+    intermediates: Vec<(String, Node)>,
+    loss: Node,
+    /// ∂ℓ/∂name of every parameter and intermediate, one a sample.
+    sample_gradients: Vec<(String, Node)>,
+    gradient_program: Program,
+    loss_program: Program,
+}
+
+impl FormulaModel {
+    /// Compiles; errors name the formula they are in.
+    pub fn new(spec: ModelSpec) -> Result<Self, Vec<(Place, FormulaError)>> {
+        let in_data = |errors: Vec<(usize, FormulaError)>| {
+            errors.into_iter().map(|(i, e)| (Place::Data(i), e)).collect::<Vec<_>>()
+        };
+        let mut graph = Graph::default();
+        let (data, width, infinite) = match spec.size {
+            Some(rows) => {
+                let (values, places) = data::finite(&spec, rows).map_err(in_data)?;
+                let width: usize = places.iter().map(|(_, s)| s.len()).sum();
+                let named = spec
+                    .data
+                    .iter()
+                    .zip(&places)
+                    .map(|(d, (at, s))| (d.name.clone(), graph.sample(*at, *s)))
+                    .collect();
+                (named, width, Err(values))
+            }
+            None => {
+                let data = DataGraph::new(&spec.data, &spec.constants, &mut graph).map_err(in_data)?;
+                (data.nodes.clone(), data.width, Ok(data))
+            }
+        };
+        let parameters: Vec<(String, Node)> = spec
+            .layout
+            .parameters()
+            .iter()
+            .map(|p| (p.name.clone(), graph.parameter(p.offset, p.shape)))
+            .collect();
+        let (loss, intermediates) = elaborate_loss(&spec, &mut graph, &parameters, &data)?;
+        // Without data every sample has the same loss.
+        let loss = graph.batch_broadcast(loss);
+        let leaves: Vec<Node> = parameters.iter().map(|p| p.1).collect();
+        let weight = graph.weight();
+        let weighted = gradient(&mut graph, loss, weight, &leaves);
+        let weighted_loss = graph.multiply(weight, loss);
+        let total = graph.batch_sum(weighted_loss);
+        let sample_gradients = per_sample_gradients(&spec, &mut graph, &parameters, &data)?;
+        let compile = |graph: &Graph, outputs: &[Node]| {
+            Program::new(graph, outputs, width)
+                .map_err(|e| vec![(Place::Loss, FormulaError::new(0..spec.loss.text().len(), e.to_string()))])
+        };
+        let gradient_program = compile(&graph, &weighted)?;
+        let loss_program = compile(&graph, &[total])?;
+        let empty = Nodes { width, values: vec![], weights: vec![], origin: Origin::Table };
+        let mut model = Self {
+            population: Population { width, fresh: None, nodes: empty.clone() },
+            nodes: Arc::new(empty),
+            layout: spec.layout,
+            constants: spec.constants,
+            decay: spec.decay,
+            graph,
+            data,
+            intermediates,
+            loss,
+            sample_gradients,
+            gradient_program,
+            loss_program,
+        };
+        let nodes = match &infinite {
+            Err(values) => {
+                let rows = spec.size.unwrap_or(1).max(1);
+                Nodes {
+                    width,
+                    values: values.clone(),
+                    weights: vec![1.0 / rows as f64; rows],
+                    origin: Origin::Table,
+                }
+            }
+            Ok(data) => {
+                let states = model.probe_states(spec.seed);
+                nodes::expectation(&data.draws, width, spec.seed, &|nodes| model.probe(&states, nodes))
+            }
+        };
+        model.nodes = Arc::new(nodes.clone());
+        model.population = Population { width, fresh: infinite.ok().map(|d| d.variates()), nodes };
+        Ok(model)
+    }
+
+    /// Eight states at once, standard normal about 0, at which quadrature rules are compared.
+    fn probe_states(&self, seed: u64) -> Vec<Lane> {
+        let mut stream = Stream::new(seed, Purpose::Reference, 1);
+        let mut states = vec![Lane::default(); self.layout.len()];
+        for lane in 0..LANES {
+            // From small states to large ones, so that no scale is missed.
+            let scale = 0.25 * (lane + 1) as f64;
+            states.iter_mut().for_each(|x| x.0[lane] = scale * stream.normal());
+        }
+        states
+    }
+
+    /// Mean gradient, and mean squares of the gradient's elements, at the probe states.
+    fn probe(&self, states: &[Lane], nodes: &Nodes) -> Vec<f64> {
+        let mut out = Vec::new();
+        let p = self.layout.len();
+        let mut mean = vec![Lane::default(); p];
+        let mut squares = vec![Lane::default(); p];
+        self.for_each_sample_gradient(states, nodes, 1, |k, gradient| {
+            let weight = nodes.weights[k];
+            for e in 0..p {
+                for l in 0..LANES {
+                    mean[e].0[l] += weight * gradient[e].0[l];
+                    squares[e].0[l] += weight * gradient[e].0[l] * gradient[e].0[l];
+                }
+            }
+        });
+        for lane in mean.iter().chain(&squares) {
+            out.extend(lane.0);
+        }
+        out.iter_mut().filter(|x| !x.is_finite()).for_each(|x| *x = 0.0);
+        out
+    }
+
+    /// Calls `each(k, gradient)` with ∇ℓ(θ; z_k), `[P][tiles]`, for every node in order.
+    fn for_each_sample_gradient(
+        &self,
+        theta: &[Lane],
+        nodes: &Nodes,
+        tiles: usize,
+        mut each: impl FnMut(usize, &[Lane]),
+    ) {
+        let outputs: Vec<Node> =
+            self.sample_gradients[..self.layout.parameters().len()].iter().map(|g| g.1).collect();
+        self.for_each_sample(&outputs, theta, &[], nodes, tiles, |k, parts| each(k, parts));
+    }
+
+    /// Runs `outputs` over all nodes and shows each sample's values, one output behind the other.
+    fn for_each_sample(
+        &self,
+        outputs: &[Node],
+        theta: &[Lane],
+        auxiliary: &[Lane],
+        nodes: &Nodes,
+        tiles: usize,
+        mut each: impl FnMut(usize, &[Lane]),
+    ) {
+        // A second pass cannot be needed: these outputs hold no sums over the batch.
+        let Ok(program) = Program::new(&self.graph, outputs, nodes.width) else { return };
+        self.run_samples(&program, outputs.len(), theta, auxiliary, nodes, tiles, &mut each);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the pieces of one evaluation")]
+    fn run_samples(
+        &self,
+        program: &Program,
+        outputs: usize,
+        theta: &[Lane],
+        auxiliary: &[Lane],
+        nodes: &Nodes,
+        tiles: usize,
+        each: &mut dyn FnMut(usize, &[Lane]),
+    ) {
+        let mut scratch = scratch_for(&[program], tiles);
+        let inputs = Inputs { theta, auxiliary, tiles };
+        let mut row = Vec::new();
+        let mut seen = 0;
+        program.run(
+            &inputs,
+            &mut NodeBatch::new(nodes, tiles),
+            &mut scratch.lanes,
+            |registers, first, count| {
+                for k in 0..count {
+                    row.clear();
+                    (0..outputs)
+                        .for_each(|o| row.extend_from_slice(program.output(o, &inputs, registers, k)));
+                    each(first + k, &row);
+                }
+                seen = first + count;
+            },
+        );
+        // A program without batched nodes has one value for all samples.
+        for k in seen..nodes.len() {
+            row.clear();
+            (0..outputs).for_each(|o| row.extend_from_slice(program.output(o, &inputs, &scratch.lanes, 0)));
+            each(k, &row);
+        }
+    }
+
+    fn scope(&self) -> ObservationScope<'_> {
+        ObservationScope { model: self }
+    }
+
+    fn compile_function(&self, graph: &Graph, node: Node) -> Result<Function, FormulaError> {
+        let shape = graph.shape(node);
+        let program = Program::new(graph, &[node], self.population.width).map_err(|e| {
+            FormulaError::new(0..0, e.to_string())
+                .help("name the mean as an observable of its own, and combine the two when plotting")
+        })?;
+        Ok(Function::new(program, shape, Arc::clone(&self.nodes)))
+    }
+
+    /// Compiles a formula over parameters, constants, `loss`, `objective`, `gradient_norm2`, data and the loss's named
+    /// intermediates (`h`, and `grad(h)` its gradient); whatever depends on data is averaged over the population's nodes.
+    pub fn function(&self, formula: &Expression) -> Result<Function, FormulaError> {
+        let mut graph = self.graph.clone();
+        let (node, _) = elaborate(&formula.lines, &mut graph, &mut self.scope())?;
+        let node = averaged(&mut graph, node);
+        self.compile_function(&graph, node).map_err(|e| FormulaError { span: 0..formula.text().len(), ..e })
+    }
+    /// Σ_i |θ_i ∂f/∂θ_i| of a scalar formula (of the sum of the elements of others): the size of what cancels in it.
+    pub fn magnitude(&self, formula: &Expression) -> Result<Function, FormulaError> {
+        let mut graph = self.graph.clone();
+        let (node, _) = elaborate(&formula.lines, &mut graph, &mut self.scope())?;
+        let node = averaged(&mut graph, node);
+        let node = magnitude(&mut graph, node, &self.layout);
+        self.compile_function(&graph, node).map_err(|e| FormulaError { span: 0..formula.text().len(), ..e })
+    }
+    /// The flattened outer product (θ−c)(θ−c)ᵀ, P×P.
+    pub fn second_moments_about(&self, center: &[f64]) -> Function {
+        second_moments(center, &self.nodes)
+    }
+    /// ∇L(θ) over the population's nodes (without decay).
+    pub fn mean_gradient(&self, theta: &[f64]) -> Vec<f64> {
+        let mut gradient = vec![Lane::default(); self.layout.len()];
+        let mut batch = NodeBatch::new(&self.nodes, 1);
+        self.weighted_gradient(&splat(theta), &mut batch, &mut gradient, &mut self.scratch(1));
+        first_lane(&gradient)
+    }
+    /// L(θ) over the population's nodes (without decay).
+    pub fn mean_loss(&self, theta: &[f64]) -> f64 {
+        let mut loss = [Lane::default()];
+        let mut batch = NodeBatch::new(&self.nodes, 1);
+        self.weighted_loss(&splat(theta), &mut batch, &mut loss, &mut self.scratch(1));
+        loss[0].0[0]
+    }
+    /// ∇ℓ(θ; z_k) of every node: `[n][P]`.
+    pub fn sample_gradients(&self, theta: &[f64]) -> Vec<f64> {
+        let mut all = Vec::with_capacity(self.nodes.len() * self.layout.len());
+        self.for_each_sample_gradient(&splat(theta), &self.nodes, 1, |_, gradient| {
+            all.extend(first_lane(gradient))
+        });
+        all
+    }
+    /// Hessians ∇²ℓ(θ; z_k) of every node: `[n][P][P]`.
+    pub fn sample_hessians(&self, theta: &[f64]) -> Vec<f64> {
+        let mut graph = self.graph.clone();
+        let (parameters, gradients) = self.lifted(&graph);
+        let directional = directional_derivative(&mut graph, &gradients, &self.layout);
+        let seed = graph.number(1.0);
+        let products = gradient(&mut graph, directional, seed, &parameters);
+        let p = self.layout.len();
+        let tiles = p.div_ceil(LANES);
+        let (theta, directions) = (spread(theta, tiles), unit_directions(p, tiles));
+        let mut all = vec![0.0; self.nodes.len() * p * p];
+        let Ok(program) = Program::new(&graph, &products, self.nodes.width) else { return all };
+        self.run_samples(
+            &program,
+            products.len(),
+            &theta,
+            &directions,
+            &self.nodes,
+            tiles,
+            &mut |k, product| {
+                for j in 0..p {
+                    for i in 0..p {
+                        all[(k * p + i) * p + j] = product[i * tiles + j / LANES].0[j % LANES];
+                    }
+                }
+            },
+        );
+        all
+    }
+    /// Hessian of L over the population's nodes (without decay): `[P][P]`.
+    pub fn mean_hessian(&self, theta: &[f64]) -> Vec<f64> {
+        let p = self.layout.len();
+        let mut graph = self.graph.clone();
+        let parameters = parameter_nodes(&mut graph, &self.layout);
+        let weight = graph.weight();
+        let gradients = gradient(&mut graph, self.loss, weight, &parameters);
+        let directional = directional_derivative(&mut graph, &gradients, &self.layout);
+        let seed = graph.number(1.0);
+        let products = gradient(&mut graph, directional, seed, &parameters);
+        let mut hessian = vec![0.0; p * p];
+        let Ok(program) = Program::new(&graph, &products, self.nodes.width) else { return hessian };
+        let tiles = p.div_ceil(LANES);
+        let (theta, directions) = (spread(theta, tiles), unit_directions(p, tiles));
+        let inputs = Inputs { theta: &theta, auxiliary: &directions, tiles };
+        let mut scratch = scratch_for(&[&program], tiles);
+        program.run(&inputs, &mut NodeBatch::new(&self.nodes, tiles), &mut scratch.lanes, |_, _, _| {});
+        let mut row = 0;
+        for output in 0..products.len() {
+            let value = program.output(output, &inputs, &scratch.lanes, 0);
+            for element in value.chunks_exact(tiles) {
+                for j in 0..p {
+                    hessian[row * p + j] = element[j / LANES].0[j % LANES];
+                }
+                row += 1;
+            }
+        }
+        hessian
+    }
+    /// True if every ∇ℓ(θ; z) is affine in θ (regression): decided from the graph, not by sampling.
+    pub fn quadratic(&self) -> bool {
+        let mut graph = self.graph.clone();
+        let (parameters, gradients) = self.lifted(&graph);
+        let directional = directional_derivative(&mut graph, &gradients, &self.layout);
+        let seed = graph.number(1.0);
+        let products = gradient(&mut graph, directional, seed, &parameters);
+        !graph.reachable(&products).iter().any(|&n| matches!(graph.entry(n).op, Op::Parameter(_)))
+    }
+    /// The nodes that stand for the population.
+    pub fn nodes(&self) -> &Nodes {
+        &self.population.nodes
+    }
+
+    /// Parameters as one-a-sample nodes, and the per-sample gradients with respect to them.
+    fn lifted(&self, graph: &Graph) -> (Vec<Node>, Vec<Node>) {
+        let count = self.layout.parameters().len();
+        let gradients: Vec<Node> = self.sample_gradients[..count].iter().map(|g| g.1).collect();
+        let mut graph = graph.clone();
+        let parameters = lifted_parameters(&mut graph, &self.layout).into_iter().map(|p| p.1).collect();
+        (parameters, gradients)
+    }
+}
+
+fn first_lane(lanes: &[Lane]) -> Vec<f64> {
+    lanes.iter().map(|lane| lane.0[0]).collect()
+}
+
+/// The same state in every lane of `tiles` vectors.
+fn spread(theta: &[f64], tiles: usize) -> Vec<Lane> {
+    theta.iter().flat_map(|&x| std::iter::repeat_n(Lane::splat(x), tiles)).collect()
+}
+
+/// Unit vector j in lane j.
+fn unit_directions(p: usize, tiles: usize) -> Vec<Lane> {
+    let mut directions = vec![Lane::default(); p * tiles];
+    for j in 0..p {
+        directions[j * tiles + j / LANES].0[j % LANES] = 1.0;
+    }
+    directions
+}
+
+fn parameter_nodes(graph: &mut Graph, layout: &Layout) -> Vec<Node> {
+    layout.parameters().iter().map(|p| graph.parameter(p.offset, p.shape)).collect()
+}
+
+fn lifted_parameters(graph: &mut Graph, layout: &Layout) -> Vec<(String, Node)> {
+    layout
+        .parameters()
+        .iter()
+        .map(|p| {
+            let node = graph.parameter(p.offset, p.shape);
+            (p.name.clone(), graph.batch_broadcast(node))
+        })
+        .collect()
+}
+
+/// Σ_p ⟨gradient_p, v_p⟩ with the direction v in the second input.
+fn directional_derivative(graph: &mut Graph, gradients: &[Node], layout: &Layout) -> Node {
+    let mut total = graph.number(0.0);
+    for (&gradient, parameter) in gradients.iter().zip(layout.parameters()) {
+        let direction = graph.auxiliary(parameter.offset, parameter.shape);
+        let part = graph.dot(gradient, direction);
+        total = graph.add(total, part);
+    }
+    total
+}
+
+/// Σ_k ω_k f_k where f differs between samples; f itself otherwise.
+fn averaged(graph: &mut Graph, node: Node) -> Node {
+    if !graph.batched(node) {
+        return node;
+    }
+    let weight = graph.weight();
+    let weighted = graph.multiply(weight, node);
+    graph.batch_sum(weighted)
+}
+
+/// Σ_i |θ_i ∂f/∂θ_i|.
+pub(super) fn magnitude(graph: &mut Graph, node: Node, layout: &Layout) -> Node {
+    let parameters = parameter_nodes(graph, layout);
+    let scalar = graph.sum(node);
+    let seed = graph.number(1.0);
+    let slopes = gradient(graph, scalar, seed, &parameters);
+    let mut total = graph.number(0.0);
+    for (parameter, slope) in parameters.into_iter().zip(slopes) {
+        let product = graph.multiply(parameter, slope);
+        let size = graph.unary(&ABS, product);
+        let sum = graph.sum(size);
+        total = graph.add(total, sum);
+    }
+    total
+}
+
+/// (θ−c)(θ−c)ᵀ.
+pub(super) fn second_moments(center: &[f64], nodes: &Arc<Nodes>) -> Function {
+    let p = center.len();
+    let mut graph = Graph::default();
+    let theta = graph.parameter(0, Shape::vector(p));
+    let center = graph.constant(Shape::vector(p), center);
+    let deviation = graph.subtract(theta, center);
+    let product = graph.apply(&MATRIX_PRODUCT, Attribute::flags(false, true), &[deviation, deviation]);
+    match Program::new(&graph, &[product], nodes.width) {
+        Ok(program) => Function::new(program, Shape::matrix(p, p), Arc::clone(nodes)),
+        Err(error) => unreachable!("no population enters: {error}"),
+    }
+}
+
+struct LossScope<'a> {
+    parameters: &'a [(String, Node)],
+    data: &'a [(String, Node)],
+    constants: &'a BTreeMap<String, Value>,
+}
+
+impl Scope for LossScope<'_> {
+    fn name(&mut self, graph: &mut Graph, name: &str) -> Option<Node> {
+        let known = self.parameters.iter().chain(self.data).find(|(n, _)| n == name);
+        known
+            .map(|(_, node)| *node)
+            .or_else(|| self.constants.get(name).map(|v| graph.constant(v.shape, &v.data)))
+    }
+    fn names(&self) -> Vec<String> {
+        let variables = self.parameters.iter().chain(self.data).map(|(n, _)| n.clone());
+        variables.chain(self.constants.keys().cloned()).collect()
+    }
+}
+
+type Named = Vec<(String, Node)>;
+
+fn elaborate_loss(
+    spec: &ModelSpec,
+    graph: &mut Graph,
+    parameters: &[(String, Node)],
+    data: &[(String, Node)],
+) -> Result<(Node, Named), Vec<(Place, FormulaError)>> {
+    let mut scope = LossScope { parameters, data, constants: &spec.constants };
+    let (loss, named) = elaborate(&spec.loss.lines, graph, &mut scope).map_err(|e| vec![(Place::Loss, e)])?;
+    let shape = graph.shape(loss);
+    if shape.is_scalar() {
+        return Ok((loss, named));
+    }
+    Err(vec![(
+        Place::Loss,
+        FormulaError::new(
+            spec.loss.lines.value.span.clone(),
+            format!("the loss has the shape {shape}; it must be a scalar"),
+        )
+        .help("reduce it with norm2(…), sum(…) or mean(…)"),
+    )])
+}
+
+/// ∂ℓ/∂(parameter or intermediate), one a sample: the loss elaborated again with parameters as one-a-sample nodes.
+fn per_sample_gradients(
+    spec: &ModelSpec,
+    graph: &mut Graph,
+    parameters: &[(String, Node)],
+    data: &[(String, Node)],
+) -> Result<Named, Vec<(Place, FormulaError)>> {
+    debug_assert_eq!(parameters.len(), spec.layout.parameters().len());
+    let mut lifted = lifted_parameters(graph, &spec.layout);
+    let (loss, named) = elaborate_loss(spec, graph, &lifted, data)?;
+    let loss = graph.batch_broadcast(loss);
+    lifted.extend(named);
+    let nodes: Vec<Node> = lifted.iter().map(|l| l.1).collect();
+    let seed = graph.number(1.0);
+    let gradients = gradient(graph, loss, seed, &nodes);
+    Ok(lifted.into_iter().map(|l| l.0).zip(gradients).collect())
+}
+
+/// What names mean in `[observe]` and in claims.
+struct ObservationScope<'a> {
+    model: &'a FormulaModel,
+}
+
+impl ObservationScope<'_> {
+    fn loss(&self, graph: &mut Graph) -> Node {
+        averaged(graph, self.model.loss)
+    }
+}
+
+impl Scope for ObservationScope<'_> {
+    fn name(&mut self, graph: &mut Graph, name: &str) -> Option<Node> {
+        let model = self.model;
+        if let Some(parameter) = model.layout.get(name) {
+            return Some(graph.parameter(parameter.offset, parameter.shape));
+        }
+        if let Some((_, node)) = model.data.iter().chain(&model.intermediates).find(|(n, _)| n == name) {
+            return Some(*node);
+        }
+        if let Some(value) = model.constants.get(name) {
+            return Some(graph.constant(value.shape, &value.data));
+        }
+        let parameters = parameter_nodes(graph, &model.layout);
+        match name {
+            "loss" => Some(self.loss(graph)),
+            "objective" => {
+                let mut total = self.loss(graph);
+                for parameter in parameters {
+                    let square = graph.dot(parameter, parameter);
+                    let energy = graph.scale(0.5 * model.decay, square);
+                    total = graph.add(total, energy);
+                }
+                Some(total)
+            }
+            "gradient_norm2" => {
+                let weight = graph.weight();
+                let mut total = graph.number(0.0);
+                for part in gradient(graph, model.loss, weight, &parameters) {
+                    let square = graph.dot(part, part);
+                    total = graph.add(total, square);
+                }
+                Some(total)
+            }
+            _ => None,
+        }
+    }
+    fn names(&self) -> Vec<String> {
+        let model = self.model;
+        let mut names: Vec<String> = model.layout.parameters().iter().map(|p| p.name.clone()).collect();
+        names.extend(model.data.iter().chain(&model.intermediates).map(|(n, _)| n.clone()));
+        names.extend(model.constants.keys().cloned());
+        names.extend(["loss", "objective", "gradient_norm2"].map(str::to_owned));
+        names
+    }
+    fn gradient(&mut self, _: &mut Graph, name: &str) -> Option<Result<Node, String>> {
+        let found = self.model.sample_gradients.iter().find(|(n, _)| n == name);
+        Some(
+            found
+                .map(|(_, node)| *node)
+                .ok_or_else(|| format!("the loss has no parameter or intermediate `{name}`")),
+        )
+    }
+}
+
+impl Model for FormulaModel {
+    fn layout(&self) -> &Layout {
+        &self.layout
+    }
+    fn population(&self) -> &Population {
+        &self.population
+    }
+    fn scratch(&self, tiles: usize) -> Scratch {
+        scratch_for(&[&self.gradient_program, &self.loss_program], tiles)
+    }
+    fn weighted_gradient(
+        &self,
+        theta: &[Lane],
+        batch: &mut dyn Batch,
+        gradient: &mut [Lane],
+        scratch: &mut Scratch,
+    ) {
+        let tiles = theta.len() / self.layout.len();
+        let inputs = Inputs { theta, auxiliary: &[], tiles };
+        let program = &self.gradient_program;
+        let registers = &mut scratch.lanes[..program.scratch_len(tiles)];
+        program.run(&inputs, batch, registers, |_, _, _| {});
+        for (output, parameter) in self.layout.parameters().iter().enumerate() {
+            let range = parameter.offset * tiles..(parameter.offset + parameter.shape.len()) * tiles;
+            gradient[range].copy_from_slice(program.output(output, &inputs, registers, 0));
+        }
+    }
+    fn weighted_loss(&self, theta: &[Lane], batch: &mut dyn Batch, loss: &mut [Lane], scratch: &mut Scratch) {
+        let tiles = theta.len() / self.layout.len();
+        let inputs = Inputs { theta, auxiliary: &[], tiles };
+        let registers = &mut scratch.lanes[self.gradient_program.scratch_len(tiles)..];
+        self.loss_program.run(&inputs, batch, registers, |_, _, _| {});
+        loss.copy_from_slice(self.loss_program.output(0, &inputs, registers, 0));
+    }
+}

@@ -1,0 +1,92 @@
+//! A compiled formula over the state, or the population mean of one.
+
+use std::sync::Arc;
+
+use super::program::{Inputs, Program};
+use crate::lanes::Lane;
+use crate::model::{Batch, Nodes, Scratch, Shape};
+
+/// A compiled formula over the state, or a population mean of one.
+pub struct Function {
+    program: Program,
+    shape: Shape,
+    nodes: Arc<Nodes>,
+}
+
+impl Function {
+    pub(super) fn new(program: Program, shape: Shape, nodes: Arc<Nodes>) -> Self {
+        Self { program, shape, nodes }
+    }
+    /// Shape of the value.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+    /// True if the value is a mean over the population's nodes.
+    pub fn averages(&self) -> bool {
+        self.program.batched()
+    }
+    /// Working memory for blocks of `tiles` vectors.
+    pub fn scratch(&self, tiles: usize) -> Scratch {
+        scratch_for(&[&self.program], tiles)
+    }
+    /// The value for a block: θ is `[P][tiles]`, `out` is `[elements][tiles]`.
+    pub fn evaluate(&self, theta: &[Lane], out: &mut [Lane], scratch: &mut Scratch) {
+        let tiles = out.len() / self.shape.len();
+        let inputs = Inputs { theta, auxiliary: &[], tiles };
+        self.program.run(&inputs, &mut NodeBatch::new(&self.nodes, tiles), &mut scratch.lanes, |_, _, _| {});
+        out.copy_from_slice(self.program.output(0, &inputs, &scratch.lanes, 0));
+    }
+    /// The value for one state.
+    pub fn value(&self, theta: &[f64]) -> Vec<f64> {
+        let theta = splat(theta);
+        let mut out = vec![Lane::default(); self.shape.len()];
+        self.evaluate(&theta, &mut out, &mut self.scratch(1));
+        out.iter().map(|lane| lane.0[0]).collect()
+    }
+}
+
+/// One state in every lane of one vector.
+pub(super) fn splat(theta: &[f64]) -> Vec<Lane> {
+    theta.iter().map(|&x| Lane::splat(x)).collect()
+}
+
+/// Scratch memory that holds several programs one behind the other.
+pub(super) fn scratch_for(programs: &[&Program], tiles: usize) -> Scratch {
+    let mut lanes = vec![Lane::default(); programs.iter().map(|p| p.scratch_len(tiles)).sum()];
+    let mut at = 0;
+    for program in programs {
+        let len = program.scratch_len(tiles);
+        program.prepare(&mut lanes[at..at + len], tiles);
+        at += len;
+    }
+    Scratch { lanes }
+}
+
+/// All nodes of a population with their weights ω, the same for every replica.
+pub struct NodeBatch<'a> {
+    nodes: &'a Nodes,
+    tiles: usize,
+}
+
+impl<'a> NodeBatch<'a> {
+    /// The nodes for blocks of `tiles` vectors.
+    pub fn new(nodes: &'a Nodes, tiles: usize) -> Self {
+        Self { nodes, tiles }
+    }
+}
+
+impl Batch for NodeBatch<'_> {
+    fn len(&self) -> usize {
+        self.nodes.len()
+    }
+    fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
+        let width = self.nodes.width;
+        let values = &self.nodes.values[first * width..(first + count) * width];
+        for (to, &value) in samples.chunks_exact_mut(self.tiles).zip(values) {
+            to.fill(Lane::splat(value));
+        }
+        for (to, &weight) in weights.chunks_exact_mut(self.tiles).zip(&self.nodes.weights[first..]) {
+            to.fill(Lane::splat(weight));
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Weighted samples for expectations over an infinite population: Gauss quadrature, or a reference sample.
+
+use gauss_quad::{GaussHermite, GaussLegendre};
+use std::num::NonZeroUsize;
+
+use super::data::{Draw, draw_row};
+use crate::lanes::stream::{Purpose, Stream};
+use crate::model::{Nodes, Origin, StandardLaw};
+
+/// Most scalar variates that quadrature takes.
+const MOST_VARIATES: usize = 3;
+/// Most nodes of a product rule.
+const MOST_NODES: usize = 4096;
+/// Size of a reference sample.
+const REFERENCE: usize = 4096;
+/// Points a variate, from coarse to fine.
+const LADDER: [usize; 12] = [2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64];
+/// A rule as good as the finest to this relative error is fine enough.
+const TOLERANCE: f64 = 1e-12;
+
+/// Means that tell whether a rule is fine enough: gradients and their squares at a few states.
+pub(super) type Probe<'a> = &'a dyn Fn(&Nodes) -> Vec<f64>;
+
+/// Nodes for the given draws.
+pub(super) fn expectation(draws: &[Draw], width: usize, seed: u64, probe: Probe<'_>) -> Nodes {
+    let scalars: usize = draws.iter().map(|d| d.variate.len).sum();
+    let gauss = draws.iter().all(|d| !matches!(d.variate.law, StandardLaw::Student(_)));
+    if !gauss || scalars > MOST_VARIATES {
+        return reference(draws, width, seed, probe);
+    }
+    let possible: Vec<usize> = LADDER
+        .into_iter()
+        .filter(|n| n.pow(u32::try_from(scalars).unwrap_or(u32::MAX)) <= MOST_NODES)
+        .collect();
+    let finest = product_rule(draws, width, possible.last().copied().unwrap_or(2));
+    let target = probe(&finest);
+    let scale = target.iter().map(|x| x.abs()).fold(f64::MIN_POSITIVE, f64::max);
+    let error_of = |nodes: &Nodes| {
+        let values = probe(nodes);
+        values.iter().zip(&target).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / scale
+    };
+    // The finest rule's own error is what halving it would change.
+    let mut best: Option<(usize, f64, Nodes)> = None;
+    for &n in &possible[..possible.len().saturating_sub(1)] {
+        let nodes = product_rule(draws, width, n);
+        let error = error_of(&nodes);
+        if error <= TOLERANCE {
+            return Nodes { origin: Origin::Quadrature { per_variate: n, error }, ..nodes };
+        }
+        if best.as_ref().is_none_or(|b| error < b.1) {
+            best = Some((n, error, nodes));
+        }
+    }
+    let per_variate = possible.last().copied().unwrap_or(2);
+    let error = best.map_or(0.0, |b| b.1);
+    Nodes { origin: Origin::Quadrature { per_variate, error }, ..finest }
+}
+
+/// Points and weights of one variate.
+fn rule(draw: &Draw, n: usize) -> Vec<(f64, f64)> {
+    let size = NonZeroUsize::new(n).unwrap_or(NonZeroUsize::MIN);
+    match (draw.variate.law, &draw.breaks) {
+        (StandardLaw::Rademacher, _) => vec![(-1.0, 0.5), (1.0, 0.5)],
+        (StandardLaw::Uniform, Some(breaks)) => {
+            // Constant on cells: one point each, exact.
+            let mut edges = vec![0.0];
+            edges.extend(breaks);
+            edges.push(1.0);
+            edges.windows(2).map(|e| ((e[0] + e[1]) / 2.0, e[1] - e[0])).filter(|(_, w)| *w > 0.0).collect()
+        }
+        (StandardLaw::Uniform, None) => {
+            let rule = GaussLegendre::new(size);
+            symmetric(rule.as_node_weight_pairs())
+                .into_iter()
+                .map(|(x, w)| ((1.0 + x) / 2.0, w / 2.0))
+                .collect()
+        }
+        _ => {
+            let rule = GaussHermite::new(size);
+            let root_pi = std::f64::consts::PI.sqrt();
+            symmetric(rule.as_node_weight_pairs())
+                .into_iter()
+                .map(|(x, w)| (x * std::f64::consts::SQRT_2, w / root_pi))
+                .collect()
+        }
+    }
+}
+
+/// Sorted, and exactly symmetric about 0, so that odd moments vanish to the bit.
+fn symmetric(pairs: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let mut pairs = pairs.to_vec();
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let n = pairs.len();
+    (0..n)
+        .map(|i| {
+            let ((x, w), (y, v)) = (pairs[i], pairs[n - 1 - i]);
+            ((x - y) / 2.0, f64::midpoint(w, v))
+        })
+        .collect()
+}
+
+fn product_rule(draws: &[Draw], width: usize, n: usize) -> Nodes {
+    let mut values = vec![vec![0.0; width]];
+    let mut weights = vec![1.0];
+    for draw in draws {
+        let points = rule(draw, n);
+        for element in 0..draw.variate.len {
+            let mut next_values = Vec::with_capacity(values.len() * points.len());
+            let mut next_weights = Vec::with_capacity(values.len() * points.len());
+            for (row, weight) in values.iter().zip(&weights) {
+                for (x, w) in &points {
+                    let mut row = row.clone();
+                    row[draw.variate.offset + element] = *x;
+                    next_values.push(row);
+                    next_weights.push(weight * w);
+                }
+            }
+            (values, weights) = (next_values, next_weights);
+        }
+    }
+    let total: f64 = weights.iter().sum();
+    weights.iter_mut().for_each(|w| *w /= total);
+    Nodes {
+        width,
+        values: values.concat(),
+        weights,
+        origin: Origin::Quadrature { per_variate: n, error: 0.0 },
+    }
+}
+
+fn reference(draws: &[Draw], width: usize, seed: u64, probe: Probe<'_>) -> Nodes {
+    let variates: Vec<_> = draws.iter().map(|d| d.variate).collect();
+    let mut stream = Stream::new(seed, Purpose::Reference, 0);
+    let mut values = vec![0.0; REFERENCE * width];
+    values.chunks_exact_mut(width.max(1)).for_each(|row| draw_row(&variates, &mut stream, row));
+    let sample = |range: std::ops::Range<usize>| Nodes {
+        width,
+        weights: vec![1.0 / range.len() as f64; range.len()],
+        values: values[range.start * width..range.end * width].to_vec(),
+        origin: Origin::Table,
+    };
+    // Relative standard error of the probes, from the scatter of sixteen parts.
+    const PARTS: usize = 16;
+    let part = REFERENCE / PARTS;
+    let parts: Vec<Vec<f64>> = (0..PARTS).map(|i| probe(&sample(i * part..(i + 1) * part))).collect();
+    let mut worst: f64 = 0.0;
+    let mut scale = f64::MIN_POSITIVE;
+    for k in 0..parts[0].len() {
+        let mean = parts.iter().map(|p| p[k]).sum::<f64>() / PARTS as f64;
+        let variance = parts.iter().map(|p| (p[k] - mean).powi(2)).sum::<f64>() / (PARTS - 1) as f64;
+        worst = worst.max((variance / PARTS as f64).sqrt());
+        scale = scale.max(mean.abs());
+    }
+    Nodes { origin: Origin::Reference { size: REFERENCE, error: worst / scale }, ..sample(0..REFERENCE) }
+}

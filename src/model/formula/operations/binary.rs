@@ -1,0 +1,212 @@
+//! Elementwise operations of two arguments; a scalar goes with every element of the other.
+
+use super::unary::{LOG, SIGN};
+use super::{Attribute, Call, Frame, Operand, Operation, kernels};
+use crate::lanes::{Lane, math};
+use crate::model::Shape;
+use crate::model::formula::graph::{Graph, Node};
+
+/// Derivatives with respect to both arguments, times the adjoint.
+type Partial = fn(&mut Graph, &Call<'_>) -> Node;
+
+/// z = x ∘ y.
+pub struct Binary {
+    name: &'static str,
+    symbol: &'static str,
+    commutative: bool,
+    kernel: fn(&mut [Lane], &[Lane], &[Lane]),
+    /// With a constant on the left.
+    left: Option<fn(&mut [Lane], f64, &[Lane])>,
+    /// With a constant on the right.
+    right: Option<fn(&mut [Lane], &[Lane], f64)>,
+    partial: [Partial; 2],
+}
+
+impl Operation for Binary {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn shape(&self, _: Attribute, args: &[Shape]) -> Result<Shape, String> {
+        let (a, b) = (args[0], args[1]);
+        if a == b || b.is_scalar() {
+            Ok(a)
+        } else if a.is_scalar() {
+            Ok(b)
+        } else {
+            Err(format!("{a} {} {b}", self.symbol))
+        }
+    }
+    fn evaluate(&self, _: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
+        let (a, b) = (&args[0], &args[1]);
+        match (a.immediate, b.immediate, self.left, self.right) {
+            (Some(c), _, Some(kernel), _) if frame.matches(b) => return kernel(out, c, frame.whole(b)),
+            (_, Some(c), _, Some(kernel)) if frame.matches(a) => return kernel(out, frame.whole(a), c),
+            _ => {}
+        }
+        if frame.matches(a) && frame.matches(b) {
+            return (self.kernel)(out, frame.whole(a), frame.whole(b));
+        }
+        let stride = frame.stride();
+        for k in 0..frame.count {
+            let out = &mut out[k * stride..(k + 1) * stride];
+            pairs(frame, a.sample(k, frame.tiles), b.sample(k, frame.tiles), |at, a, b| {
+                (self.kernel)(&mut out[at..at + a.len()], a, b);
+            });
+        }
+    }
+    fn derivative(&self, graph: &mut Graph, call: Call<'_>, which: usize) -> Option<Node> {
+        let full = self.partial[which](graph, &call);
+        // A scalar that went with every element collects from all of them.
+        Some(if graph.shape(call.args[which]).is_scalar() { graph.sum(full) } else { full })
+    }
+    fn commutative(&self) -> bool {
+        self.commutative
+    }
+    fn accumulates(&self) -> bool {
+        self.name == "multiply"
+    }
+    fn accumulate(
+        &self,
+        attribute: Attribute,
+        frame: &Frame,
+        args: &[Operand<'_>],
+        out: &mut [Lane],
+        first: bool,
+    ) {
+        let one = Frame { count: 1, ..*frame };
+        for k in 0..frame.count {
+            let part = |operand: &Operand<'_>| operand.sample(k, frame.tiles).len();
+            debug_assert!(part(&args[0]) > 0);
+            let (a, b) = (args[0].sample(k, frame.tiles), args[1].sample(k, frame.tiles));
+            if first && k == 0 {
+                let operands = [Operand { data: a, ..args[0] }, Operand { data: b, ..args[1] }];
+                self.evaluate(attribute, &one, &operands, out);
+            } else {
+                pairs(frame, a, b, |at, a, b| kernels::multiply_add_to(&mut out[at..at + a.len()], a, b));
+            }
+        }
+    }
+}
+
+/// Matches two operands of one sample, a scalar with each element of the other.
+fn pairs(frame: &Frame, a: &[Lane], b: &[Lane], mut apply: impl FnMut(usize, &[Lane], &[Lane])) {
+    if a.len() == b.len() {
+        return apply(0, a, b);
+    }
+    let tiles = frame.tiles;
+    for at in (0..a.len().max(b.len())).step_by(tiles) {
+        let (a, b) = if a.len() == tiles { (a, &b[at..at + tiles]) } else { (&a[at..at + tiles], b) };
+        apply(at, a, b);
+    }
+}
+
+/// A derivative that fills the result's shape even where the adjoint and the factor are scalars.
+fn filled(graph: &mut Graph, call: &Call<'_>, node: Node) -> Node {
+    let shape = graph.shape(call.value);
+    graph.broadcast(node, shape)
+}
+
+/// x + y.
+pub static ADD: Binary = Binary {
+    name: "add",
+    symbol: "+",
+    commutative: true,
+    kernel: kernels::add,
+    left: Some(kernels::add_left),
+    right: Some(kernels::add_right),
+    partial: [|g, c| filled(g, c, c.adjoint), |g, c| filled(g, c, c.adjoint)],
+};
+/// x − y.
+pub static SUBTRACT: Binary = Binary {
+    name: "subtract",
+    symbol: "-",
+    commutative: false,
+    kernel: kernels::subtract,
+    left: Some(kernels::subtract_left),
+    right: Some(kernels::subtract_right),
+    partial: [
+        |g, c| filled(g, c, c.adjoint),
+        |g, c| {
+            let negative = g.negate(c.adjoint);
+            filled(g, c, negative)
+        },
+    ],
+};
+/// x·y.
+pub static MULTIPLY: Binary = Binary {
+    name: "multiply",
+    symbol: "*",
+    commutative: true,
+    kernel: kernels::multiply,
+    left: Some(kernels::multiply_left),
+    right: Some(kernels::multiply_right),
+    partial: [|g, c| g.multiply(c.adjoint, c.args[1]), |g, c| g.multiply(c.adjoint, c.args[0])],
+};
+/// x/y.
+pub static DIVIDE: Binary = Binary {
+    name: "divide",
+    symbol: "/",
+    commutative: false,
+    kernel: kernels::divide,
+    left: Some(kernels::divide_left),
+    right: Some(kernels::divide_right),
+    partial: [
+        |g, c| g.divide(c.adjoint, c.args[1]),
+        |g, c| {
+            let ratio = g.divide(c.value, c.args[1]);
+            let slope = g.negate(ratio);
+            g.multiply(c.adjoint, slope)
+        },
+    ],
+};
+/// xʸ with a y that varies.
+pub static POWER: Binary = Binary {
+    name: "power",
+    symbol: "^",
+    commutative: false,
+    kernel: math::powf,
+    left: None,
+    right: None,
+    partial: [
+        |g, c| {
+            let one = g.number(1.0);
+            let less = g.subtract(c.args[1], one);
+            let power = g.apply(&POWER, Attribute::NONE, &[c.args[0], less]);
+            let slope = g.multiply(c.args[1], power);
+            g.multiply(c.adjoint, slope)
+        },
+        |g, c| {
+            let log = g.unary(&LOG, c.args[0]);
+            let slope = g.multiply(c.value, log);
+            g.multiply(c.adjoint, slope)
+        },
+    ],
+};
+
+/// The larger of two, as a node: (a + b + |a − b|)/2 would round, so a weighted choice by the sign of a − b.
+pub(super) fn larger(graph: &mut Graph, a: Node, b: Node) -> Result<Node, String> {
+    graph.call(&LARGER, Attribute::NONE, &[a, b])
+}
+
+/// max(x, y); where they are equal each gets half of the slope.
+pub static LARGER: Binary = Binary {
+    name: "max",
+    symbol: "and",
+    commutative: true,
+    kernel: |out, a, b| {
+        out.copy_from_slice(a);
+        kernels::max_to(out, b);
+    },
+    left: None,
+    right: None,
+    partial: [|g, c| larger_part(g, c, 0), |g, c| larger_part(g, c, 1)],
+};
+
+fn larger_part(g: &mut Graph, c: &Call<'_>, which: usize) -> Node {
+    let difference = g.subtract(c.args[which], c.args[1 - which]);
+    let sign = g.unary(&SIGN, difference);
+    let one = g.number(1.0);
+    let twice = g.add(sign, one);
+    let share = g.scale(0.5, twice);
+    g.multiply(c.adjoint, share)
+}

@@ -1,0 +1,199 @@
+//! The operations of the language: each in one place, with its shape rule, value, derivative and documentation.
+//!
+//! A new operation is an [`Operation`] in one of the files here (or a new file), and, if users may call it, one
+//! line in [`functions`].
+
+mod binary;
+pub mod functions;
+mod kernels;
+mod linear;
+mod reduce;
+mod unary;
+mod vector;
+
+pub use binary::{ADD, DIVIDE, MULTIPLY, POWER, SUBTRACT};
+pub use linear::{MATRIX_PRODUCT, SCALED_IDENTITY, TRACE, TRANSPOSE};
+pub use reduce::{BROADCAST, DOT, MAX_MASK, MAXIMUM, NORM2, SUM};
+pub use unary::{
+    ABS, COS, ERF, EXP, INTEGER_POWER, LOG, NEGATE, REAL_POWER, RECIPROCAL_ROOT, RELU, SIGMOID, SIGN, SIN,
+    SOFTPLUS, SQRT, STEP, TANH,
+};
+pub use vector::{ARRAY, LOGSUMEXP, ONE_HOT, SOFTMAX};
+
+use super::graph::{Graph, Node};
+use crate::lanes::Lane;
+use crate::model::Shape;
+
+/// A number or two that belong to an operation (an exponent, a target shape, flags).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Attribute(u64, u64);
+
+impl Attribute {
+    /// Nothing.
+    pub const NONE: Self = Self(0, 0);
+    /// A whole number.
+    pub fn integer(value: i64) -> Self {
+        Self(value.cast_unsigned(), 0)
+    }
+    /// The whole number.
+    pub fn as_integer(self) -> i64 {
+        self.0.cast_signed()
+    }
+    /// A real number.
+    pub fn real(value: f64) -> Self {
+        Self(value.to_bits(), 0)
+    }
+    /// The real number.
+    pub fn as_real(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+    /// A shape.
+    pub fn shape(shape: Shape) -> Self {
+        Self(shape.rows as u64, shape.cols as u64)
+    }
+    /// The shape.
+    pub fn as_shape(self) -> Shape {
+        Shape::matrix(self.0 as usize, self.1 as usize)
+    }
+    /// Two flags.
+    pub fn flags(a: bool, b: bool) -> Self {
+        Self(u64::from(a), u64::from(b))
+    }
+    /// The flags.
+    pub fn as_flags(self) -> (bool, bool) {
+        (self.0 != 0, self.1 != 0)
+    }
+}
+
+/// An argument's numbers on a block: `[sample][element][tile]`.
+#[derive(Clone, Copy)]
+pub struct Operand<'a> {
+    /// All of them, from the first sample on.
+    pub data: &'a [Lane],
+    /// Shape of the value.
+    pub shape: Shape,
+    /// Vectors from one sample to the next; 0 if all samples share one value.
+    pub stride: usize,
+    /// The number, where it is a scalar constant.
+    pub immediate: Option<f64>,
+}
+
+impl<'a> Operand<'a> {
+    /// A value shared by all samples.
+    pub fn unbatched(data: &'a [Lane], shape: Shape) -> Self {
+        Self { data, shape, stride: 0, immediate: None }
+    }
+    /// The value for one sample, `[element][tile]`.
+    pub fn sample(&self, sample: usize, tiles: usize) -> &'a [Lane] {
+        let start = sample * self.stride;
+        &self.data[start..start + self.shape.len() * tiles]
+    }
+}
+
+/// What is being computed: `out` is `[count][shape.len()][tiles]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame {
+    /// Vectors of eight replicas.
+    pub tiles: usize,
+    /// Samples.
+    pub count: usize,
+    /// Shape of the result.
+    pub shape: Shape,
+}
+
+impl Frame {
+    /// Vectors a sample of the result takes.
+    pub fn stride(&self) -> usize {
+        self.shape.len() * self.tiles
+    }
+    /// True if `operand` lies in memory just as the result does.
+    fn matches(&self, operand: &Operand<'_>) -> bool {
+        operand.shape.len() == self.shape.len() && (self.count == 1 || operand.stride == self.stride())
+    }
+    /// Everything of an operand that [`Frame::matches`].
+    fn whole<'a>(&self, operand: &Operand<'a>) -> &'a [Lane] {
+        &operand.data[..self.count * self.stride()]
+    }
+}
+
+/// A node whose derivative is asked for.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    /// Its attribute.
+    pub attribute: Attribute,
+    /// Its arguments.
+    pub args: &'a [Node],
+    /// Itself.
+    pub value: Node,
+    /// ∂(what is differentiated)/∂value.
+    pub adjoint: Node,
+}
+
+/// An operation of the language.
+pub trait Operation: Sync {
+    /// Unique name; the user's where users can write it.
+    fn name(&self) -> &'static str;
+    /// Shape of the result, or what does not fit.
+    fn shape(&self, attribute: Attribute, args: &[Shape]) -> Result<Shape, String>;
+    /// The value on a block.
+    fn evaluate(&self, attribute: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]);
+    /// The part of argument `which` in the adjoint: `adjoint · ∂value/∂args[which]`; `None` where the derivative is 0 everywhere.
+    fn derivative(&self, graph: &mut Graph, call: Call<'_>, which: usize) -> Option<Node>;
+    /// a ∘ b = b ∘ a, to the bit.
+    fn commutative(&self) -> bool {
+        false
+    }
+    /// True if [`Operation::accumulate`] is offered.
+    fn accumulates(&self) -> bool {
+        false
+    }
+    /// Adds the sum over the frame's samples to `out` (`[shape.len()][tiles]`), or begins the sum if `first`;
+    /// one sample after the other, so that the result does not depend on how samples are cut into chunks.
+    fn accumulate(
+        &self,
+        _attribute: Attribute,
+        _frame: &Frame,
+        _args: &[Operand<'_>],
+        _out: &mut [Lane],
+        _first: bool,
+    ) {
+        unreachable!("only operations that say so accumulate")
+    }
+}
+
+/// Copies; its accumulation is the sum over a batch.
+pub static IDENTITY: Identity = Identity;
+
+/// See [`IDENTITY`].
+pub struct Identity;
+
+impl Operation for Identity {
+    fn name(&self) -> &'static str {
+        "identity"
+    }
+    fn shape(&self, _: Attribute, args: &[Shape]) -> Result<Shape, String> {
+        Ok(args[0])
+    }
+    fn evaluate(&self, _: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
+        let stride = frame.stride();
+        for k in 0..frame.count {
+            out[k * stride..(k + 1) * stride].copy_from_slice(args[0].sample(k, frame.tiles));
+        }
+    }
+    fn derivative(&self, _: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
+        Some(call.adjoint)
+    }
+    fn accumulates(&self) -> bool {
+        true
+    }
+    fn accumulate(&self, _: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane], first: bool) {
+        for k in 0..frame.count {
+            let sample = args[0].sample(k, frame.tiles);
+            if first && k == 0 {
+                out.copy_from_slice(sample);
+            } else {
+                kernels::add_to(out, sample);
+            }
+        }
+    }
+}

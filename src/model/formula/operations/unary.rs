@@ -1,0 +1,196 @@
+//! Elementwise functions of one argument.
+
+use super::kernels;
+use super::{Attribute, Call, Frame, Operand, Operation};
+use crate::lanes::{Lane, math};
+use crate::model::Shape;
+use crate::model::formula::graph::{Graph, Node};
+
+/// y = f(x), elementwise, with f'(x) given x and y.
+pub struct Unary {
+    name: &'static str,
+    kernel: fn(&mut [Lane], &[Lane]),
+    /// f' as a node, from x and y; `None` where f is locally constant.
+    slope: Option<fn(&mut Graph, Node, Node) -> Node>,
+}
+
+impl Operation for Unary {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn shape(&self, _: Attribute, args: &[Shape]) -> Result<Shape, String> {
+        Ok(args[0])
+    }
+    fn evaluate(&self, _: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
+        elementwise(frame, &args[0], out, self.kernel);
+    }
+    fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
+        let slope = self.slope?(graph, call.args[0], call.value);
+        Some(graph.multiply(call.adjoint, slope))
+    }
+}
+
+fn elementwise(frame: &Frame, a: &Operand<'_>, out: &mut [Lane], kernel: impl Fn(&mut [Lane], &[Lane])) {
+    if frame.matches(a) {
+        kernel(out, frame.whole(a));
+        return;
+    }
+    let stride = frame.stride();
+    for k in 0..frame.count {
+        kernel(&mut out[k * stride..(k + 1) * stride], a.sample(k, frame.tiles));
+    }
+}
+
+/// −x.
+pub static NEGATE: Unary =
+    Unary { name: "negate", kernel: kernels::negate, slope: Some(|g, _, _| g.number(-1.0)) };
+/// eˣ.
+pub static EXP: Unary = Unary { name: "exp", kernel: math::exp, slope: Some(|_, _, y| y) };
+/// ln x.
+pub static LOG: Unary = Unary {
+    name: "log",
+    kernel: math::ln,
+    slope: Some(|g, x, _| {
+        let one = g.number(1.0);
+        g.divide(one, x)
+    }),
+};
+/// √x.
+pub static SQRT: Unary = Unary {
+    name: "sqrt",
+    kernel: kernels::sqrt,
+    slope: Some(|g, x, _| {
+        let root = g.unary(&RECIPROCAL_ROOT, x);
+        g.scale(0.5, root)
+    }),
+};
+/// 1/√x.
+pub static RECIPROCAL_ROOT: Unary = Unary {
+    name: "reciprocal_root",
+    kernel: kernels::reciprocal_root,
+    slope: Some(|g, x, y| {
+        let ratio = g.divide(y, x);
+        g.scale(-0.5, ratio)
+    }),
+};
+/// |x|; its slope at 0 is 0.
+pub static ABS: Unary = Unary { name: "abs", kernel: kernels::abs, slope: Some(|g, x, _| g.unary(&SIGN, x)) };
+/// −1, 0 or 1.
+pub static SIGN: Unary = Unary { name: "sign", kernel: kernels::sign, slope: None };
+/// 1 where x > 0, else 0.
+pub static STEP: Unary = Unary { name: "step", kernel: kernels::step, slope: None };
+/// x where x > 0, else 0; its slope at 0 is 0.
+pub static RELU: Unary =
+    Unary { name: "relu", kernel: kernels::relu, slope: Some(|g, x, _| g.unary(&STEP, x)) };
+/// tanh x.
+pub static TANH: Unary = Unary {
+    name: "tanh",
+    kernel: math::tanh,
+    slope: Some(|g, _, y| {
+        let square = g.integer_power(y, 2);
+        let one = g.number(1.0);
+        g.subtract(one, square)
+    }),
+};
+/// 1/(1 + e⁻ˣ).
+pub static SIGMOID: Unary = Unary {
+    name: "sigmoid",
+    kernel: math::sigmoid,
+    slope: Some(|g, _, y| {
+        let one = g.number(1.0);
+        let rest = g.subtract(one, y);
+        g.multiply(y, rest)
+    }),
+};
+/// ln(1 + eˣ).
+pub static SOFTPLUS: Unary =
+    Unary { name: "softplus", kernel: math::softplus, slope: Some(|g, x, _| g.unary(&SIGMOID, x)) };
+/// The error function.
+pub static ERF: Unary = Unary {
+    name: "erf",
+    kernel: math::erf,
+    slope: Some(|g, x, _| {
+        let square = g.integer_power(x, 2);
+        let exponent = g.negate(square);
+        let bell = g.unary(&EXP, exponent);
+        g.scale(std::f64::consts::FRAC_2_SQRT_PI, bell)
+    }),
+};
+/// sin x.
+pub static SIN: Unary = Unary { name: "sin", kernel: math::sin, slope: Some(|g, x, _| g.unary(&COS, x)) };
+/// cos x.
+pub static COS: Unary = Unary {
+    name: "cos",
+    kernel: math::cos,
+    slope: Some(|g, x, _| {
+        let sine = g.unary(&SIN, x);
+        g.negate(sine)
+    }),
+};
+
+/// xⁿ for a whole number n ≠ 0, by repeated squaring (attribute: n).
+pub static INTEGER_POWER: IntegerPower = IntegerPower;
+
+/// See [`INTEGER_POWER`].
+pub struct IntegerPower;
+
+impl Operation for IntegerPower {
+    fn name(&self) -> &'static str {
+        "integer_power"
+    }
+    fn shape(&self, _: Attribute, args: &[Shape]) -> Result<Shape, String> {
+        Ok(args[0])
+    }
+    fn evaluate(&self, attribute: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
+        let exponent = attribute.as_integer();
+        if exponent == 2 {
+            return elementwise(frame, &args[0], out, kernels::square);
+        }
+        let size = u32::try_from(exponent.unsigned_abs()).unwrap_or(u32::MAX);
+        elementwise(frame, &args[0], out, |out, a| {
+            kernels::positive_power(out, a, size);
+            if exponent < 0 {
+                for lane in out {
+                    for x in &mut lane.0 {
+                        *x = 1.0 / *x;
+                    }
+                }
+            }
+        });
+    }
+    fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
+        let exponent = call.attribute.as_integer();
+        let power = graph.integer_power(call.args[0], exponent - 1);
+        let slope = graph.scale(exponent as f64, power);
+        Some(graph.multiply(call.adjoint, slope))
+    }
+}
+
+/// xᶜ for a constant real c (attribute: c).
+pub static REAL_POWER: RealPower = RealPower;
+
+/// See [`REAL_POWER`].
+pub struct RealPower;
+
+impl Operation for RealPower {
+    fn name(&self) -> &'static str {
+        "real_power"
+    }
+    fn shape(&self, _: Attribute, args: &[Shape]) -> Result<Shape, String> {
+        Ok(args[0])
+    }
+    fn evaluate(&self, attribute: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
+        let exponent = [Lane::splat(attribute.as_real())];
+        elementwise(frame, &args[0], out, |out, a| {
+            for (out, a) in out.iter_mut().zip(a) {
+                math::powf(std::slice::from_mut(out), std::slice::from_ref(a), &exponent);
+            }
+        });
+    }
+    fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
+        let exponent = call.attribute.as_real();
+        let power = graph.apply(&REAL_POWER, Attribute::real(exponent - 1.0), &[call.args[0]]);
+        let slope = graph.scale(exponent, power);
+        Some(graph.multiply(call.adjoint, slope))
+    }
+}

@@ -1,0 +1,381 @@
+//! A graph flattened to a list of instructions over registers, and its execution on a block.
+//!
+//! Three parts: the *prologue* (parameters alone) once an evaluation, the *body* once a chunk of samples, the
+//! *epilogue* (what depends on sums over the batch) once at the end. Registers are never reused: each lies behind
+//! its arguments, so a single split of the scratch memory separates what is read from what is written.
+
+use super::graph::{Graph, Node, Op};
+use super::operations::{Attribute, Frame, IDENTITY, Operand, Operation};
+use crate::lanes::Lane;
+use crate::model::{Batch, Shape};
+
+/// Numbers a body's batched registers should hold at most, all samples of a chunk together.
+const CHUNK_ELEMENTS: usize = 256;
+/// Most samples in a chunk.
+const CHUNK_LIMIT: usize = 16;
+
+/// Where an argument or an output lies; offsets count elements, to be multiplied by the block's tiles.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Register(usize),
+    Theta(usize),
+    Auxiliary(usize),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Location {
+    source: Source,
+    shape: Shape,
+    /// Elements from one sample to the next; 0 if unbatched.
+    stride: usize,
+    immediate: Option<f64>,
+}
+
+#[derive(Clone)]
+struct Instruction {
+    operation: &'static dyn Operation,
+    attribute: Attribute,
+    args: Vec<Location>,
+    out: usize,
+    shape: Shape,
+    batched: bool,
+    accumulate: bool,
+}
+
+/// Most arguments that are gathered without allocating; arrays may have more.
+const FEW: usize = 4;
+
+/// A compiled graph.
+#[derive(Clone)]
+pub struct Program {
+    constants: Vec<(usize, Vec<f64>)>,
+    prologue: Vec<Instruction>,
+    body: Vec<Instruction>,
+    epilogue: Vec<Instruction>,
+    outputs: Vec<Location>,
+    elements: usize,
+    capacity: usize,
+    width: usize,
+    samples: usize,
+    weights: usize,
+    batched: bool,
+}
+
+/// What a graph cannot be compiled for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompileError {
+    /// A value per sample that depends on a mean over samples.
+    #[error(
+        "this depends on a population mean sample by sample, which would take a second pass over the population"
+    )]
+    SecondPass,
+}
+
+impl Program {
+    /// Compiles the nodes `outputs` of a graph whose samples have `width` numbers.
+    pub fn new(graph: &Graph, outputs: &[Node], width: usize) -> Result<Self, CompileError> {
+        Compiler::new(graph, outputs, width)?.finish(outputs)
+    }
+
+    /// Vectors of scratch memory a block of `tiles` needs.
+    pub fn scratch_len(&self, tiles: usize) -> usize {
+        self.elements * tiles
+    }
+    /// Writes the constants into fresh scratch memory.
+    pub fn prepare(&self, scratch: &mut [Lane], tiles: usize) {
+        for (at, data) in &self.constants {
+            for (e, &value) in data.iter().enumerate() {
+                scratch[(at + e) * tiles..(at + e + 1) * tiles].fill(Lane::splat(value));
+            }
+        }
+    }
+    /// True if the program looks at samples at all.
+    pub fn batched(&self) -> bool {
+        self.batched
+    }
+    /// Runs the program over a whole batch. `theta` is `[P][tiles]`, `auxiliary` the second input.
+    /// `each_chunk(scratch, first, count)` sees every chunk while its batched registers are fresh.
+    pub fn run(
+        &self,
+        inputs: &Inputs<'_>,
+        batch: &mut dyn Batch,
+        scratch: &mut [Lane],
+        mut each_chunk: impl FnMut(&[Lane], usize, usize),
+    ) {
+        for instruction in &self.prologue {
+            execute(instruction, inputs, 1, false, scratch);
+        }
+        if self.batched {
+            let tiles = inputs.tiles;
+            let total = batch.len();
+            let mut first = 0;
+            while first < total {
+                let count = self.capacity.min(total - first);
+                let (before, weights) = scratch.split_at_mut(self.weights * tiles);
+                let samples = &mut before[self.samples * tiles..(self.samples + count * self.width) * tiles];
+                batch.fill(first, count, samples, &mut weights[..count * tiles]);
+                for instruction in &self.body {
+                    execute(instruction, inputs, count, first == 0, scratch);
+                }
+                each_chunk(scratch, first, count);
+                first += count;
+            }
+        }
+        for instruction in &self.epilogue {
+            execute(instruction, inputs, 1, false, scratch);
+        }
+    }
+
+    /// The value of output `index`; for a batched output, of sample `sample` of the present chunk.
+    pub fn output<'a>(
+        &self,
+        index: usize,
+        inputs: &Inputs<'a>,
+        scratch: &'a [Lane],
+        sample: usize,
+    ) -> &'a [Lane] {
+        let location = &self.outputs[index];
+        let data = locate(location, inputs, scratch);
+        let start = sample * location.stride * inputs.tiles;
+        &data[start..start + location.shape.len() * inputs.tiles]
+    }
+}
+
+/// What a program reads beside the batch.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// θ, `[P][tiles]`.
+    pub theta: &'a [Lane],
+    /// The second input, `[…][tiles]`.
+    pub auxiliary: &'a [Lane],
+    /// Vectors an element.
+    pub tiles: usize,
+}
+
+fn locate<'a>(location: &Location, inputs: &Inputs<'a>, registers: &'a [Lane]) -> &'a [Lane] {
+    match location.source {
+        Source::Register(at) => &registers[at * inputs.tiles..],
+        Source::Theta(at) => &inputs.theta[at * inputs.tiles..],
+        Source::Auxiliary(at) => &inputs.auxiliary[at * inputs.tiles..],
+    }
+}
+
+fn execute(instruction: &Instruction, inputs: &Inputs<'_>, count: usize, first: bool, scratch: &mut [Lane]) {
+    let tiles = inputs.tiles;
+    let (registers, rest) = scratch.split_at_mut(instruction.out * tiles);
+    let operand = |location: &Location| Operand {
+        data: locate(location, inputs, registers),
+        shape: location.shape,
+        stride: location.stride * tiles,
+        immediate: location.immediate,
+    };
+    let samples = if instruction.batched || instruction.accumulate { count } else { 1 };
+    let frame = Frame { tiles, count: samples, shape: instruction.shape };
+    let out_samples = if instruction.accumulate { 1 } else { samples };
+    let out = &mut rest[..out_samples * frame.stride()];
+    let mut perform = |operands: &[Operand<'_>]| {
+        if instruction.accumulate {
+            instruction.operation.accumulate(instruction.attribute, &frame, operands, out, first);
+        } else {
+            instruction.operation.evaluate(instruction.attribute, &frame, operands, out);
+        }
+    };
+    match instruction.args.as_slice() {
+        [a] => perform(&[operand(a)]),
+        [a, b] => perform(&[operand(a), operand(b)]),
+        more if more.len() <= FEW => {
+            let mut operands = [operand(&more[0]); FEW];
+            for (slot, location) in operands.iter_mut().zip(more) {
+                *slot = operand(location);
+            }
+            perform(&operands[..more.len()]);
+        }
+        many => perform(&many.iter().map(operand).collect::<Vec<_>>()),
+    }
+}
+
+/// When a node can be computed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Prologue,
+    Body,
+    Epilogue,
+}
+
+struct Compiler<'g> {
+    graph: &'g Graph,
+    order: Vec<Node>,
+    stage: Vec<Stage>,
+    /// Uses of each node, outputs included.
+    uses: Vec<usize>,
+    location: Vec<Option<Location>>,
+    program: Program,
+}
+
+impl<'g> Compiler<'g> {
+    fn new(graph: &'g Graph, outputs: &[Node], width: usize) -> Result<Self, CompileError> {
+        let order = graph.reachable(outputs);
+        let mut stage = vec![Stage::Prologue; graph.len()];
+        let mut uses = vec![0; graph.len()];
+        for &node in &order {
+            let entry = graph.entry(node);
+            let latest = entry.args.iter().map(|a| stage[a.index()]).max().unwrap_or(Stage::Prologue);
+            stage[node.index()] = match (&entry.op, entry.batched, latest) {
+                (_, true, Stage::Epilogue) => return Err(CompileError::SecondPass),
+                (_, true, _) => Stage::Body,
+                (Op::BatchSum, _, _) => Stage::Epilogue,
+                (_, false, latest) => latest,
+            };
+            entry.args.iter().for_each(|a| uses[a.index()] += 1);
+        }
+        outputs.iter().for_each(|o| uses[o.index()] += 1);
+        let program = Program {
+            constants: vec![],
+            prologue: vec![],
+            body: vec![],
+            epilogue: vec![],
+            outputs: vec![],
+            elements: 0,
+            capacity: 1,
+            width,
+            samples: 0,
+            weights: 0,
+            batched: order.iter().any(|&n| graph.batched(n)),
+        };
+        Ok(Self { graph, order, stage, uses, location: vec![None; graph.len()], program })
+    }
+
+    /// A batched node that is computed only inside the sum that uses it.
+    fn fused(&self, node: Node) -> bool {
+        match self.graph.entry(node).op {
+            Op::Call(operation, _) => operation.accumulates() && self.uses[node.index()] == 1,
+            _ => false,
+        }
+    }
+
+    fn finish(mut self, outputs: &[Node]) -> Result<Program, CompileError> {
+        let order = std::mem::take(&mut self.order);
+        let into_sums: Vec<Node> = order
+            .iter()
+            .filter(|&&n| matches!(self.graph.entry(n).op, Op::BatchSum))
+            .map(|&n| self.graph.entry(n).args[0])
+            .filter(|&a| self.fused(a))
+            .collect();
+        let per_sample: usize = order
+            .iter()
+            .filter(|&&n| self.graph.batched(n) && !into_sums.contains(&n))
+            .map(|&n| self.graph.shape(n).len())
+            .sum();
+        self.program.capacity = (CHUNK_ELEMENTS / per_sample.max(1)).clamp(1, CHUNK_LIMIT);
+        self.leaves(&order);
+        for stage in [Stage::Prologue, Stage::Body] {
+            for &node in &order {
+                if self.stage[node.index()] == stage && !into_sums.contains(&node) {
+                    self.instruction(node);
+                }
+            }
+        }
+        for &node in &order {
+            if matches!(self.graph.entry(node).op, Op::BatchSum) {
+                self.accumulation(node, &into_sums);
+            }
+        }
+        for &node in &order {
+            if self.stage[node.index()] == Stage::Epilogue
+                && !matches!(self.graph.entry(node).op, Op::BatchSum)
+            {
+                self.instruction(node);
+            }
+        }
+        for &output in outputs {
+            let location = self.get(output);
+            self.program.outputs.push(location);
+        }
+        Ok(self.program)
+    }
+
+    fn allocate(&mut self, elements: usize) -> usize {
+        let at = self.program.elements;
+        self.program.elements += elements;
+        at
+    }
+
+    /// Places constants, samples and weights.
+    fn leaves(&mut self, order: &[Node]) {
+        for &node in order {
+            if let Op::Constant(data) = &self.graph.entry(node).op {
+                let at = self.allocate(data.len());
+                self.program.constants.push((at, data.to_vec()));
+                let immediate = (data.len() == 1).then(|| data[0]);
+                let shape = self.graph.shape(node);
+                self.location[node.index()] =
+                    Some(Location { source: Source::Register(at), shape, stride: 0, immediate });
+            }
+        }
+        if !self.program.batched {
+            return;
+        }
+        let (capacity, width) = (self.program.capacity, self.program.width);
+        self.program.samples = self.allocate(capacity * width);
+        self.program.weights = self.allocate(capacity);
+    }
+
+    fn get(&self, node: Node) -> Location {
+        let entry = self.graph.entry(node);
+        let place = |source, stride| Location { source, shape: entry.shape, stride, immediate: None };
+        match entry.op {
+            Op::Parameter(at) => place(Source::Theta(at), 0),
+            Op::Auxiliary(at) => place(Source::Auxiliary(at), 0),
+            Op::Sample(at) => place(Source::Register(self.program.samples + at), self.program.width),
+            Op::Weight => place(Source::Register(self.program.weights), 1),
+            _ => self.location[node.index()]
+                .unwrap_or_else(|| unreachable!("arguments are compiled before their uses")),
+        }
+    }
+
+    fn instruction(&mut self, node: Node) {
+        let entry = self.graph.entry(node);
+        let (operation, attribute): (&'static dyn Operation, _) = match entry.op {
+            Op::Call(operation, attribute) => (operation, attribute),
+            Op::BatchBroadcast => (&IDENTITY, Attribute::NONE),
+            _ => return,
+        };
+        let args: Vec<Location> = entry.args.iter().map(|&a| self.get(a)).collect();
+        let (shape, batched) = (entry.shape, entry.batched);
+        let samples = if batched { self.program.capacity } else { 1 };
+        let out = self.allocate(samples * shape.len());
+        let stride = if batched { shape.len() } else { 0 };
+        self.location[node.index()] =
+            Some(Location { source: Source::Register(out), shape, stride, immediate: None });
+        let instruction = Instruction { operation, attribute, args, out, shape, batched, accumulate: false };
+        match self.stage[node.index()] {
+            Stage::Prologue => self.program.prologue.push(instruction),
+            Stage::Body => self.program.body.push(instruction),
+            Stage::Epilogue => self.program.epilogue.push(instruction),
+        }
+    }
+
+    fn accumulation(&mut self, node: Node, fused: &[Node]) {
+        let summand = self.graph.entry(node).args[0];
+        let shape = self.graph.shape(node);
+        let inner = self.graph.entry(summand);
+        let (operation, attribute, args): (&'static dyn Operation, _, Vec<Location>) = match inner.op {
+            Op::Call(operation, attribute) if fused.contains(&summand) => {
+                (operation, attribute, inner.args.iter().map(|&a| self.get(a)).collect())
+            }
+            _ => (&IDENTITY, Attribute::NONE, vec![self.get(summand)]),
+        };
+        let out = self.allocate(shape.len());
+        self.location[node.index()] =
+            Some(Location { source: Source::Register(out), shape, stride: 0, immediate: None });
+        self.program.body.push(Instruction {
+            operation,
+            attribute,
+            args,
+            out,
+            shape,
+            batched: false,
+            accumulate: true,
+        });
+    }
+}

@@ -1,0 +1,323 @@
+//! Drift and diffusion of a stochastic differential equation, compiled.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::elaborate::{Scope, elaborate};
+use super::error::FormulaError;
+use super::formula_model::{magnitude, second_moments};
+use super::function::{Function, scratch_for};
+use super::gradient::gradient;
+use super::graph::{Graph, Node, Op};
+use super::program::{Inputs, Program};
+use super::{Expression, Place, Value};
+use crate::lanes::Lane;
+use crate::model::{Batch, Layout, Nodes, Origin, Scratch, Shape};
+
+/// Diffusion of one parameter.
+#[derive(Clone, Debug)]
+pub enum Diffusion {
+    /// A bare formula: every element has a Wiener process of its own; for a vector [n] a matrix formula [n, m] has m processes.
+    Own(Expression),
+    /// By name of shared, scalar Wiener processes.
+    Named(Vec<(String, Expression)>),
+}
+
+/// An SDE given by its drift and diffusion (Itô or Stratonovich as written).
+pub struct SdeModel {
+    layout: Layout,
+    constants: BTreeMap<String, Value>,
+    noises: usize,
+    stratonovich: bool,
+    graph: Graph,
+    /// One a parameter.
+    drift: Vec<Node>,
+    /// One a parameter: linear in the second input, which is dW.
+    increment: Vec<Node>,
+    program: Program,
+    nodes: Arc<Nodes>,
+}
+
+struct StateScope<'a> {
+    layout: &'a Layout,
+    constants: &'a BTreeMap<String, Value>,
+}
+
+impl Scope for StateScope<'_> {
+    fn name(&mut self, graph: &mut Graph, name: &str) -> Option<Node> {
+        if let Some(p) = self.layout.get(name) {
+            return Some(graph.parameter(p.offset, p.shape));
+        }
+        self.constants.get(name).map(|v| graph.constant(v.shape, &v.data))
+    }
+    fn names(&self) -> Vec<String> {
+        self.layout
+            .parameters()
+            .iter()
+            .map(|p| p.name.clone())
+            .chain(self.constants.keys().cloned())
+            .collect()
+    }
+}
+
+impl SdeModel {
+    /// `drift` and `diffusion` by parameter name, an absent one is 0; entries of `Place` count in the order given
+    /// (the formulas of a named diffusion one after the other, each with a place of its own).
+    pub fn new(
+        layout: Layout,
+        constants: &BTreeMap<String, Value>,
+        drift: &[(String, Expression)],
+        diffusion: &[(String, Diffusion)],
+        stratonovich: bool,
+    ) -> Result<Self, Vec<(Place, FormulaError)>> {
+        let mut graph = Graph::default();
+        let mut errors = Vec::new();
+        let mut scope = StateScope { layout: &layout, constants };
+        let zero = |graph: &mut Graph, shape: Shape| graph.constant(shape, &vec![0.0; shape.len()]);
+        let mut drifts: Vec<Node> = layout.parameters().iter().map(|p| zero(&mut graph, p.shape)).collect();
+        let mut increments = drifts.clone();
+        let index_of = |name: &str| layout.parameters().iter().position(|p| p.name == name);
+        for (entry, (name, formula)) in drift.iter().enumerate() {
+            let Some(index) = index_of(name) else { continue };
+            let shape = layout.parameters()[index].shape;
+            let built = elaborate(&formula.lines, &mut graph, &mut scope).and_then(|(node, _)| {
+                let found = graph.shape(node);
+                if found == shape || found.is_scalar() {
+                    Ok(graph.broadcast(node, shape))
+                } else {
+                    Err(misfit(formula, "drift", name, found, shape))
+                }
+            });
+            match built {
+                Ok(node) => drifts[index] = node,
+                Err(error) => errors.push((Place::Drift(entry), error)),
+            }
+        }
+        let mut noises = 0;
+        let mut named: Vec<(String, usize)> = Vec::new();
+        let mut entry = 0;
+        for (name, diffusion) in diffusion {
+            let index = index_of(name);
+            let formulas: Vec<(Option<&String>, &Expression)> = match diffusion {
+                Diffusion::Own(formula) => vec![(None, formula)],
+                Diffusion::Named(list) => {
+                    list.iter().map(|(wiener, formula)| (Some(wiener), formula)).collect()
+                }
+            };
+            for (wiener, formula) in formulas {
+                let place = Place::Diffusion(entry);
+                entry += 1;
+                let Some(index) = index else { continue };
+                let shape = layout.parameters()[index].shape;
+                let part = elaborate(&formula.lines, &mut graph, &mut scope).and_then(|(node, _)| {
+                    let found = graph.shape(node);
+                    let fits = found == shape || found.is_scalar();
+                    match wiener {
+                        Some(wiener) if fits => {
+                            let at = named.iter().find(|(n, _)| n == wiener).map_or(noises, |(_, at)| *at);
+                            if at == noises {
+                                named.push((wiener.clone(), at));
+                                noises += 1;
+                            }
+                            let dw = graph.auxiliary(at, Shape::SCALAR);
+                            let product = graph.multiply(node, dw);
+                            Ok(graph.broadcast(product, shape))
+                        }
+                        None if fits => {
+                            let dw = graph.auxiliary(noises, shape);
+                            noises += shape.len();
+                            Ok(graph.multiply(node, dw))
+                        }
+                        None if shape.cols == 1 && found.rows == shape.rows => {
+                            let dw = graph.auxiliary(noises, Shape::vector(found.cols));
+                            noises += found.cols;
+                            graph
+                                .matrix_product(node, false, dw, false)
+                                .map_err(|e| FormulaError::new(0..formula.text().len(), e))
+                        }
+                        _ => Err(misfit(formula, "diffusion", name, found, shape)),
+                    }
+                });
+                match part {
+                    Ok(node) => increments[index] = graph.add(increments[index], node),
+                    Err(error) => errors.push((place, error)),
+                }
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let outputs: Vec<Node> = drifts.iter().chain(&increments).copied().collect();
+        let program = Program::new(&graph, &outputs, 0)
+            .map_err(|e| vec![(Place::Drift(0), FormulaError::new(0..0, e.to_string()))])?;
+        let nodes = Arc::new(Nodes { width: 0, values: vec![], weights: vec![1.0], origin: Origin::Table });
+        Ok(Self {
+            layout,
+            constants: constants.clone(),
+            noises,
+            stratonovich,
+            graph,
+            drift: drifts,
+            increment: increments,
+            program,
+            nodes,
+        })
+    }
+    /// Names and shapes of the state.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+    /// M, the number of Wiener processes.
+    pub fn noises(&self) -> usize {
+        self.noises
+    }
+    /// True if interpreted after Stratonovich.
+    pub fn stratonovich(&self) -> bool {
+        self.stratonovich
+    }
+    /// True if the diffusion does not depend on the state: Itô and Stratonovich agree.
+    pub fn additive(&self) -> bool {
+        !self.depends_on_state(&self.increment)
+    }
+    /// Working memory.
+    pub fn scratch(&self, tiles: usize) -> Scratch {
+        scratch_for(&[&self.program], tiles)
+    }
+    /// `drift` `[P][tiles]`, and `increment` `[P][tiles]` = B(x)·dW for `wiener` `[M][tiles]`.
+    pub fn drift_and_noise(
+        &self,
+        state: &[Lane],
+        wiener: &[Lane],
+        drift: &mut [Lane],
+        increment: &mut [Lane],
+        scratch: &mut Scratch,
+    ) {
+        let tiles = state.len() / self.layout.len();
+        let inputs = Inputs { theta: state, auxiliary: wiener, tiles };
+        self.program.run(&inputs, &mut NoSamples, &mut scratch.lanes, |_, _, _| {});
+        let parameters = self.layout.parameters();
+        for (index, parameter) in parameters.iter().enumerate() {
+            let range = parameter.offset * tiles..(parameter.offset + parameter.shape.len()) * tiles;
+            drift[range.clone()].copy_from_slice(self.program.output(index, &inputs, &scratch.lanes, 0));
+            increment[range].copy_from_slice(self.program.output(
+                parameters.len() + index,
+                &inputs,
+                &scratch.lanes,
+                0,
+            ));
+        }
+    }
+    /// `(A, c, B)` with drift = A x + c and constant B `[P][M]`, if the drift is affine and the noise constant; else the reason why not.
+    pub fn linear(&self) -> Result<(Vec<f64>, Vec<f64>, Vec<f64>), String> {
+        let p = self.layout.len();
+        if self.depends_on_state(&self.increment) {
+            return Err("the diffusion depends on the state".to_owned());
+        }
+        let jacobian = self.jacobian_rows()?;
+        let zero = vec![0.0; p];
+        let (constant, _) = self.at(&zero, &vec![0.0; self.noises]);
+        let mut noise = vec![0.0; p * self.noises];
+        for j in 0..self.noises {
+            let mut unit = vec![0.0; self.noises];
+            unit[j] = 1.0;
+            let (_, column) = self.at(&zero, &unit);
+            for i in 0..p {
+                noise[i * self.noises + j] = column[i];
+            }
+        }
+        Ok((jacobian, constant, noise))
+    }
+
+    /// ∂drift_i/∂x_j, where it does not depend on x.
+    fn jacobian_rows(&self) -> Result<Vec<f64>, String> {
+        let p = self.layout.len();
+        let mut graph = self.graph.clone();
+        let parameters: Vec<Node> =
+            self.layout.parameters().iter().map(|q| graph.parameter(q.offset, q.shape)).collect();
+        let mut total = graph.number(0.0);
+        for (&drift, q) in self.drift.iter().zip(self.layout.parameters()) {
+            let direction = graph.auxiliary(q.offset, q.shape);
+            let part = graph.dot(drift, direction);
+            total = graph.add(total, part);
+        }
+        let seed = graph.number(1.0);
+        let rows = gradient(&mut graph, total, seed, &parameters);
+        if graph.reachable(&rows).iter().any(|&n| matches!(graph.entry(n).op, Op::Parameter(_))) {
+            return Err("the drift is not linear in the state".to_owned());
+        }
+        let program = Program::new(&graph, &rows, 0).map_err(|e| e.to_string())?;
+        let mut scratch = scratch_for(&[&program], 1);
+        let mut jacobian = vec![0.0; p * p];
+        for i in 0..p {
+            let mut direction = vec![Lane::default(); p];
+            direction[i] = Lane::splat(1.0);
+            let theta = vec![Lane::default(); p];
+            let inputs = Inputs { theta: &theta, auxiliary: &direction, tiles: 1 };
+            program.run(&inputs, &mut NoSamples, &mut scratch.lanes, |_, _, _| {});
+            for (output, q) in self.layout.parameters().iter().enumerate() {
+                let row = program.output(output, &inputs, &scratch.lanes, 0);
+                for (e, lane) in row.iter().enumerate() {
+                    jacobian[i * p + q.offset + e] = lane.0[0];
+                }
+            }
+        }
+        Ok(jacobian)
+    }
+
+    fn at(&self, state: &[f64], wiener: &[f64]) -> (Vec<f64>, Vec<f64>) {
+        let lanes = |values: &[f64]| values.iter().map(|&x| Lane::splat(x)).collect::<Vec<_>>();
+        let (mut drift, mut increment) =
+            (vec![Lane::default(); state.len()], vec![Lane::default(); state.len()]);
+        self.drift_and_noise(&lanes(state), &lanes(wiener), &mut drift, &mut increment, &mut self.scratch(1));
+        let first = |lanes: &[Lane]| lanes.iter().map(|l| l.0[0]).collect();
+        (first(&drift), first(&increment))
+    }
+
+    fn depends_on_state(&self, nodes: &[Node]) -> bool {
+        self.graph.reachable(nodes).iter().any(|&n| matches!(self.graph.entry(n).op, Op::Parameter(_)))
+    }
+
+    fn built(
+        &self,
+        formula: &Expression,
+        then: impl Fn(&mut Graph, Node) -> Node,
+    ) -> Result<Function, FormulaError> {
+        let mut graph = Graph::default();
+        let mut scope = StateScope { layout: &self.layout, constants: &self.constants };
+        let (node, _) = elaborate(&formula.lines, &mut graph, &mut scope)?;
+        let node = then(&mut graph, node);
+        let program = Program::new(&graph, &[node], 0)
+            .map_err(|e| FormulaError::new(0..formula.text().len(), e.to_string()))?;
+        Ok(Function::new(program, graph.shape(node), Arc::clone(&self.nodes)))
+    }
+    /// Compiles a formula over the state and constants.
+    pub fn function(&self, formula: &Expression) -> Result<Function, FormulaError> {
+        self.built(formula, |_, node| node)
+    }
+    /// As [`super::FormulaModel::magnitude`].
+    pub fn magnitude(&self, formula: &Expression) -> Result<Function, FormulaError> {
+        self.built(formula, |graph, node| magnitude(graph, node, &self.layout))
+    }
+    /// As [`super::FormulaModel::second_moments_about`].
+    pub fn second_moments_about(&self, center: &[f64]) -> Function {
+        second_moments(center, &self.nodes)
+    }
+}
+
+fn misfit(formula: &Expression, what: &str, name: &str, found: Shape, wanted: Shape) -> FormulaError {
+    FormulaError::new(
+        formula.lines.value.span.clone(),
+        format!("the {what} of `{name}` has the shape {found}, the parameter {wanted}"),
+    )
+    .help("give one value an element, or a scalar for all")
+}
+
+/// An equation without a population.
+struct NoSamples;
+
+impl Batch for NoSamples {
+    fn len(&self) -> usize {
+        0
+    }
+    fn fill(&mut self, _: usize, _: usize, _: &mut [Lane], _: &mut [Lane]) {}
+}

@@ -1,0 +1,619 @@
+//! Every operation against central differences, on random shapes and states; models against closed forms.
+
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+use super::function::{NodeBatch, scratch_for};
+use super::gradient::gradient;
+use super::graph::{Graph, Node};
+use super::operations::functions::{self, FUNCTIONS};
+use super::program::{Inputs, Program};
+use super::*;
+use crate::lanes::{LANES, Lane};
+use crate::model::{Model, Nodes, Origin};
+
+fn expression(text: &str) -> Expression {
+    Expression::parse(text).unwrap_or_else(|e| panic!("{text}: {e:?}"))
+}
+
+/// The function applied to arguments of a shape that it takes, and the domain of the arguments.
+struct Case {
+    name: String,
+    shapes: Vec<Shape>,
+    domain: (f64, f64),
+    build: Box<dyn Fn(&mut Graph, &[Node]) -> Node>,
+}
+
+fn cases(m: usize, n: usize, k: usize) -> Vec<Case> {
+    let (scalar, column, matrix) = (Shape::SCALAR, Shape::vector(m), Shape::matrix(m, n));
+    let mut cases = Vec::new();
+    let mut add =
+        |name: &str, shapes: Vec<Shape>, domain, build: Box<dyn Fn(&mut Graph, &[Node]) -> Node>| {
+            cases.push(Case { name: name.to_owned(), shapes, domain, build });
+        };
+    for function in FUNCTIONS {
+        let build =
+            || Box::new(move |g: &mut Graph, a: &[Node]| (function.build)(g, a).expect("fitting shapes"));
+        let domain = if matches!(function.name, "log" | "sqrt") { (0.3, 3.0) } else { (-2.0, 2.0) };
+        let shapes: Vec<Vec<Shape>> = match function.name {
+            "trace" => vec![vec![Shape::matrix(m, m)]],
+            "outer" => vec![vec![column, Shape::vector(n)]],
+            "softmax" => vec![vec![column]],
+            "dot" => vec![vec![matrix, matrix], vec![column, column], vec![scalar, scalar]],
+            "cross_entropy" => {
+                let label = (m - 1) as f64;
+                add(
+                    "cross_entropy",
+                    vec![column],
+                    domain,
+                    Box::new(move |g, a| {
+                        let label = g.number(label);
+                        (function.build)(g, &[a[0], label]).expect("fitting shapes")
+                    }),
+                );
+                vec![]
+            }
+            "max" | "min" => vec![vec![matrix], vec![scalar], vec![matrix, matrix], vec![column, scalar]],
+            _ => vec![vec![matrix], vec![column], vec![scalar]],
+        };
+        for shapes in shapes {
+            add(function.name, shapes, domain, build());
+        }
+    }
+    for (name, build) in [
+        ("+", Graph::add as fn(&mut Graph, Node, Node) -> Node),
+        ("-", Graph::subtract),
+        ("*", Graph::multiply),
+        ("/", Graph::divide),
+    ] {
+        for shapes in [vec![matrix, matrix], vec![scalar, matrix], vec![column, scalar], vec![scalar, scalar]]
+        {
+            add(name, shapes, (0.4, 2.0), Box::new(move |g, a| build(g, a[0], a[1])));
+        }
+    }
+    for shapes in [vec![matrix, matrix], vec![matrix, scalar], vec![scalar, column]] {
+        add("^", shapes, (0.4, 2.0), Box::new(|g, a| functions::power(g, a[0], a[1]).expect("fits")));
+    }
+    for exponent in [-2.0, -1.0, 0.5, 2.0, 3.0, 5.0, 1.7, -0.3] {
+        add(
+            &format!("^{exponent}"),
+            vec![matrix],
+            (0.4, 2.0),
+            Box::new(move |g, a| {
+                let exponent = g.number(exponent);
+                functions::power(g, a[0], exponent).expect("fits")
+            }),
+        );
+    }
+    for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
+        let a = if ta { Shape::matrix(k, m) } else { Shape::matrix(m, k) };
+        let b = if tb { Shape::matrix(n, k) } else { Shape::matrix(k, n) };
+        add(
+            &format!("@{ta}{tb}"),
+            vec![a, b],
+            (-2.0, 2.0),
+            Box::new(move |g, x| g.matrix_product(x[0], ta, x[1], tb).expect("fits")),
+        );
+    }
+    add(
+        "@ vector",
+        vec![matrix, Shape::vector(n)],
+        (-2.0, 2.0),
+        Box::new(|g, x| g.matrix_product(x[0], false, x[1], false).expect("fits")),
+    );
+    add(".T", vec![matrix], (-2.0, 2.0), Box::new(|g, x| g.transpose(x[0])));
+    add("negate", vec![matrix], (-2.0, 2.0), Box::new(|g, x| g.negate(x[0])));
+    add(
+        "array",
+        vec![scalar, scalar, scalar],
+        (-2.0, 2.0),
+        Box::new(|g, x| functions::array(g, x).expect("fits")),
+    );
+    add(
+        "array of rows",
+        vec![column, column],
+        (-2.0, 2.0),
+        Box::new(|g, x| functions::array(g, x).expect("fits")),
+    );
+    cases
+}
+
+/// f(θ) = Σ c·op(args(θ) ⊙ (1 + s)) averaged over samples, with s a sample number: batched and unbatched paths at once.
+struct Probe {
+    program: Program,
+    outputs: usize,
+    nodes: Nodes,
+}
+
+fn nodes(values: &[f64]) -> Nodes {
+    let n = values.len();
+    Nodes { width: 1, values: values.to_vec(), weights: vec![1.0 / n as f64; n], origin: Origin::Table }
+}
+
+impl Probe {
+    /// Outputs: the value, then its gradient with respect to all of θ, then the Hessian times the second input.
+    fn new(case: &Case, coefficients: &[f64], batched: &[bool]) -> (Self, usize) {
+        let mut g = Graph::default();
+        let mut offset = 0;
+        let mut parameters = Vec::new();
+        let mut args = Vec::new();
+        let one = g.number(1.0);
+        for (shape, batched) in case.shapes.iter().zip(batched) {
+            let parameter = g.parameter(offset, *shape);
+            offset += shape.len();
+            parameters.push(parameter);
+            let mut arg = parameter;
+            if *batched {
+                let s = g.sample(0, Shape::SCALAR);
+                let factor = g.add(one, s);
+                arg = g.multiply(parameter, factor);
+            }
+            args.push(arg);
+        }
+        let value = (case.build)(&mut g, &args);
+        let shape = g.shape(value);
+        let c: Vec<f64> = (0..shape.len()).map(|i| coefficients[i % coefficients.len()]).collect();
+        let c = g.constant(shape, &c);
+        let scalar = g.dot(c, value);
+        let scalar = g.batch_broadcast(scalar);
+        let weight = g.weight();
+        let weighted = g.multiply(weight, scalar);
+        let mean = g.batch_sum(weighted);
+        let first = gradient(&mut g, scalar, weight, &parameters);
+        let mut along = g.number(0.0);
+        let mut at = 0;
+        for (&slope, shape) in first.iter().zip(&case.shapes) {
+            let direction = g.auxiliary(at, *shape);
+            at += shape.len();
+            let part = g.dot(slope, direction);
+            along = g.add(along, part);
+        }
+        let second = gradient(&mut g, along, one, &parameters);
+        let outputs: Vec<Node> = std::iter::once(mean).chain(first).chain(second).collect();
+        let program = Program::new(&g, &outputs, 1).expect("one pass");
+        (Self { program, outputs: case.shapes.len(), nodes: nodes(&[-0.2, 0.1, 0.25, 0.4, -0.1]) }, offset)
+    }
+
+    /// (value, gradient, Hessian·direction) at one state.
+    fn at(&self, theta: &[f64], direction: &[f64]) -> (f64, Vec<f64>, Vec<f64>) {
+        let tiles = 2;
+        let lanes = |v: &[f64]| v.iter().flat_map(|&x| [Lane::splat(x); 2]).collect::<Vec<_>>();
+        let (theta, direction) = (lanes(theta), lanes(direction));
+        let mut scratch = scratch_for(&[&self.program], tiles);
+        let inputs = Inputs { theta: &theta, auxiliary: &direction, tiles };
+        self.program.run(&inputs, &mut NodeBatch::new(&self.nodes, tiles), &mut scratch.lanes, |_, _, _| {});
+        let read = |range: std::ops::Range<usize>| -> Vec<f64> {
+            range
+                .flat_map(|o| {
+                    let value = self.program.output(o, &inputs, &scratch.lanes, 0);
+                    // All lanes saw the same state.
+                    for pair in value.chunks_exact(tiles) {
+                        assert!(
+                            pair.iter()
+                                .all(|lane| lane.0.iter().all(|x| x.to_bits() == pair[0].0[0].to_bits()))
+                        );
+                    }
+                    value.chunks_exact(tiles).map(|pair| pair[0].0[0]).collect::<Vec<_>>()
+                })
+                .collect()
+        };
+        let n = self.outputs;
+        (read(0..1)[0], read(1..1 + n), read(1 + n..1 + 2 * n))
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(7), ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_derivative_agrees_with_central_differences(
+        m in 1_usize..4, n in 1_usize..4, k in 1_usize..4,
+        numbers in prop::collection::vec(0.0_f64..1.0, 64),
+        coefficients in prop::collection::vec(-1.0_f64..1.0, 7),
+        mask in prop::collection::vec(any::<bool>(), 4),
+    ) {
+        for case in cases(m, n, k) {
+            let (probe, size) = Probe::new(&case, &coefficients, &mask);
+            let (low, high) = case.domain;
+            let theta: Vec<f64> = (0..size).map(|i| low + (high - low) * numbers[i % 64]).collect();
+            let direction: Vec<f64> = (0..size).map(|i| numbers[(i + 11) % 64] - 0.5).collect();
+            let (_, slope, curvature) = probe.at(&theta, &direction);
+            // Kinks (relu, abs, max, …) between the two points spoil differences: skip those states.
+            let kinked = matches!(case.name.as_str(), "relu" | "abs" | "max" | "min");
+            let h = 1e-5;
+            for i in 0..size {
+                let shifted = |s: f64| { let mut t = theta.clone(); t[i] += s; probe.at(&t, &direction) };
+                let (up, down) = (shifted(h), shifted(-h));
+                if kinked && up.1.iter().zip(&down.1).any(|(a, b)| (a - b).abs() > 1e-3) {
+                    continue;
+                }
+                let difference = (up.0 - down.0) / (2.0 * h);
+                prop_assert!((slope[i] - difference).abs() < 2e-8 * (1.0 + difference.abs() * 10.0),
+                    "{} {:?} d{i}: {} against {difference}", case.name, case.shapes, slope[i]);
+                // Row i of the Hessian times the direction, from the gradient along it.
+                let along = |t: &(f64, Vec<f64>, Vec<f64>)| t.1.iter().zip(&direction).map(|(g, v)| g * v).sum::<f64>();
+                let difference = (along(&up) - along(&down)) / (2.0 * h);
+                prop_assert!((curvature[i] - difference).abs() < 2e-7 * (1.0 + difference.abs() * 10.0),
+                    "{} {:?} second d{i}: {} against {difference}", case.name, case.shapes, curvature[i]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_wrong_derivative_would_be_seen() {
+    // The control of the property: the slope of sin taken for that of cos differs by far more than its tolerance.
+    let case = Case {
+        name: "sin".into(),
+        shapes: vec![Shape::SCALAR],
+        domain: (0.0, 1.0),
+        build: Box::new(|g, a| (functions::find("sin").expect("sin").build)(g, a).expect("fits")),
+    };
+    let (probe, _) = Probe::new(&case, &[1.0], &[false]);
+    let (_, slope, _) = probe.at(&[0.3], &[1.0]);
+    let h = 1e-5;
+    let wrong = (0.3_f64 + h).cos() - (0.3_f64 - h).cos();
+    assert!((slope[0] - wrong / (2.0 * h)).abs() > 1e-2);
+}
+
+#[test]
+fn values_of_functions() {
+    let constants = |name: &str| match name {
+        "v" => Some(Value { shape: Shape::vector(3), data: vec![1.0, -2.0, 0.5] }),
+        "M" => Some(Value { shape: Shape::matrix(2, 2), data: vec![1.0, 2.0, 3.0, 4.0] }),
+        "x" => Some(Value { shape: Shape::SCALAR, data: vec![0.7] }),
+        _ => None,
+    };
+    let e = std::f64::consts::E;
+    let gelu = |x: f64| 0.5 * x * (1.0 + statrs::function::erf::erf(x / 2f64.sqrt()));
+    let logits = (e + (-2f64).exp() + 0.5f64.exp()).ln();
+    for (text, expected) in [
+        ("sum(v)", -0.5),
+        ("mean(M)", 2.5),
+        ("norm2(v)", 5.25),
+        ("norm2(x)", 0.49),
+        ("dot(v, 2*v)", 10.5),
+        ("trace(M @ M.T)", 30.0),
+        ("sum(outer(v, v))", 0.25),
+        ("max(v)", 1.0),
+        ("min(v)", -2.0),
+        ("max(x, 1)", 1.0),
+        ("min(x, 1)", 0.7),
+        ("-x^2", -0.49),
+        ("2^3^0.5", 2f64.powf(3f64.sqrt())),
+        ("relu(-x) + relu(x)", 0.7),
+        ("gelu(x)", gelu(0.7)),
+        ("logsumexp(v)", logits),
+        ("cross_entropy(v, 2)", logits - 0.5),
+        ("sum(softmax(v))", 1.0),
+        ("softplus(800)", 800.0),
+        ("sigmoid(-800)", 0.0),
+        ("tanh(x)", 0.7f64.tanh()),
+        ("h = x + 1\ng = h*h\ng - h", 1.7 * 1.7 - 1.7),
+        ("trace([[1, 2], [3, 4]] @ [[1, 2], [3, 4]])", 29.0),
+        ("v.T @ v", 5.25),
+        ("sum(abs(v)) / 2 - 1", 0.75),
+    ] {
+        let value = expression(text).evaluate(&constants).unwrap_or_else(|e| panic!("{text}: {e:?}"));
+        assert!(value.shape.is_scalar(), "{text}");
+        assert!(
+            (value.data[0] - expected).abs() <= 4e-15 * expected.abs().max(1.0),
+            "{text}: {} against {expected}",
+            value.data[0]
+        );
+    }
+}
+
+#[test]
+fn errors_of_meaning_point_into_the_formula() {
+    let constants = |name: &str| match name {
+        "W" => Some(Value { shape: Shape::matrix(3, 4), data: vec![0.0; 12] }),
+        "x" => Some(Value { shape: Shape::vector(5), data: vec![0.0; 5] }),
+        "rate" => Some(Value { shape: Shape::SCALAR, data: vec![0.1] }),
+        _ => None,
+    };
+    for (text, span, part) in [
+        ("1 + W @ x", 4..9, "[3,4] @ [5]"),
+        ("W + x", 0..5, "[3,4] + [5]"),
+        ("2*tanh(x, x)", 2..12, "takes 1 argument, not 2"),
+        ("foo(x)", 0..3, "unknown function `foo`"),
+        ("1 + y", 4..5, "unknown name `y`"),
+        ("tanh + 1", 0..4, "is a function"),
+        ("normal(0, 1)", 0..6, "cannot stand here"),
+        ("trace(W)", 0..8, "trace of [3,4]"),
+        ("[1, x]", 4..5, "this element is [5]"),
+        ("rate(x)", 0..4, "unknown function `rate`"),
+        ("tanh = 1\n2", 0..4, "cannot be redefined"),
+        ("grad(x)", 0..7, "cannot stand here"),
+    ] {
+        let error = expression(text).evaluate(&constants).expect_err(text);
+        assert_eq!(error.span, span, "{text}: {}", error.message);
+        assert!(error.message.contains(part), "{text}: {}", error.message);
+        assert!(error.help.is_some(), "{text}");
+    }
+}
+
+fn spec(parameters: &[(&str, Shape)], data: &[(&str, &str)], size: Option<usize>, loss: &str) -> ModelSpec {
+    let mut layout = Layout::default();
+    for (name, shape) in parameters {
+        layout.push(*name, *shape);
+    }
+    let data = data
+        .iter()
+        .map(|(name, law)| DataEntry {
+            name: (*name).into(),
+            source: DataSource::Formula { formula: expression(law), shape: None },
+        })
+        .collect();
+    ModelSpec { layout, constants: BTreeMap::new(), data, size, loss: expression(loss), decay: 0.0, seed: 5 }
+}
+
+fn model(
+    parameters: &[(&str, Shape)],
+    data: &[(&str, &str)],
+    size: Option<usize>,
+    loss: &str,
+) -> FormulaModel {
+    FormulaModel::new(spec(parameters, data, size, loss)).unwrap_or_else(|e| panic!("{loss}: {e:?}"))
+}
+
+const S: Shape = Shape::SCALAR;
+
+#[test]
+fn moments_of_a_rescaling_loss_are_exact_by_quadrature() {
+    // physics §2.2: E ℓ = p² + 1, E q² = 4(1 + 3p²) with ∇ℓ = q (w, u), q = 2(px² − x).
+    let m = model(&[("u", S), ("w", S)], &[("x", "normal(0, 1)")], None, "(u*w*x - 1)^2");
+    let (u, w) = (1.3, -0.4);
+    let p: f64 = u * w;
+    assert!((m.mean_loss(&[u, w]) - (p * p + 1.0)).abs() < 1e-14);
+    let gradient = m.mean_gradient(&[u, w]);
+    assert!((gradient[0] - 2.0 * p * w).abs() < 1e-14 && (gradient[1] - 2.0 * p * u).abs() < 1e-14);
+    let Origin::Quadrature { per_variate, error } = m.nodes().origin else { panic!("quadrature") };
+    assert!(per_variate <= 4 && error < 1e-12, "{per_variate} nodes, {error}");
+    let gradients = m.sample_gradients(&[u, w]);
+    let second: f64 =
+        gradients.chunks(2).zip(&m.nodes().weights).map(|(g, weight)| weight * g[0] * g[0]).sum();
+    assert!((second - w * w * 4.0 * (1.0 + 3.0 * p * p)).abs() < 1e-13);
+    assert!(!m.quadratic());
+    let hessian = m.mean_hessian(&[u, w]);
+    for (h, expected) in hessian.iter().zip([2.0 * w * w, 4.0 * p, 4.0 * p, 2.0 * u * u]) {
+        assert!((h - expected).abs() < 1e-13);
+    }
+    // Σ_k ω_k H_k is the Hessian of the mean.
+    let each = m.sample_hessians(&[u, w]);
+    for e in 0..4 {
+        let sum: f64 = each.chunks(4).zip(&m.nodes().weights).map(|(h, weight)| weight * h[e]).sum();
+        assert!((sum - hessian[e]).abs() < 1e-13);
+    }
+}
+
+#[test]
+fn a_deep_net_on_a_table_agrees_with_a_plain_loop() {
+    let (d, h, o, n) = (3, 4, 2, 37);
+    let mut layout = Layout::default();
+    layout.push("W", Shape::matrix(h, d));
+    layout.push("b", Shape::vector(h));
+    layout.push("U", Shape::matrix(o, h));
+    let value = |i: usize| ((i * 2_654_435_761) % 1000) as f64 / 500.0 - 1.0;
+    let x: Vec<f64> = (0..n * d).map(|i| value(i + 3)).collect();
+    let y: Vec<f64> = (0..n * o).map(|i| value(i + 7001)).collect();
+    let spec = ModelSpec {
+        layout,
+        constants: BTreeMap::new(),
+        data: vec![
+            DataEntry { name: "x".into(), source: DataSource::Columns { len: d, values: x.clone() } },
+            DataEntry { name: "y".into(), source: DataSource::Columns { len: o, values: y.clone() } },
+            DataEntry {
+                name: "y2".into(),
+                source: DataSource::Formula { formula: expression("2*y"), shape: None },
+            },
+        ],
+        size: Some(n),
+        loss: expression("h = tanh(W @ x + b)\nnorm2(U @ h - y2)"),
+        decay: 0.3,
+        seed: 1,
+    };
+    let m = FormulaModel::new(spec).expect("a good model");
+    let p = h * d + h + o * h;
+    let theta: Vec<f64> = (0..p).map(|i| value(i + 90_001)).collect();
+    let (w, rest) = theta.split_at(h * d);
+    let (b, u) = rest.split_at(h);
+    let (mut loss, mut gradient, mut hidden_norm, mut delta_norm) = (0.0, vec![0.0; p], 0.0, 0.0);
+    for k in 0..n {
+        let hidden: Vec<f64> = (0..h)
+            .map(|i| ((0..d).map(|j| w[i * d + j] * x[k * d + j]).sum::<f64>() + b[i]).tanh())
+            .collect();
+        let r: Vec<f64> = (0..o)
+            .map(|i| (0..h).map(|j| u[i * h + j] * hidden[j]).sum::<f64>() - 2.0 * y[k * o + i])
+            .collect();
+        loss += r.iter().map(|x| x * x).sum::<f64>() / n as f64;
+        hidden_norm += hidden.iter().map(|x| x * x).sum::<f64>() / n as f64;
+        for i in 0..o {
+            for j in 0..h {
+                gradient[h * d + h + i * h + j] += 2.0 * r[i] * hidden[j] / n as f64;
+            }
+        }
+        for j in 0..h {
+            let back: f64 = (0..o).map(|i| 2.0 * r[i] * u[i * h + j]).sum();
+            delta_norm += back * back / n as f64;
+            let delta = back * (1.0 - hidden[j] * hidden[j]) / n as f64;
+            gradient[h * d + j] += delta;
+            for i in 0..d {
+                gradient[j * d + i] += delta * x[k * d + i];
+            }
+        }
+    }
+    let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12 * (1.0 + b.abs()), "{a} against {b}");
+    close(m.mean_loss(&theta), loss);
+    m.mean_gradient(&theta).iter().zip(&gradient).for_each(|(a, b)| close(*a, *b));
+    let observe = |text: &str| {
+        m.function(&expression(text)).unwrap_or_else(|e| panic!("{text}: {e:?}")).value(&theta)[0]
+    };
+    close(observe("loss"), loss);
+    close(observe("log(loss)"), loss.ln());
+    close(observe("objective"), loss + 0.15 * theta.iter().map(|x| x * x).sum::<f64>());
+    close(observe("gradient_norm2"), gradient.iter().map(|x| x * x).sum());
+    close(observe("norm2(h)"), hidden_norm);
+    close(observe("norm2(grad(h))"), delta_norm);
+    close(observe("trace(U.T @ U)"), u.iter().map(|x| x * x).sum());
+    // The charge's terms are as large as twice their sum of squares.
+    close(
+        m.magnitude(&expression("norm2(U) - norm2(W)")).expect("good").value(&theta)[0],
+        2.0 * u.iter().chain(w).map(|x| x * x).sum::<f64>(),
+    );
+    assert!(!m.quadratic());
+}
+
+#[test]
+fn regression_is_recognised_as_quadratic_per_sample() {
+    let v = Shape::vector(3);
+    for (loss, quadratic) in [
+        ("(dot(w, x) - y)^2", true),
+        ("0.5*(w.T @ x - y)^2 + 0.1*norm2(w)", true),
+        ("dot(w, x)*y", true),
+        ("norm2(w)^2", false),
+        ("exp(dot(w, x))", false),
+        ("abs(dot(w, x) - y)", true),
+    ] {
+        let mut spec = spec(&[("w", v)], &[], None, loss);
+        spec.data = vec![
+            DataEntry {
+                name: "x".into(),
+                source: DataSource::Formula { formula: expression("normal"), shape: Some(v) },
+            },
+            DataEntry {
+                name: "y".into(),
+                source: DataSource::Formula { formula: expression("2*x + normal(0, 0.5)"), shape: Some(v) },
+            },
+        ];
+        spec.data[1].source =
+            DataSource::Formula { formula: expression("sum(x) + normal(0, 0.5)"), shape: None };
+        let m = FormulaModel::new(spec).unwrap_or_else(|e| panic!("{loss}: {e:?}"));
+        assert_eq!(m.quadratic(), quadratic, "{loss}");
+        assert!(matches!(m.nodes().origin, Origin::Reference { size: 4096, .. }));
+    }
+}
+
+#[test]
+fn chunks_and_weights_do_not_change_the_sum() {
+    let m = model(
+        &[("a", S), ("b", S)],
+        &[("x", "normal(0, 1)"), ("s", "rademacher")],
+        Some(301),
+        "tanh(a*x + b*s)^2",
+    );
+    let whole = m.mean_gradient(&[0.3, -0.8]);
+    let gradients = m.sample_gradients(&[0.3, -0.8]);
+    for e in 0..2 {
+        let mut sum = 0.0;
+        for k in 0..301 {
+            sum += gradients[k * 2 + e] / 301.0;
+        }
+        assert!((whole[e] - sum).abs() < 1e-15);
+    }
+    // Rademacher data are ±1, and a seeded table is the same again.
+    let n = m.nodes();
+    assert!(n.values.chunks(2).all(|row| row[1].abs() == 1.0));
+    let again = model(
+        &[("a", S), ("b", S)],
+        &[("x", "normal(0, 1)"), ("s", "rademacher")],
+        Some(301),
+        "tanh(a*x + b*s)^2",
+    );
+    assert_eq!(n.values, again.nodes().values);
+}
+
+#[test]
+fn laws_have_their_moments_by_quadrature_or_by_draws() {
+    let moment = |law: &str, size: Option<usize>, power: &str| {
+        model(&[("a", S)], &[("x", law)], size, &format!("a*x^{power}")).mean_gradient(&[0.0])[0]
+    };
+    for (law, mean, second) in [
+        ("normal(1, 2)", 1.0, 5.0),
+        ("uniform(-1, 3)", 1.0, 1.0 + 16.0 / 12.0),
+        ("rademacher", 0.0, 1.0),
+        ("bernoulli(0.3)", 0.3, 0.3),
+        ("categorical(0.2, 0.3, 0.5)", 1.3, 2.3),
+        ("2*normal(0, 1) + uniform(0, 1)", 0.5, 4.0 + 1.0 / 3.0),
+    ] {
+        assert!((moment(law, None, "1") - mean).abs() < 1e-13, "{law}");
+        assert!((moment(law, None, "2") - second).abs() < 1e-12, "{law}");
+        // 40 000 draws at a fixed seed: five standard errors.
+        let deviation = (second - mean * mean).sqrt();
+        assert!((moment(law, Some(40_000), "1") - mean).abs() < 5.0 * deviation / 200.0, "{law}");
+    }
+    let student = moment("student(5)", Some(40_000), "2");
+    assert!((student - 5.0 / 3.0).abs() < 0.25, "{student}");
+}
+
+#[test]
+fn an_sde_gives_its_matrices() {
+    let mut layout = Layout::default();
+    layout.push("x", Shape::vector(2));
+    layout.push("v", S);
+    let constants = BTreeMap::from([(
+        "A".to_owned(),
+        Value { shape: Shape::matrix(2, 2), data: vec![1.0, 0.7, -0.3, 2.0] },
+    )]);
+    let drift = [("x".to_owned(), expression("-A @ x + 1")), ("v".to_owned(), expression("-v + sum(x)"))];
+    let diffusion = [
+        ("x".to_owned(), Diffusion::Own(expression("[[1, 0, 2], [0, 3, 0]]"))),
+        (
+            "v".to_owned(),
+            Diffusion::Named(vec![("common".into(), expression("0.5")), ("own".into(), expression("2"))]),
+        ),
+    ];
+    let sde = SdeModel::new(layout.clone(), &constants, &drift, &diffusion, false)
+        .unwrap_or_else(|e| panic!("{e:?}"));
+    assert_eq!(sde.noises(), 5);
+    let (a, c, b) = sde.linear().expect("linear");
+    assert_eq!(a, [-1.0, -0.7, 0.0, 0.3, -2.0, 0.0, 1.0, 1.0, -1.0]);
+    assert_eq!(c, [1.0, 1.0, 0.0]);
+    assert_eq!(b, [1.0, 0.0, 2.0, 0.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 2.0]);
+    assert!(sde.additive());
+    let bent = [("v".to_owned(), expression("-v^3"))];
+    let nonlinear = SdeModel::new(layout.clone(), &constants, &bent, &diffusion, false)
+        .unwrap_or_else(|e| panic!("{e:?}"));
+    assert!(nonlinear.linear().expect_err("cubic").contains("not linear"));
+    let noisy = [("v".to_owned(), Diffusion::Own(expression("v")))];
+    let multiplicative =
+        SdeModel::new(layout.clone(), &constants, &drift, &noisy, false).unwrap_or_else(|e| panic!("{e:?}"));
+    assert!(multiplicative.linear().expect_err("noise").contains("diffusion"));
+    let wrong = [("x".to_owned(), expression("A @ v @ x"))];
+    let Err(errors) = SdeModel::new(layout, &constants, &wrong, &[], false) else {
+        panic!("shapes do not fit")
+    };
+    assert_eq!(errors[0].0, Place::Drift(0));
+}
+
+#[test]
+fn one_lane_does_not_see_another() {
+    let m = model(&[("u", S), ("w", S)], &[("x", "normal(0, 1)")], None, "(u*w*x - 1)^2");
+    let tiles = 3;
+    let theta: Vec<Lane> =
+        (0..2 * tiles).map(|i| Lane(std::array::from_fn(|l| 0.1 * (i * LANES + l) as f64 - 1.0))).collect();
+    let mut gradient = vec![Lane::default(); 2 * tiles];
+    m.weighted_gradient(&theta, &mut NodeBatch::new(m.nodes(), tiles), &mut gradient, &mut m.scratch(tiles));
+    for t in 0..tiles {
+        for l in 0..LANES {
+            let one = m.mean_gradient(&[theta[t].0[l], theta[tiles + t].0[l]]);
+            assert_eq!(one[0].to_bits(), gradient[t].0[l].to_bits());
+            assert_eq!(one[1].to_bits(), gradient[tiles + t].0[l].to_bits());
+        }
+    }
+}
+
+#[test]
+fn common_subexpressions_are_merged_and_constants_folded() {
+    let mut graph = Graph::default();
+    let x = graph.parameter(0, S);
+    let a = graph.multiply(x, x);
+    let b = graph.multiply(x, x);
+    assert_eq!(a, b);
+    let size = graph.len();
+    let two = graph.number(2.0);
+    let three = graph.number(3.0);
+    let six = graph.multiply(two, three);
+    assert_eq!(graph.constant_of(six), Some(&[6.0][..]));
+    assert_eq!(graph.len(), size + 3);
+}
