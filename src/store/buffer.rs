@@ -1,0 +1,134 @@
+//! Rows of one variable on their way to the file.
+
+use hdf5::H5File;
+
+use super::schema::{Column, Element};
+
+/// Bytes of a number; both kinds have eight.
+const SIZE: usize = 8;
+
+/// Rows not yet in the file, and those of the last chunk, which is written again as it fills.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    dataset: String,
+    column: Column,
+    /// Row at which `bytes` begins, a multiple of the chunk's rows.
+    first: usize,
+    bytes: Vec<u8>,
+    /// Rows that a reader sees.
+    committed: usize,
+    /// Rows in chunks written, once the extent is moved.
+    written: usize,
+}
+
+impl Buffer {
+    pub fn new(table: &str, column: Column) -> Self {
+        let dataset = format!("{table}/{}", column.name);
+        Self { dataset, column, first: 0, bytes: vec![], committed: 0, written: 0 }
+    }
+
+    pub fn column(&self) -> &Column {
+        &self.column
+    }
+
+    /// Rows received.
+    pub fn rows(&self) -> usize {
+        self.first + self.bytes.len() / self.row_bytes()
+    }
+
+    /// Bytes held.
+    pub fn held(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub fn push(&mut self, values: &[f64]) {
+        self.bytes.reserve(values.len() * SIZE);
+        for value in values {
+            self.bytes.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    pub fn push_integers(&mut self, values: impl IntoIterator<Item = i64>) {
+        for value in values {
+            self.bytes.extend_from_slice(&value.to_le_bytes());
+        }
+    }
+
+    /// Writes the chunks that received rows since the last commit. Compressed ones only when whole, or `last`.
+    pub fn write(&mut self, file: &H5File, last: bool) -> hdf5::Result<()> {
+        let rows = self.column.chunk[0];
+        let ready = if self.column.compressed && !last { self.rows() / rows * rows } else { self.rows() };
+        self.written = self.committed.max(ready);
+        if self.written == self.committed {
+            return Ok(());
+        }
+        let dataset = file.dataset_writer(&self.dataset)?;
+        for chunk in self.committed / rows..self.written.div_ceil(rows) {
+            self.write_rows(&dataset, chunk)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the extent over what was written.
+    pub fn extend(&self, file: &H5File) -> hdf5::Result<()> {
+        if self.written == self.committed {
+            return Ok(());
+        }
+        let mut shape = vec![self.written];
+        shape.extend(self.column.inner.iter().map(|d| d.1));
+        file.dataset_writer(&self.dataset)?.extend(&shape)
+    }
+
+    /// After a commit: forgets whole chunks.
+    pub fn settle(&mut self) {
+        self.committed = self.written;
+        let rows = self.column.chunk[0];
+        let whole = self.committed / rows * rows;
+        if whole > self.first {
+            self.bytes.drain(..(whole - self.first) * self.row_bytes());
+            self.first = whole;
+        }
+    }
+
+    fn row_bytes(&self) -> usize {
+        // A variable without components has no bytes to count rows by; one byte a row keeps the division honest.
+        (self.column.row() * SIZE).max(1)
+    }
+
+    /// The chunks of one run of rows: one, or several along the first inner dimension where that is cut (paths).
+    fn write_rows(&self, dataset: &hdf5::H5Dataset, chunk: usize) -> hdf5::Result<()> {
+        let rows = self.column.chunk[0];
+        let begin = chunk * rows - self.first;
+        let end = (begin + rows).min(self.bytes.len() / self.row_bytes());
+        let held = &self.bytes[begin * self.row_bytes()..end * self.row_bytes()];
+        let (length, cut) = match (self.column.inner.first(), self.column.chunk.get(1)) {
+            (Some(inner), Some(&cut)) => (inner.1, cut),
+            _ => (1, 1),
+        };
+        let bytes = SIZE * self.column.chunk[2.min(self.column.chunk.len())..].iter().product::<usize>();
+        let pieces = length.div_ceil(cut);
+        for piece in 0..pieces {
+            let from = piece * cut;
+            let count = cut.min(length - from);
+            let mut out = Vec::with_capacity(rows * cut * bytes);
+            for row in held.chunks_exact(self.row_bytes()) {
+                out.extend_from_slice(&row[from * bytes..(from + count) * bytes]);
+                self.pad(&mut out, (cut - count) * bytes);
+            }
+            let missing = rows * cut * bytes - out.len();
+            self.pad(&mut out, missing);
+            dataset.write_chunk(chunk * pieces + piece, &out)?;
+        }
+        Ok(())
+    }
+
+    fn pad(&self, out: &mut Vec<u8>, bytes: usize) {
+        let filler = match self.column.element {
+            Element::F64 => f64::NAN.to_le_bytes(),
+            Element::I64 => 0i64.to_le_bytes(),
+        };
+        for _ in 0..bytes / SIZE {
+            out.extend_from_slice(&filler);
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! What has come and what is in the file: buffers of rows, and the two-phase commits that carry them over.
+
+use hdf5::H5File;
+
+use super::buffer::Buffer;
+use super::claims::{self, ClaimRow};
+use super::error::StoreError;
+use super::layout::Layout;
+use super::schema::{self, Quantity, Source, TableKind};
+use super::skeleton;
+use super::target::Target;
+use super::writer::Status;
+use crate::ensemble::{BlockRecord, ObservableRecord};
+use crate::stats::moments::Moments;
+
+/// What is known of a dynamics at its end.
+pub(super) struct Finish {
+    pub steps: Vec<u64>,
+    pub times: Vec<f64>,
+    pub seconds: f64,
+    /// `[observable][time][component]`.
+    pub ensemble: Vec<Vec<Moments>>,
+}
+
+/// The file and what waits for it.
+pub(super) struct Committer {
+    target: Target,
+    dynamics: Vec<Dynamics>,
+}
+
+struct Dynamics {
+    group: String,
+    tables: Vec<(TableKind, Vec<Buffer>)>,
+    replicas: i64,
+    diverged: i64,
+    seconds: f64,
+    /// No more rows will come: short last chunks may be written.
+    finished: bool,
+    changed: bool,
+}
+
+impl Committer {
+    pub fn new(target: Target, layout: &Layout) -> Self {
+        let dynamics = layout
+            .dynamics
+            .iter()
+            .map(|d| Dynamics {
+                group: d.group.clone(),
+                tables: schema::tables(d)
+                    .into_iter()
+                    .map(|t| (t.kind, t.columns.into_iter().map(|c| Buffer::new(&t.path, c)).collect()))
+                    .collect(),
+                replicas: 0,
+                diverged: 0,
+                seconds: 0.0,
+                finished: false,
+                changed: false,
+            })
+            .collect();
+        Self { target, dynamics }
+    }
+
+    /// Bytes that have come since the last commit, or are kept for a chunk to fill; 0 when nothing has.
+    pub fn waiting(&self) -> usize {
+        self.dynamics.iter().filter(|d| d.changed).flat_map(Dynamics::buffers).map(Buffer::held).sum()
+    }
+
+    /// Takes replicas in.
+    pub fn rows(&mut self, dynamics: usize, rows: &BlockRecord) {
+        let dynamics = &mut self.dynamics[dynamics];
+        let count = rows.replicas;
+        let mut diverged_step = vec![-1; count];
+        for &(replica, step) in &rows.diverged {
+            if let Some(slot) = replica.checked_sub(rows.first).and_then(|r| diverged_step.get_mut(r)) {
+                *slot = i64::try_from(step).unwrap_or(i64::MAX);
+            }
+        }
+        for (kind, buffers) in &mut dynamics.tables {
+            if kind.along_time() {
+                continue;
+            }
+            for buffer in buffers.iter_mut() {
+                match buffer.column().source {
+                    // Paths are kept of the first replicas only; the observables say of how many.
+                    Source::Replica if *kind == TableKind::Trajectories => {}
+                    Source::Replica => buffer.push_integers((rows.first..rows.first + count).map(signed)),
+                    Source::DivergedStep => buffer.push_integers(diverged_step.iter().copied()),
+                    Source::Observable(index, quantity) => {
+                        buffer.push(of_replicas(&rows.observables[index], quantity));
+                    }
+                    Source::Time | Source::Step => {}
+                }
+            }
+            if *kind == TableKind::Trajectories {
+                number_paths(buffers);
+            }
+        }
+        dynamics.replicas += signed(count);
+        dynamics.diverged += signed(diverged_step.iter().filter(|s| **s >= 0).count());
+        dynamics.changed = true;
+    }
+
+    /// Takes the statistics in and commits all of it.
+    pub fn finish(&mut self, dynamics: usize, finish: &Finish) -> Result<(), StoreError> {
+        let dynamics = &mut self.dynamics[dynamics];
+        for (kind, buffers) in &mut dynamics.tables {
+            if !kind.along_time() {
+                continue;
+            }
+            for buffer in buffers {
+                match buffer.column().source {
+                    Source::Time => buffer.push(&finish.times),
+                    Source::Step => {
+                        buffer.push_integers(
+                            finish.steps.iter().map(|&s| i64::try_from(s).unwrap_or(i64::MAX)),
+                        );
+                    }
+                    Source::Observable(index, Quantity::Count) => {
+                        let counts = finish.ensemble[index].iter().map(|m| m.count);
+                        buffer.push_integers(counts.map(|n| i64::try_from(n).unwrap_or(i64::MAX)));
+                    }
+                    Source::Observable(index, quantity) => {
+                        let values: Vec<f64> =
+                            finish.ensemble[index].iter().map(|m| of_moments(m, quantity)).collect();
+                        buffer.push(&values);
+                    }
+                    Source::Replica | Source::DivergedStep => {}
+                }
+            }
+        }
+        dynamics.seconds = finish.seconds;
+        dynamics.finished = true;
+        dynamics.changed = true;
+        self.two_phases(true)
+    }
+
+    /// Commits what has come.
+    pub fn commit(&mut self) -> Result<(), StoreError> {
+        self.two_phases(false)
+    }
+
+    /// Commits what has come of a run that ends without a word.
+    pub fn leave(mut self) -> Result<(), StoreError> {
+        for dynamics in &mut self.dynamics {
+            dynamics.finished = true;
+        }
+        self.two_phases(true)
+    }
+
+    fn two_phases(&mut self, sync: bool) -> Result<(), StoreError> {
+        if !self.dynamics.iter().any(|d| d.changed) {
+            return Ok(());
+        }
+        let Self { target, dynamics } = self;
+        target.session("writing", sync, |file| {
+            for dynamics in dynamics.iter_mut().filter(|d| d.changed) {
+                let last = dynamics.finished;
+                for buffer in dynamics.tables.iter_mut().flat_map(|t| t.1.iter_mut()) {
+                    buffer.write(file, last)?;
+                }
+            }
+            Ok(())
+        })?;
+        target.session("writing", sync, |file| {
+            for dynamics in dynamics.iter().filter(|d| d.changed) {
+                dynamics.extend(file)?;
+            }
+            Ok(())
+        })?;
+        for dynamics in dynamics.iter_mut().filter(|d| d.changed) {
+            dynamics.tables.iter_mut().flat_map(|t| t.1.iter_mut()).for_each(Buffer::settle);
+            dynamics.changed = false;
+        }
+        target.has_data()
+    }
+
+    /// The claims, then digest and status.
+    pub fn complete(&mut self, digest: &str, claims: &[ClaimRow], status: Status) -> Result<(), StoreError> {
+        for dynamics in &mut self.dynamics {
+            dynamics.finished = true;
+        }
+        self.two_phases(true)?;
+        if !claims.is_empty() {
+            self.target.session("writing the claims of", false, |file| write_numbers(file, claims))?;
+            self.target.session("writing the claims of", false, |file| write_words(file, claims))?;
+        }
+        self.target.session("completing", true, |file| {
+            if !claims.is_empty() {
+                for name in ["claim"].into_iter().chain(claims::NUMBERS.map(|n| n.0)).chain(["test"]) {
+                    file.dataset_writer(&format!("claims/{name}"))?.extend(&[claims.len()])?;
+                }
+            }
+            skeleton::set_text(file, "digest", digest, skeleton::DIGEST_BYTES)?;
+            skeleton::set_text(file, "status", status.name(), skeleton::STATUS_BYTES)
+        })?;
+        if status == Status::Complete { self.target.has_data() } else { Ok(()) }
+    }
+}
+
+impl Dynamics {
+    fn buffers(&self) -> impl Iterator<Item = &Buffer> {
+        self.tables.iter().flat_map(|t| t.1.iter())
+    }
+
+    fn extend(&self, file: &H5File) -> hdf5::Result<()> {
+        for buffer in self.buffers() {
+            buffer.extend(file)?;
+        }
+        let group = file.root_group().group(&self.group)?;
+        group.set_attr_numeric("replicas", &self.replicas)?;
+        group.set_attr_numeric("diverged", &self.diverged)?;
+        if self.finished {
+            let time = file.dataset_writer(&format!("{}/ensemble/time", self.group))?;
+            time.new_attr::<f64>().shape(()).create("seconds")?.write_numeric(&self.seconds)?;
+        }
+        Ok(())
+    }
+}
+
+/// Numbers of the replicas whose paths came.
+fn number_paths(buffers: &mut [Buffer]) {
+    let [replica, others @ ..] = buffers else { return };
+    let kept = others.first().map_or(0, Buffer::rows);
+    let new: Vec<i64> = (replica.rows()..kept).map(signed).collect();
+    replica.push_integers(new);
+}
+
+fn of_replicas(rows: &ObservableRecord, quantity: Quantity) -> &[f64] {
+    match quantity {
+        Quantity::Path => &rows.trajectories,
+        Quantity::Last => &rows.last,
+        Quantity::MaxChange => &rows.max_change,
+        Quantity::WindowMean => &rows.stationary.mean,
+        Quantity::WindowVariance => &rows.stationary.variance,
+        Quantity::FirstMean => &rows.stationary.first_mean,
+        Quantity::FirstVariance => &rows.stationary.first_variance,
+        Quantity::SecondMean => &rows.stationary.second_mean,
+        Quantity::SecondVariance => &rows.stationary.second_variance,
+        _ => &[],
+    }
+}
+
+fn of_moments(moments: &Moments, quantity: Quantity) -> f64 {
+    match quantity {
+        Quantity::Mean => moments.mean,
+        Quantity::Variance => moments.variance(),
+        Quantity::StandardError => moments.standard_error(),
+        Quantity::VarianceStandardError => moments.variance_standard_error(),
+        Quantity::Minimum => moments.min,
+        Quantity::Maximum => moments.max,
+        Quantity::M2 => moments.m2,
+        Quantity::M3 => moments.m3,
+        Quantity::M4 => moments.m4,
+        _ => f64::NAN,
+    }
+}
+
+fn write_numbers(file: &H5File, rows: &[ClaimRow]) -> hdf5::Result<()> {
+    for (chunk, rows) in rows.chunks(claims::CHUNK).enumerate() {
+        let put = |name: &str, mut bytes: Vec<u8>| {
+            bytes.resize(8 * claims::CHUNK, 0);
+            file.dataset_writer(&format!("claims/{name}"))?.write_chunk(chunk, &bytes)
+        };
+        let first = chunk * claims::CHUNK;
+        put("test", (first..first + rows.len()).flat_map(|i| signed(i).to_le_bytes()).collect())?;
+        put("claim", rows.iter().flat_map(|r| signed(r.claim).to_le_bytes()).collect())?;
+        for (name, get, _) in claims::NUMBERS {
+            put(name, rows.iter().flat_map(|r| get(r).to_le_bytes()).collect())?;
+        }
+    }
+    Ok(())
+}
+
+fn write_words(file: &H5File, rows: &[ClaimRow]) -> hdf5::Result<()> {
+    let group = file.root_group().group("claims")?;
+    for (name, get, _) in claims::WORDS {
+        group.append_vlen_strings(name, &rows.iter().map(get).collect::<Vec<_>>())?;
+    }
+    Ok(())
+}
+
+fn signed(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}

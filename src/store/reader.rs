@@ -1,0 +1,272 @@
+//! A file read back: the record as the engine left it, the claims, and what the study said.
+
+use std::path::{Path, PathBuf};
+
+use hdf5::{H5File, H5Type};
+
+use super::claims::{self, ClaimRow};
+use super::error::StoreError;
+use super::layout::{DynamicsHeader, DynamicsLayout, FORMAT, Layout, StudyHeader};
+use super::schema::{self, Column, Quantity, Source, Table, TableKind};
+use super::writer::Status;
+use crate::ensemble::{DynamicsRecord, ObservableRecord, Record};
+use crate::stats::moments::Moments;
+
+/// All that a file holds.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// What the study said of itself.
+    pub header: StudyHeader,
+    /// The perrin that wrote it.
+    pub perrin_version: String,
+    /// How far the run got.
+    pub status: Status,
+    /// Digest of all numbers; empty until the run has ended.
+    pub digest: String,
+    /// What was recorded, bit by bit as it was. Of a dynamics that has not ended, the replicas committed are there
+    /// and the ensemble's moments are empty.
+    pub record: Record,
+    /// Names of the groups, in the record's order.
+    pub groups: Vec<String>,
+    /// The claims as they were judged.
+    pub claims: Vec<ClaimRow>,
+}
+
+/// Reads a file, whole or left behind by a run that was killed; it may be one that is being written.
+///
+/// # Errors
+/// [`StoreError::Io`] where there is no file, [`StoreError::Foreign`] for another's, [`StoreError::Version`] for one of
+/// a perrin to come, [`StoreError::Hdf5`] for a damaged one.
+pub fn read(path: &Path) -> Result<Stored, StoreError> {
+    open(path, true)
+}
+
+/// The same without the numbers of single replicas and without claims: what is in a file, quickly.
+///
+/// Arrays of replicas are empty; `replicas`, `diverged` and the ensemble's moments are there.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_summary(path: &Path) -> Result<Stored, StoreError> {
+    open(path, false)
+}
+
+fn open(path: &Path, replicas: bool) -> Result<Stored, StoreError> {
+    // The library says "not found" in its own words; the operating system says it better.
+    let metadata = std::fs::metadata(path).map_err(|e| StoreError::io("reading", path, e))?;
+    if !metadata.is_file() {
+        return Err(StoreError::NotAFile { path: path.to_path_buf() });
+    }
+    let file = H5File::options().no_locking().open(path).map_err(|e| StoreError::hdf5("reading", path, e))?;
+    Reader { file, path: path.to_path_buf() }.all(replicas)
+}
+
+struct Reader {
+    file: H5File,
+    path: PathBuf,
+}
+
+impl Reader {
+    fn all(&self, replicas: bool) -> Result<Stored, StoreError> {
+        let layout = self.layout()?;
+        let text = |name: &str| self.file.attr_string(name).map_err(|e| self.foreign(format!("{name}: {e}")));
+        let status = text("status")?;
+        let status = Status::of(&status).ok_or_else(|| self.foreign(format!("status {status:?}")))?;
+        let header = StudyHeader {
+            title: text("title")?,
+            study: text("study")?,
+            study_resolved: text("study_resolved")?,
+            command_line: text("command_line")?,
+            seed: layout.seed,
+            generator: text("generator")?,
+            stream_version: layout.stream_version,
+            dynamics: layout
+                .dynamics
+                .iter()
+                .map(|d| DynamicsHeader {
+                    name: d.name.clone(),
+                    law: d.law.clone(),
+                    settings: d.settings.clone(),
+                })
+                .collect(),
+        };
+        let dynamics =
+            layout.dynamics.iter().map(|d| self.dynamics(d, replicas)).collect::<hdf5::Result<Vec<_>>>();
+        let dynamics = dynamics.map_err(|e| StoreError::hdf5("reading", &self.path, e))?;
+        let claims = if replicas { self.claims() } else { Ok(vec![]) };
+        Ok(Stored {
+            header,
+            perrin_version: text("perrin_version")?,
+            status,
+            digest: text("digest")?,
+            record: Record { dynamics, interrupted: status != Status::Complete },
+            groups: layout.dynamics.into_iter().map(|d| d.group).collect(),
+            claims: claims.map_err(|e| StoreError::hdf5("reading the claims of", &self.path, e))?,
+        })
+    }
+
+    fn layout(&self) -> Result<Layout, StoreError> {
+        let text = self.file.attr_string("layout").map_err(|e| self.foreign(format!("layout: {e}")))?;
+        let version: serde_json::Value =
+            serde_json::from_str(&text).map_err(|e| self.foreign(format!("layout: {e}")))?;
+        let found = version.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let found = u32::try_from(found).unwrap_or(u32::MAX);
+        if found != FORMAT {
+            return Err(StoreError::Version { path: self.path.clone(), found, known: FORMAT });
+        }
+        serde_json::from_value(version).map_err(|e| self.foreign(format!("layout: {e}")))
+    }
+
+    fn foreign(&self, what: String) -> StoreError {
+        StoreError::Foreign { path: self.path.clone(), what }
+    }
+
+    fn dynamics(&self, layout: &DynamicsLayout, replicas: bool) -> hdf5::Result<DynamicsRecord> {
+        let mut record = DynamicsRecord {
+            name: layout.name.clone(),
+            burn_in: layout.burn_in,
+            requested: layout.requested,
+            kept: layout.kept,
+            observables: layout.observables.iter().map(|o| empty(o, layout.window)).collect(),
+            ..Default::default()
+        };
+        let path = format!("{}/trajectories", layout.group);
+        record.times = self.file.dataset(&format!("{path}/time"))?.read_raw()?;
+        let steps: Vec<i64> = self.file.dataset(&format!("{path}/step"))?.read_raw()?;
+        record.steps = steps.into_iter().map(|s| u64::try_from(s).unwrap_or(0)).collect();
+        let tables = schema::tables(layout);
+        let rows = |kind| tables.iter().find(|t| t.kind == kind).map_or(Ok(0), |t| self.rows(t));
+        // A kill in the middle of a commit's second phase leaves some extents moved and others not.
+        record.replicas = rows(TableKind::Final)?.min(rows(TableKind::Stationary)?);
+        let paths = rows(TableKind::Trajectories)?.min(record.replicas);
+        let instants = rows(TableKind::Ensemble)?.min(rows(TableKind::Moments)?);
+        for table in &tables {
+            let count = match table.kind {
+                // Statistics are whole or not there.
+                TableKind::Ensemble | TableKind::Moments if instants == layout.instants => instants,
+                TableKind::Ensemble | TableKind::Moments => 0,
+                TableKind::Trajectories if replicas => paths,
+                TableKind::Final | TableKind::Stationary if replicas => record.replicas,
+                _ => 0,
+            };
+            for column in &table.columns {
+                self.fill(&mut record, table, column, count)?;
+            }
+            if table.kind == TableKind::Final {
+                let steps: Vec<i64> =
+                    self.read(&format!("{}/diverged_step", table.path), &[], record.replicas)?;
+                let diverged = steps.into_iter().enumerate();
+                record.diverged =
+                    diverged.filter_map(|(r, step)| u64::try_from(step).ok().map(|step| (r, step))).collect();
+            }
+        }
+        let time = self.file.dataset(&format!("{}/ensemble/time", layout.group))?;
+        record.seconds = time.attr("seconds")?.read_numeric()?;
+        Ok(record)
+    }
+
+    /// Rows that every variable of a table has.
+    fn rows(&self, table: &Table) -> hdf5::Result<usize> {
+        let mut rows = usize::MAX;
+        for column in &table.columns {
+            let shape = self.file.dataset(&format!("{}/{}", table.path, column.name))?.shape();
+            rows = rows.min(shape.first().copied().unwrap_or(0));
+        }
+        Ok(rows)
+    }
+
+    fn fill(
+        &self,
+        record: &mut DynamicsRecord,
+        table: &Table,
+        column: &Column,
+        rows: usize,
+    ) -> hdf5::Result<()> {
+        let Source::Observable(index, quantity) = column.source else { return Ok(()) };
+        if rows == 0 {
+            return Ok(());
+        }
+        let path = format!("{}/{}", table.path, column.name);
+        let inner: Vec<usize> = column.inner.iter().map(|d| d.1).collect();
+        let observable = &mut record.observables[index];
+        if quantity == Quantity::Count {
+            let counts: Vec<i64> = self.read(&path, &inner, rows)?;
+            put_moments(&mut observable.ensemble, counts, |m, n| m.count = u64::try_from(n).unwrap_or(0));
+            return Ok(());
+        }
+        let values: Vec<f64> = self.read(&path, &inner, rows)?;
+        let window = &mut observable.stationary;
+        match quantity {
+            Quantity::Path => observable.trajectories = values,
+            Quantity::Last => observable.last = values,
+            Quantity::MaxChange => observable.max_change = values,
+            Quantity::WindowMean => window.mean = values,
+            Quantity::WindowVariance => window.variance = values,
+            Quantity::FirstMean => window.first_mean = values,
+            Quantity::FirstVariance => window.first_variance = values,
+            Quantity::SecondMean => window.second_mean = values,
+            Quantity::SecondVariance => window.second_variance = values,
+            Quantity::Mean => put_moments(&mut observable.ensemble, values, |m, x| m.mean = x),
+            Quantity::M2 => put_moments(&mut observable.ensemble, values, |m, x| m.m2 = x),
+            Quantity::M3 => put_moments(&mut observable.ensemble, values, |m, x| m.m3 = x),
+            Quantity::M4 => put_moments(&mut observable.ensemble, values, |m, x| m.m4 = x),
+            Quantity::Minimum => put_moments(&mut observable.ensemble, values, |m, x| m.min = x),
+            Quantity::Maximum => put_moments(&mut observable.ensemble, values, |m, x| m.max = x),
+            // These follow from the others.
+            Quantity::Variance
+            | Quantity::StandardError
+            | Quantity::VarianceStandardError
+            | Quantity::Count => {}
+        }
+        Ok(())
+    }
+
+    fn read<T: H5Type>(&self, path: &str, inner: &[usize], rows: usize) -> hdf5::Result<Vec<T>> {
+        if rows == 0 || inner.contains(&0) {
+            return Ok(vec![]);
+        }
+        let mut counts = vec![rows];
+        counts.extend(inner);
+        self.file.dataset(path)?.read_slice(&vec![0; counts.len()], &counts)
+    }
+
+    fn claims(&self) -> hdf5::Result<Vec<ClaimRow>> {
+        let names = claims::NUMBERS.map(|n| n.0).into_iter().chain(claims::WORDS.map(|w| w.0));
+        let mut count = usize::MAX;
+        for name in names.chain(["test", "claim"]) {
+            let shape = self.file.dataset(&format!("claims/{name}"))?.shape();
+            count = count.min(shape.first().copied().unwrap_or(0));
+        }
+        let mut rows = vec![ClaimRow::default(); count];
+        if count == 0 {
+            return Ok(rows);
+        }
+        let numbers: Vec<i64> = self.read("claims/claim", &[], count)?;
+        rows.iter_mut().zip(numbers).for_each(|(r, n)| r.claim = usize::try_from(n).unwrap_or(0));
+        for (name, _, set) in claims::NUMBERS {
+            let values: Vec<f64> = self.read(&format!("claims/{name}"), &[], count)?;
+            rows.iter_mut().zip(values).for_each(|(r, x)| set(r, x));
+        }
+        for (name, _, set) in claims::WORDS {
+            let words = self.file.dataset(&format!("claims/{name}"))?.read_vlen_strings()?;
+            rows.iter_mut().zip(words).for_each(|(r, x)| set(r, x));
+        }
+        Ok(rows)
+    }
+}
+
+fn empty(layout: &super::layout::ObservableLayout, window: usize) -> ObservableRecord {
+    let mut observable = ObservableRecord {
+        name: layout.name.clone(),
+        shape: layout.shape.clone(),
+        hidden: layout.hidden,
+        ..Default::default()
+    };
+    observable.stationary.instants = window;
+    observable
+}
+
+fn put_moments<T>(moments: &mut Vec<Moments>, values: Vec<T>, put: impl Fn(&mut Moments, T)) {
+    moments.resize(values.len(), Moments::default());
+    moments.iter_mut().zip(values).for_each(|(m, x)| put(m, x));
+}

@@ -1,0 +1,9 @@
+//! The file: written block by block, killed, filled up, read back.
+
+mod sample;
+
+mod bytes;
+mod errors;
+mod full_disk;
+mod kill;
+mod round_trip;
