@@ -1,2 +1,10 @@
 //! Moments, tests, effective sample sizes, multiple testing.
+pub mod autocorrelation;
+pub mod distribution;
+pub mod estimate;
 pub mod moments;
+pub mod multiple;
+pub mod window;
+
+pub use estimate::Estimate;
+pub use window::{Stationarity, Window};
