@@ -1,6 +1,14 @@
-//! Critical points of a loss: the minimum with what a linear theory needs of it.
+//! Critical points of a loss: the minimum, with what a linear theory needs of it.
 
+use nalgebra::{DMatrix, DVector, SymmetricEigen};
+
+use crate::model::Model;
 use crate::model::formula::FormulaModel;
+
+/// Iterations before the search gives up.
+const ITERATIONS: usize = 500;
+/// An eigenvalue of the Hessian this small beside the largest one is none.
+const FLAT: f64 = 1e-10;
 
 /// A non-degenerate minimum θ* of the objective L(θ) + ½λ‖θ‖².
 #[derive(Clone, Debug, PartialEq)]
@@ -14,10 +22,295 @@ pub struct Minimum {
     pub covariance: Vec<f64>,
 }
 
-/// Finds the minimum of L(θ) + ½`decay`‖θ‖² that damped Newton steps reach from `start`.
+/// Finds the minimum of L(θ) + ½`decay`‖θ‖² that damped Newton steps reach from `start`: steps −|H|⁻¹g, with
+/// the moduli of the Hessian's eigenvalues so that each one descends, halved until it does.
 ///
 /// # Errors
 /// A sentence that says why there is none to be had: a saddle, a flat direction, no convergence.
-pub fn minimum(_model: &FormulaModel, _decay: f64, _start: &[f64]) -> Result<Minimum, String> {
-    Err("not yet".to_owned())
+pub fn minimum(model: &FormulaModel, decay: f64, start: &[f64]) -> Result<Minimum, String> {
+    let objective = Decayed { model, decay };
+    let found = search(&objective, start)?;
+    check_curvature(&found.hessian, &|index| model.layout().element_name(index))?;
+    let theta: Vec<f64> = found.theta.iter().copied().collect();
+    let gradients = model.sample_gradients(&theta);
+    let covariance = covariance(&gradients, &model.nodes().weights, theta.len());
+    Ok(Minimum { theta, hessian: rows(&found.hessian), covariance: rows(&covariance) })
+}
+
+/// Σ_k ω_k (g_k − ḡ)(g_k − ḡ)ᵀ of weighted rows `[n][P]`; the weights sum to 1.
+pub fn covariance(gradients: &[f64], weights: &[f64], parameters: usize) -> DMatrix<f64> {
+    let mut mean = DVector::zeros(parameters);
+    for (row, &weight) in gradients.chunks_exact(parameters).zip(weights) {
+        mean.axpy(weight, &DVector::from_column_slice(row), 1.0);
+    }
+    let mut covariance = DMatrix::zeros(parameters, parameters);
+    for (row, &weight) in gradients.chunks_exact(parameters).zip(weights) {
+        let difference = DVector::from_column_slice(row) - &mean;
+        covariance.ger(weight, &difference, &difference, 1.0);
+    }
+    covariance
+}
+
+fn rows(matrix: &DMatrix<f64>) -> Vec<f64> {
+    matrix.transpose().as_slice().to_vec()
+}
+
+/// What Newton's method asks of a function.
+trait Objective {
+    fn value(&self, theta: &DVector<f64>) -> f64;
+    fn gradient(&self, theta: &DVector<f64>) -> DVector<f64>;
+    fn hessian(&self, theta: &DVector<f64>) -> DMatrix<f64>;
+}
+
+struct Decayed<'a> {
+    model: &'a FormulaModel,
+    decay: f64,
+}
+
+impl Objective for Decayed<'_> {
+    fn value(&self, theta: &DVector<f64>) -> f64 {
+        self.model.mean_loss(theta.as_slice()) + 0.5 * self.decay * theta.norm_squared()
+    }
+    fn gradient(&self, theta: &DVector<f64>) -> DVector<f64> {
+        DVector::from_vec(self.model.mean_gradient(theta.as_slice())) + theta * self.decay
+    }
+    fn hessian(&self, theta: &DVector<f64>) -> DMatrix<f64> {
+        let count = theta.len();
+        let hessian = DMatrix::from_row_slice(count, count, &self.model.mean_hessian(theta.as_slice()));
+        // Symmetric to the last bit, as the eigenvalue routine assumes.
+        0.5 * (&hessian + hessian.transpose()) + DMatrix::identity(count, count) * self.decay
+    }
+}
+
+struct Critical {
+    theta: DVector<f64>,
+    hessian: DMatrix<f64>,
+}
+
+fn search(objective: &dyn Objective, start: &[f64]) -> Result<Critical, String> {
+    let start = DVector::from_column_slice(start);
+    let mut theta = start.clone();
+    let mut value = objective.value(&theta);
+    let mut gradient = objective.gradient(&theta);
+    if !value.is_finite() || !all_finite(&gradient) {
+        return Err(
+            "the loss or its gradient is not finite where the search for the minimum starts".to_owned()
+        );
+    }
+    let mut steepest = gradient.norm();
+    for _ in 0..ITERATIONS {
+        let hessian = objective.hessian(&theta);
+        if hessian.iter().any(|x| !x.is_finite()) {
+            return Err(format!("the Hessian is not finite at {}", place(&theta)));
+        }
+        let step = descent(&hessian, &gradient)?;
+        let size = theta.norm() + (&theta - &start).norm();
+        if gradient.norm() <= 1e-14 * steepest || step.norm() <= 1e-15 * size {
+            return Ok(Critical { theta, hessian });
+        }
+        let Some((next, next_value, next_gradient)) = line_search(objective, &theta, value, &gradient, &step)
+        else {
+            // No step improves: rounding has been reached, or the function is not smooth there.
+            return if gradient.norm() <= 1e-8 * steepest || step.norm() <= 1e-8 * size {
+                Ok(Critical { theta, hessian })
+            } else {
+                Err(format!(
+                    "the search for the minimum is stuck at {}: is the loss smooth there?",
+                    place(&theta)
+                ))
+            };
+        };
+        (theta, value, gradient) = (next, next_value, next_gradient);
+        steepest = steepest.max(gradient.norm());
+        if theta.norm() > 1e8 * (1.0 + start.norm()) {
+            return Err("the loss decreases without end: it has no minimum where the search goes".to_owned());
+        }
+    }
+    Err(format!(
+        "the search for the minimum did not converge in {ITERATIONS} steps; it is at {}",
+        place(&theta)
+    ))
+}
+
+/// −|H|⁻¹g; eigenvalues are kept off 0 so that the step stays finite.
+fn descent(hessian: &DMatrix<f64>, gradient: &DVector<f64>) -> Result<DVector<f64>, String> {
+    let eigen = decompose(hessian)?;
+    let floor = (1e-9 * eigen.eigenvalues.amax()).max(f64::MIN_POSITIVE);
+    let mut coordinates = eigen.eigenvectors.tr_mul(gradient);
+    for (x, h) in coordinates.iter_mut().zip(eigen.eigenvalues.iter()) {
+        *x /= -h.abs().max(floor);
+    }
+    Ok(eigen.eigenvectors * coordinates)
+}
+
+type Point = (DVector<f64>, f64, DVector<f64>);
+
+/// The first of step, step/2, … that lowers the value (Armijo), or that at least lowers the gradient where the
+/// value no longer changes beyond rounding.
+fn line_search(
+    objective: &dyn Objective,
+    theta: &DVector<f64>,
+    value: f64,
+    gradient: &DVector<f64>,
+    step: &DVector<f64>,
+) -> Option<Point> {
+    let slope = gradient.dot(step);
+    let mut length = 1.0;
+    for _ in 0..60 {
+        let next = theta + step * length;
+        let next_value = objective.value(&next);
+        if next_value.is_finite() {
+            let next_gradient = objective.gradient(&next);
+            let even = (next_value - value).abs() <= 1e-13 * value.abs();
+            let lower = next_value < value + 1e-4 * length * slope;
+            if all_finite(&next_gradient)
+                && ((lower && !even) || (even && next_gradient.norm() < gradient.norm()))
+            {
+                return Some((next, next_value, next_gradient));
+            }
+        }
+        length *= 0.5;
+    }
+    None
+}
+
+fn decompose(hessian: &DMatrix<f64>) -> Result<SymmetricEigen<f64, nalgebra::Dyn>, String> {
+    SymmetricEigen::try_new(hessian.clone(), f64::EPSILON, 10_000)
+        .ok_or_else(|| "the eigenvalues of the Hessian could not be computed".to_owned())
+}
+
+/// Refuses critical points that are no minima, naming the parameter that the bad direction mostly moves.
+fn check_curvature(hessian: &DMatrix<f64>, name: &dyn Fn(usize) -> String) -> Result<(), String> {
+    let eigen = decompose(hessian)?;
+    let largest = eigen.eigenvalues.amax();
+    let worst = eigen.eigenvalues.imin();
+    let lowest = eigen.eigenvalues[worst];
+    if lowest > FLAT * largest {
+        return Ok(());
+    }
+    let direction = name(eigen.eigenvectors.column(worst).icamax());
+    if lowest < -FLAT * largest {
+        Err(format!(
+            "the search ends in a saddle, not a minimum: curvature {lowest:.3e} along a direction that moves mostly \
+             {direction}; start elsewhere"
+        ))
+    } else {
+        Err(format!(
+            "the minimum is not isolated: the loss is flat along a direction that moves mostly {direction} \
+             (curvature {lowest:.1e} beside {largest:.1e}); a symmetry, or a parameter that the loss does not feel"
+        ))
+    }
+}
+
+fn all_finite(vector: &DVector<f64>) -> bool {
+    vector.iter().all(|x| x.is_finite())
+}
+
+fn place(theta: &DVector<f64>) -> String {
+    let shown: Vec<String> = theta.iter().take(6).map(|x| format!("{x:.6}")).collect();
+    format!("({}{})", shown.join(", "), if theta.len() > 6 { ", …" } else { "" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A function with its derivatives, from closures.
+    struct Given<V, G, H>(V, G, H);
+    impl<V, G, H> Objective for Given<V, G, H>
+    where
+        V: Fn(&[f64]) -> f64,
+        G: Fn(&[f64]) -> Vec<f64>,
+        H: Fn(&[f64]) -> Vec<f64>,
+    {
+        fn value(&self, theta: &DVector<f64>) -> f64 {
+            self.0(theta.as_slice())
+        }
+        fn gradient(&self, theta: &DVector<f64>) -> DVector<f64> {
+            DVector::from_vec(self.1(theta.as_slice()))
+        }
+        fn hessian(&self, theta: &DVector<f64>) -> DMatrix<f64> {
+            DMatrix::from_row_slice(theta.len(), theta.len(), &self.2(theta.as_slice()))
+        }
+    }
+
+    fn index(i: usize) -> String {
+        format!("w[{i}]")
+    }
+
+    /// (w² − 1)² + 1.5w²/… : c1 w⁴ + c0 w² with c1 = 1, c0 = γ − 2, the quadratic regression of x = y = 1.
+    fn quartic(gamma: f64) -> impl Objective {
+        Given(
+            move |w: &[f64]| w[0].powi(4) + (gamma - 2.0) * w[0] * w[0],
+            move |w: &[f64]| vec![4.0 * w[0].powi(3) + 2.0 * (gamma - 2.0) * w[0]],
+            move |w: &[f64]| vec![12.0 * w[0] * w[0] + 2.0 * (gamma - 2.0)],
+        )
+    }
+
+    #[test]
+    fn quadratic_regression_has_the_known_minima() {
+        // physics 3.1: w*² = (2 − γ)/2 below γ = 2, 0 above; L'' = −4c0 and 2c0.
+        for (gamma, start, expected) in [(0.5, 0.1, 0.75_f64), (1.0, 3.0, 0.5), (3.0, 1.0, 0.0)] {
+            let found = search(&quartic(gamma), &[start]).unwrap();
+            assert!((found.theta[0] - expected.sqrt()).abs() < 1e-13, "{gamma}: {}", found.theta[0]);
+            let curvature = if gamma < 2.0 { 4.0 * (2.0 - gamma) } else { 2.0 * (gamma - 2.0) };
+            assert!((found.hessian[(0, 0)] - curvature).abs() < 1e-12);
+            check_curvature(&found.hessian, &index).unwrap();
+        }
+    }
+
+    #[test]
+    fn rosenbrock_is_followed_to_its_minimum() {
+        let rosenbrock = Given(
+            |x: &[f64]| (1.0 - x[0]).powi(2) + 100.0 * (x[1] - x[0] * x[0]).powi(2),
+            |x: &[f64]| {
+                let r = x[1] - x[0] * x[0];
+                vec![-2.0 * (1.0 - x[0]) - 400.0 * x[0] * r, 200.0 * r]
+            },
+            |x: &[f64]| vec![2.0 - 400.0 * (x[1] - 3.0 * x[0] * x[0]), -400.0 * x[0], -400.0 * x[0], 200.0],
+        );
+        let found = search(&rosenbrock, &[-1.2, 1.0]).unwrap();
+        assert!((found.theta - DVector::from_vec(vec![1.0, 1.0])).amax() < 1e-12);
+    }
+
+    #[test]
+    fn saddles_and_flat_directions_are_named() {
+        let saddle = search(&quartic(1.0), &[0.0]).unwrap();
+        let message = check_curvature(&saddle.hessian, &index).unwrap_err();
+        assert!(message.contains("saddle") && message.contains("w[0]"), "{message}");
+        // (uw − 1)²: a hyperbola of minima.
+        let product = Given(
+            |x: &[f64]| (x[0] * x[1] - 1.0).powi(2),
+            |x: &[f64]| {
+                let r = 2.0 * (x[0] * x[1] - 1.0);
+                vec![r * x[1], r * x[0]]
+            },
+            |x: &[f64]| {
+                let off = 4.0 * x[0] * x[1] - 2.0;
+                vec![2.0 * x[1] * x[1], off, off, 2.0 * x[0] * x[0]]
+            },
+        );
+        let found = search(&product, &[2.0, 1.0]).unwrap();
+        assert!((found.theta[0] * found.theta[1] - 1.0).abs() < 1e-10);
+        let message = check_curvature(&found.hessian, &index).unwrap_err();
+        assert!(message.contains("flat"), "{message}");
+    }
+
+    #[test]
+    fn unbounded_losses_are_refused() {
+        let slope = Given(|x: &[f64]| -x[0], |_: &[f64]| vec![-1.0], |_: &[f64]| vec![1e-3]);
+        let Err(message) = search(&slope, &[0.0]) else { panic!("found a minimum of −x") };
+        assert!(message.contains("without end") || message.contains("converge"), "{message}");
+        let nan = Given(|_: &[f64]| f64::NAN, |_: &[f64]| vec![1.0], |_: &[f64]| vec![1.0]);
+        assert!(search(&nan, &[0.0]).is_err());
+    }
+
+    #[test]
+    fn covariance_is_about_the_weighted_mean() {
+        let c = covariance(&[0.0, 1.0, 2.0, 3.0, 4.0, -1.0], &[0.25, 0.5, 0.25], 2);
+        // Means 2 and 1.5; first: ¼·4 + 0 + ¼·4.
+        assert!((c[(0, 0)] - 2.0).abs() < 1e-15);
+        assert!((c[(0, 1)] - (0.25 * -2.0 * -0.5 + 0.25 * 2.0 * -2.5)).abs() < 1e-15);
+        assert_eq!(c[(0, 1)], c[(1, 0)]);
+    }
 }
