@@ -1,5 +1,7 @@
 //! The laws that theory claims, and how they are judged: one file a claim.
 
+pub mod lyapunov;
+pub mod recursion;
 pub mod verdict;
 
 pub use verdict::{ClaimResult, Kind, Test, Verdict};

@@ -133,26 +133,37 @@ impl Estimate {
     /// Probability of an estimate at least this far from `predicted` on either side, were the expectation
     /// within `tolerance` of it; with a tolerance of 0 the two-sided test.
     pub fn p_value(&self, predicted: f64, tolerance: f64) -> f64 {
-        let dof = self.degrees();
-        let above = student_upper(self.ratio(predicted + tolerance), dof);
-        let below = student_upper(-self.ratio(predicted - tolerance), dof);
-        if tolerance == 0.0 {
-            return (2.0 * above.min(below)).min(1.0);
-        }
-        // The least favourable expectation lies at the edge on the estimate's side.
-        let deviation = (self.value - predicted).abs();
-        let far = student_upper((deviation + tolerance) / self.standard_error, dof);
-        let near = if self.value >= predicted { above } else { below };
-        (near + far).min(1.0)
+        self.outside(predicted - tolerance, predicted + tolerance)
     }
 
     /// The equivalence test (two one-sided tests, Schuirmann 1987): probability of an estimate at least this
     /// well inside `predicted ± tolerance`, were the expectation outside.
     pub fn equivalence_p_value(&self, predicted: f64, tolerance: f64) -> f64 {
+        self.inside(predicted - tolerance, predicted + tolerance)
+    }
+
+    /// [`Estimate::p_value`] for an expectation claimed to lie in [`low`, `high`].
+    pub fn outside(&self, low: f64, high: f64) -> f64 {
         let dof = self.degrees();
-        let low = student_upper(self.ratio(predicted - tolerance), dof);
-        let high = student_upper(-self.ratio(predicted + tolerance), dof);
-        low.max(high)
+        let above = student_upper(self.ratio(high), dof);
+        let below = student_upper(-self.ratio(low), dof);
+        if low >= high {
+            return (2.0 * above.min(below)).min(1.0);
+        }
+        // The least favourable expectation lies at the edge on the estimate's side; what is beyond the other side
+        // by as much counts too.
+        let (near, distance) = if self.value >= 0.5 * (low + high) {
+            (above, self.value - low)
+        } else {
+            (below, high - self.value)
+        };
+        (near + student_upper(distance / self.standard_error, dof)).min(1.0)
+    }
+
+    /// [`Estimate::equivalence_p_value`] for the interval [`low`, `high`].
+    pub fn inside(&self, low: f64, high: f64) -> f64 {
+        let dof = self.degrees();
+        student_upper(self.ratio(low), dof).max(student_upper(-self.ratio(high), dof))
     }
 
     /// Smallest deviation that a two-sided test at level `significance` sees with probability `power`.

@@ -1,0 +1,535 @@
+//! The stationary second moment of a law of motion about a minimum.
+//!
+//! With δ = θ − θ*, H the Hessian (decay included) and gradient noise of covariance f·N, every law of motion here
+//! answers the noise mode by mode: in the eigenbasis of H the stationary Σ = ⟨δδᵀ⟩ is
+//! Σ_ij = f K(h_i, h_j) N_ij, with a response K that is the law's own. Where the loss is quadratic in θ for each
+//! sample, the noise feels Σ itself,
+//! N(Σ) = C* + E_k[A_k Σ A_k] − H̄ Σ H̄   (A_k: the samples' Hessians without decay, H̄ their mean),
+//! which is still linear, and the equation is solved exactly.
+
+use nalgebra::{DMatrix, DVector, Matrix4, SymmetricEigen, Vector4};
+
+use super::lyapunov::symmetric;
+
+/// Up to this many parameters the linear equation for Σ is solved by elimination, beyond by iteration.
+const DENSE: usize = 32;
+/// Iterations of the power method and of the fixed point.
+const ITERATIONS: usize = 20_000;
+
+/// How a law of motion answers noise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Response {
+    /// θ' = θ + v', v' = βv − η(Hθ + ξ), Cov ξ = f·N: HΣ + ΣH − ηHΣH = ηfN at β = 0.
+    Iteration {
+        /// η.
+        rate: f64,
+        /// β.
+        momentum: f64,
+    },
+    /// Euler–Maruyama of dθ = −Hθ dt + √(ηfN) dW with dt = η/m: HΣ + ΣH − (η/m)HΣH = ηfN.
+    Substeps {
+        /// η.
+        rate: f64,
+        /// m.
+        substeps: u32,
+    },
+    /// dθ = −Hθ dt + √(ηfN) dW itself: HΣ + ΣH = ηfN.
+    Continuous {
+        /// η.
+        rate: f64,
+    },
+}
+
+impl Response {
+    /// K(a, b) for the curvatures a and b.
+    fn kernel(self, a: f64, b: f64) -> f64 {
+        match self {
+            Response::Iteration { rate, momentum: 0.0 } => rate / (a + b - rate * a * b),
+            Response::Iteration { rate, momentum } => heavy_ball(a, b, rate, momentum),
+            Response::Substeps { rate, substeps } => rate / (a + b - rate / f64::from(substeps) * a * b),
+            Response::Continuous { rate } => rate / (a + b),
+        }
+    }
+
+    /// Stability of the mean: the step times the curvature and the limit it must stay below.
+    fn limit(self, curvature: f64) -> Option<(f64, f64)> {
+        match self {
+            Response::Iteration { rate, momentum } => Some((rate * curvature, 2.0 * (1.0 + momentum))),
+            Response::Substeps { rate, substeps } => Some((rate / f64::from(substeps) * curvature, 2.0)),
+            Response::Continuous { .. } => None,
+        }
+    }
+}
+
+/// ⟨δ_i δ_j⟩ of the heavy ball per unit of noise: S = F_a S F_bᵀ + η²[[1,1],[1,1]] for the 2×2 block of (δ, v),
+/// F_a = [[1 − ηa, β], [−ηa, β]].
+fn heavy_ball(a: f64, b: f64, rate: f64, momentum: f64) -> f64 {
+    let f = |h: f64| [[1.0 - rate * h, momentum], [-rate * h, momentum]];
+    let (fa, fb) = (f(a), f(b));
+    // S row by row: (δδ, δv, vδ, vv).
+    let system = Matrix4::from_fn(|row, column| {
+        let (i, j, k, l) = (row / 2, row % 2, column / 2, column % 2);
+        f64::from(u8::from(row == column)) - fa[i][k] * fb[j][l]
+    });
+    let noise = Vector4::repeat(rate * rate);
+    system.lu().solve(&noise).map_or(f64::NAN, |s| s[0])
+}
+
+/// Moments of the samples' Hessians, for the noise that depends on θ.
+#[derive(Clone, Debug)]
+pub enum Curvatures {
+    /// E[vech(A) vech(A)ᵀ], `[D][D]` with D = P(P + 1)/2.
+    Moments(DMatrix<f64>),
+    /// The Hessians themselves and their weights.
+    Samples(Vec<(f64, DMatrix<f64>)>),
+}
+
+impl Curvatures {
+    /// From the samples' Hessians `[n][P][P]` and weights that sum to 1.
+    pub fn new(hessians: &[f64], weights: &[f64], parameters: usize) -> Self {
+        let samples = hessians.chunks_exact(parameters * parameters).zip(weights);
+        if parameters > DENSE {
+            return Self::Samples(
+                samples.map(|(h, &w)| (w, DMatrix::from_row_slice(parameters, parameters, h))).collect(),
+            );
+        }
+        let pairs = pairs(parameters);
+        let mut moments = DMatrix::zeros(pairs.len(), pairs.len());
+        let mut packed = DVector::zeros(pairs.len());
+        for (hessian, &weight) in samples {
+            for (slot, &(i, j)) in packed.iter_mut().zip(&pairs) {
+                *slot = hessian[i * parameters + j];
+            }
+            moments.ger(weight, &packed, &packed, 1.0);
+        }
+        Self::Moments(moments)
+    }
+}
+
+/// What drives the motion about a minimum.
+#[derive(Clone, Debug)]
+pub struct Linearised<'a> {
+    /// H, decay included, `[P][P]`.
+    pub hessian: &'a DMatrix<f64>,
+    /// λ, so that H̄ = H − λ.
+    pub decay: f64,
+    /// C*, the covariance of a sample's gradient at the minimum.
+    pub covariance: &'a DMatrix<f64>,
+    /// f: the gradient that moves θ has covariance f·N.
+    pub factor: f64,
+    /// The samples' curvatures, where the noise depends on θ.
+    pub curvatures: Option<&'a Curvatures>,
+}
+
+/// The stationary second moment Σ = ⟨(θ − θ*)(θ − θ*)ᵀ⟩, `[P][P]`.
+///
+/// # Errors
+/// A sentence, where the mean or the second moment has no stationary value: a curvature beyond the law's limit,
+/// or noise that θ's own fluctuations amplify without bound (mean-square instability).
+pub fn stationary(response: Response, system: &Linearised) -> Result<DMatrix<f64>, String> {
+    let size = system.hessian.nrows();
+    let eigen = SymmetricEigen::new(system.hessian.clone());
+    let curvature = &eigen.eigenvalues;
+    check_mean(response, curvature)?;
+    let rotation = &eigen.eigenvectors;
+    let gain =
+        DMatrix::from_fn(size, size, |i, j| system.factor * response.kernel(curvature[i], curvature[j]));
+    let additive = gain.component_mul(&(rotation.tr_mul(system.covariance) * rotation));
+    let solution = match system.curvatures {
+        None => additive,
+        Some(curvatures) => {
+            let own = Amplifier::new(curvatures, rotation, curvature, system.decay, &gain);
+            let radius = own.radius();
+            if radius >= 1.0 {
+                return Err(format!(
+                    "no stationary covariance exists: θ's own fluctuations feed the gradient noise {} times over \
+                     (mean-square instability at 1), so second moments grow without bound; lower the rate or raise \
+                     the batch",
+                    super::verdict::short(radius)
+                ));
+            }
+            own.solve(&additive)?
+        }
+    };
+    Ok(symmetric(rotation * solution * rotation.transpose()))
+}
+
+fn check_mean(response: Response, curvature: &DVector<f64>) -> Result<(), String> {
+    let (lowest, largest) = (curvature.min(), curvature.max());
+    if lowest <= 0.0 {
+        return Err(format!(
+            "the curvature {lowest:.3e} is not positive: there is nothing to fluctuate about"
+        ));
+    }
+    match response.limit(largest) {
+        Some((step, limit)) if step >= limit => Err(format!(
+            "no stationary law exists: step times largest curvature is {}, beyond the limit of stability {}",
+            super::verdict::short(step),
+            super::verdict::short(limit)
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Σ ↦ gain ∘ (E[AΣA] − H̄ΣH̄), a positive map, in the eigenbasis of H.
+enum Amplifier {
+    /// Its matrix on vech(Σ).
+    Dense { size: usize, map: DMatrix<f64> },
+    /// Sample by sample.
+    Samples { gain: DMatrix<f64>, samples: Vec<(f64, DMatrix<f64>)>, bare: DVector<f64> },
+}
+
+impl Amplifier {
+    fn new(
+        curvatures: &Curvatures,
+        rotation: &DMatrix<f64>,
+        curvature: &DVector<f64>,
+        decay: f64,
+        gain: &DMatrix<f64>,
+    ) -> Self {
+        let bare = curvature.map(|h| h - decay);
+        match curvatures {
+            Curvatures::Samples(samples) => Self::Samples {
+                gain: gain.clone(),
+                samples: samples.iter().map(|(w, a)| (*w, rotation.tr_mul(a) * rotation)).collect(),
+                bare,
+            },
+            Curvatures::Moments(moments) => {
+                let size = rotation.nrows();
+                let turned = turn(moments, rotation);
+                let pairs = pairs(size);
+                let at = |i: usize, j: usize| packed_index(i, j);
+                let mut map = DMatrix::from_fn(pairs.len(), pairs.len(), |row, column| {
+                    let ((i, l), (j, m)) = (pairs[row], pairs[column]);
+                    let mut sum = turned[(at(i, j), at(l, m))];
+                    if j != m {
+                        sum += turned[(at(i, m), at(l, j))];
+                    }
+                    gain[(i, l)] * sum
+                });
+                for (index, &(i, l)) in pairs.iter().enumerate() {
+                    map[(index, index)] -= gain[(i, l)] * bare[i] * bare[l];
+                }
+                Self::Dense { size, map }
+            }
+        }
+    }
+
+    fn apply(&self, sigma: &DMatrix<f64>) -> DMatrix<f64> {
+        match self {
+            Self::Dense { size, map } => unpack(&(map * pack(sigma)), *size),
+            Self::Samples { gain, samples, bare } => {
+                let mut sum =
+                    DMatrix::from_fn(gain.nrows(), gain.ncols(), |i, j| -bare[i] * bare[j] * sigma[(i, j)]);
+                for (weight, a) in samples {
+                    sum += a * sigma * a * *weight;
+                }
+                sum.component_mul(gain)
+            }
+        }
+    }
+
+    /// Spectral radius, by the power method from inside the cone of positive matrices, where the map's leading
+    /// eigenvector lies.
+    fn radius(&self) -> f64 {
+        let size = match self {
+            Self::Dense { size, .. } => *size,
+            Self::Samples { gain, .. } => gain.nrows(),
+        };
+        let mut sigma = DMatrix::identity(size, size);
+        let mut radius: f64 = 0.0;
+        for _ in 0..ITERATIONS {
+            let next = self.apply(&sigma);
+            let norm = next.norm();
+            if norm == 0.0 || !norm.is_finite() {
+                return norm;
+            }
+            let ratio = norm / sigma.norm();
+            let settled = (ratio - radius).abs() <= 1e-12 * ratio;
+            radius = ratio;
+            sigma = next / norm;
+            if settled {
+                break;
+            }
+        }
+        radius
+    }
+
+    /// Σ = `additive` + map(Σ).
+    fn solve(&self, additive: &DMatrix<f64>) -> Result<DMatrix<f64>, String> {
+        match self {
+            Self::Dense { size, map } => {
+                let system = DMatrix::identity(map.nrows(), map.ncols()) - map;
+                let solution = system
+                    .lu()
+                    .solve(&pack(additive))
+                    .ok_or("the equation for the stationary covariance is singular")?;
+                Ok(unpack(&solution, *size))
+            }
+            Self::Samples { .. } => {
+                let mut sigma = additive.clone();
+                for _ in 0..ITERATIONS {
+                    let next = additive + self.apply(&sigma);
+                    let change = (&next - &sigma).norm();
+                    sigma = next;
+                    if change <= 1e-14 * sigma.norm() {
+                        return Ok(sigma);
+                    }
+                }
+                Err("the iteration for the stationary covariance did not converge: too near mean-square \
+                     instability"
+                    .to_owned())
+            }
+        }
+    }
+}
+
+/// The pairs i ≤ j in the order of [`packed_index`].
+fn pairs(size: usize) -> Vec<(usize, usize)> {
+    (0..size).flat_map(|j| (0..=j).map(move |i| (i, j))).collect()
+}
+
+fn packed_index(i: usize, j: usize) -> usize {
+    let (low, high) = if i <= j { (i, j) } else { (j, i) };
+    high * (high + 1) / 2 + low
+}
+
+fn pack(matrix: &DMatrix<f64>) -> DVector<f64> {
+    let pairs = pairs(matrix.nrows());
+    DVector::from_iterator(pairs.len(), pairs.iter().map(|&(i, j)| matrix[(i, j)]))
+}
+
+fn unpack(packed: &DVector<f64>, size: usize) -> DMatrix<f64> {
+    DMatrix::from_fn(size, size, |i, j| packed[packed_index(i, j)])
+}
+
+/// E[vech(VᵀAV) vech(VᵀAV)ᵀ] from that of A.
+fn turn(moments: &DMatrix<f64>, rotation: &DMatrix<f64>) -> DMatrix<f64> {
+    let pairs = pairs(rotation.nrows());
+    let change = DMatrix::from_fn(pairs.len(), pairs.len(), |row, column| {
+        let ((i, l), (j, m)) = (pairs[row], pairs[column]);
+        let mut sum = rotation[(j, i)] * rotation[(m, l)];
+        if j != m {
+            sum += rotation[(m, i)] * rotation[(j, l)];
+        }
+        sum
+    });
+    &change * moments * change.transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::lyapunov;
+    use super::*;
+
+    fn two_by_two() -> (DMatrix<f64>, DMatrix<f64>) {
+        (
+            DMatrix::from_row_slice(2, 2, &[2.0, 0.5, 0.5, 1.0]),
+            DMatrix::from_row_slice(2, 2, &[1.0, 0.3, 0.3, 0.5]),
+        )
+    }
+
+    fn constant<'a>(hessian: &'a DMatrix<f64>, covariance: &'a DMatrix<f64>) -> Linearised<'a> {
+        Linearised { hessian, decay: 0.0, covariance, factor: 1.0, curvatures: None }
+    }
+
+    fn entries(sigma: &DMatrix<f64>) -> [f64; 3] {
+        [sigma[(0, 0)], sigma[(0, 1)], sigma[(1, 1)]]
+    }
+
+    fn close(measured: &[f64], expected: &[f64], absolute: f64) {
+        for (a, b) in measured.iter().zip(expected) {
+            assert!((a - b).abs() <= absolute, "{measured:?} for {expected:?}");
+        }
+    }
+
+    #[test]
+    fn constant_noise_matches_the_oracles() {
+        // physics 1.2 and 1.3, ten digits given there.
+        let (h, c) = two_by_two();
+        let system = constant(&h, &c);
+        for (response, expected) in [
+            (
+                Response::Iteration { rate: 0.1, momentum: 0.0 },
+                [0.027_341_609_2, 0.002_755_579_6, 0.025_370_272_9],
+            ),
+            (Response::Continuous { rate: 0.1 }, [0.024_523_809_5, 0.001_904_761_9, 0.024_047_619_0]),
+            (
+                Response::Iteration { rate: 0.1, momentum: 0.5 },
+                [0.052_805_764_5, 0.004_741_861_8, 0.049_671_247_2],
+            ),
+            (
+                Response::Iteration { rate: 0.1, momentum: 0.9 },
+                [0.265_842_707_3, 0.016_642_744_1, 0.240_633_733_4],
+            ),
+        ] {
+            close(&entries(&stationary(response, &system).unwrap()), &expected, 6e-11);
+        }
+    }
+
+    #[test]
+    fn every_law_solves_its_own_equation() {
+        let (h, c) = two_by_two();
+        let system = constant(&h, &c);
+        let residual = |sigma: &DMatrix<f64>, bend: f64| {
+            (&h * sigma + sigma * &h - &h * sigma * &h * bend - &c * 0.1).amax()
+        };
+        for (response, bend) in [
+            (Response::Iteration { rate: 0.1, momentum: 0.0 }, 0.1),
+            (Response::Substeps { rate: 0.1, substeps: 4 }, 0.025),
+            (Response::Substeps { rate: 0.1, substeps: 1 }, 0.1),
+            (Response::Continuous { rate: 0.1 }, 0.0),
+        ] {
+            assert!(residual(&stationary(response, &system).unwrap(), bend) < 1e-16);
+        }
+        // Heavy ball: the block recursion of physics 1.3, solved whole.
+        let (rate, beta) = (0.1, 0.7);
+        let mut step = DMatrix::zeros(4, 4);
+        let mut noise = DMatrix::zeros(4, 4);
+        for i in 0..2 {
+            for j in 0..2 {
+                let unit = f64::from(u8::from(i == j));
+                step[(i, j)] = unit - rate * h[(i, j)];
+                step[(i + 2, j)] = -rate * h[(i, j)];
+                step[(i, j + 2)] = unit * beta;
+                step[(i + 2, j + 2)] = unit * beta;
+                for (a, b) in [(0, 0), (0, 2), (2, 0), (2, 2)] {
+                    noise[(i + a, j + b)] = rate * rate * c[(i, j)];
+                }
+            }
+        }
+        let whole = lyapunov::discrete(&step, &noise).unwrap();
+        let ours = stationary(Response::Iteration { rate, momentum: beta }, &system).unwrap();
+        assert!((whole.view((0, 0), (2, 2)) - ours).amax() < 1e-15);
+        // One dimension, physics 1.3.
+        let (a, c) = (DMatrix::from_element(1, 1, 2.0), DMatrix::from_element(1, 1, 1.0));
+        let ball = Response::Iteration { rate: 0.1, momentum: 0.9 };
+        close(stationary(ball, &constant(&a, &c)).unwrap().as_slice(), &[0.263_888_888_888_888_9], 1e-15);
+    }
+
+    /// Hessians xxᵀ of a Gaussian regression with x ~ N(0, 1)^d: signs and three-point Gauss–Hermite nodes, exact
+    /// to the fourth moment that is asked for. `[n][d][d]` and weights.
+    fn gaussian_regression(dimension: usize) -> (Vec<f64>, Vec<f64>) {
+        let nodes = [(-3.0_f64.sqrt(), 1.0 / 6.0), (0.0, 2.0 / 3.0), (3.0_f64.sqrt(), 1.0 / 6.0)];
+        let (mut hessians, mut weights) = (Vec::new(), Vec::new());
+        for index in 0..3_usize.pow(dimension as u32) {
+            let pick = |axis: usize| nodes[index / 3_usize.pow(axis as u32) % 3];
+            weights.push((0..dimension).map(|axis| pick(axis).1).product());
+            for i in 0..dimension {
+                for j in 0..dimension {
+                    hessians.push(pick(i).0 * pick(j).0);
+                }
+            }
+        }
+        (hessians, weights)
+    }
+
+    #[test]
+    fn online_regression_has_the_closed_form() {
+        // physics 1.4: Var = (ησ²/S)/(2 − ηs(1 + (d + 1)/S)).
+        for (d, batch, rate, sigma, expected) in
+            [(1, 1.0, 0.2, 1.0, 1.0 / 7.0), (5, 1.0, 0.1, 1.0, 0.1 / 1.3), (5, 4.0, 0.2, 0.5, 0.0125 / 1.5)]
+        {
+            let (hessians, weights) = gaussian_regression(d);
+            let curvatures = Curvatures::new(&hessians, &weights, d);
+            let samples = Curvatures::Samples(
+                hessians
+                    .chunks(d * d)
+                    .zip(&weights)
+                    .map(|(h, &w)| (w, DMatrix::from_row_slice(d, d, h)))
+                    .collect(),
+            );
+            let hessian = DMatrix::identity(d, d);
+            let covariance = DMatrix::identity(d, d) * (sigma * sigma);
+            for curvatures in [&curvatures, &samples] {
+                let system = Linearised {
+                    hessian: &hessian,
+                    decay: 0.0,
+                    covariance: &covariance,
+                    factor: 1.0 / batch,
+                    curvatures: Some(curvatures),
+                };
+                let own = stationary(Response::Iteration { rate, momentum: 0.0 }, &system).unwrap();
+                assert!((own - DMatrix::identity(d, d) * expected).amax() < 1e-13);
+                // The SDE with the same noise: ησ²f/(2 − ηf(d + 1)).
+                let sde = stationary(Response::Continuous { rate }, &system).unwrap();
+                let f = 1.0 / batch;
+                let value = rate * sigma * sigma * f / (2.0 - rate * f * (d as f64 + 1.0));
+                assert!((sde - DMatrix::identity(d, d) * value).amax() < 1e-13);
+                // Controls: constant noise is something else (physics 1.4).
+                let blind = Linearised { curvatures: None, ..system.clone() };
+                let additive = stationary(Response::Iteration { rate, momentum: 0.0 }, &blind).unwrap();
+                assert!((additive[(0, 0)] / expected - 1.0).abs() > 0.1);
+            }
+        }
+    }
+
+    #[test]
+    fn state_dependent_noise_with_momentum_and_decay_solves_the_full_recursion() {
+        // Correlated regressors, decay, momentum: iterate the 4×4 recursion itself and compare.
+        let x = [[1.0, 0.5], [-0.3, 1.2], [0.7, -0.9], [2.0, 0.1]];
+        let weights = [0.1, 0.4, 0.3, 0.2];
+        let (rate, beta, factor, decay) = (0.15, 0.6, 0.5, 0.2);
+        let samples: Vec<DMatrix<f64>> =
+            x.iter().map(|v| DMatrix::from_fn(2, 2, |i, j| v[i] * v[j])).collect();
+        let bare: DMatrix<f64> = samples.iter().zip(weights).map(|(a, w)| a * w).sum();
+        let hessian = &bare + DMatrix::identity(2, 2) * decay;
+        let covariance = DMatrix::from_row_slice(2, 2, &[0.8, 0.1, 0.1, 0.4]);
+        let flat: Vec<f64> = samples.iter().flat_map(|a| a.as_slice().to_vec()).collect();
+        let curvatures = Curvatures::new(&flat, &weights, 2);
+        let system = Linearised {
+            hessian: &hessian,
+            decay,
+            covariance: &covariance,
+            factor,
+            curvatures: Some(&curvatures),
+        };
+        let ours = stationary(Response::Iteration { rate, momentum: beta }, &system).unwrap();
+
+        let mut step = DMatrix::zeros(4, 4);
+        step.view_mut((0, 0), (2, 2)).copy_from(&(DMatrix::identity(2, 2) - &hessian * rate));
+        step.view_mut((2, 0), (2, 2)).copy_from(&(&hessian * -rate));
+        for i in 0..2 {
+            step[(i, i + 2)] = beta;
+            step[(i + 2, i + 2)] = beta;
+        }
+        let mut s: DMatrix<f64> = DMatrix::zeros(4, 4);
+        for _ in 0..20_000 {
+            let sigma = s.view((0, 0), (2, 2)).into_owned();
+            let mut noise = &covariance - &bare * &sigma * &bare;
+            for (a, w) in samples.iter().zip(weights) {
+                noise += a * &sigma * a * w;
+            }
+            let block = DMatrix::from_fn(4, 4, |i, j| rate * rate * factor * noise[(i % 2, j % 2)]);
+            s = &step * s * step.transpose() + block;
+        }
+        assert!((s.view((0, 0), (2, 2)) - ours).amax() < 1e-14);
+    }
+
+    #[test]
+    fn instability_has_a_reason() {
+        let (hessians, weights) = gaussian_regression(2);
+        let curvatures = Curvatures::new(&hessians, &weights, 2);
+        let unit = DMatrix::identity(2, 2);
+        let system = Linearised {
+            hessian: &unit,
+            decay: 0.0,
+            covariance: &unit,
+            factor: 1.0,
+            curvatures: Some(&curvatures),
+        };
+        // Mean-square stable iff η(1 + (d + 1)/S) < 2: η < 0.5.
+        let at = |rate| stationary(Response::Iteration { rate, momentum: 0.0 }, &system);
+        assert!(at(0.499).is_ok());
+        assert!(at(0.501).unwrap_err().contains("mean-square"));
+        let blind = Linearised { curvatures: None, ..system.clone() };
+        let over = stationary(Response::Iteration { rate: 2.1, momentum: 0.0 }, &blind).unwrap_err();
+        assert!(over.contains("2.1") && over.contains("stability"), "{over}");
+        assert!(stationary(Response::Iteration { rate: 2.1, momentum: 0.1 }, &blind).is_ok());
+        let saddle = DMatrix::from_row_slice(2, 2, &[1.0, 0.0, 0.0, -1.0]);
+        assert!(
+            stationary(Response::Continuous { rate: 0.1 }, &Linearised { hessian: &saddle, ..blind })
+                .is_err()
+        );
+    }
+}
