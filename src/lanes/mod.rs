@@ -1,4 +1,21 @@
 //! The block of replicas: eight lanes a vector, vector kernels, random streams, normal draws.
+//!
+//! A block is a slice of [`Lane`]s, element-major: element `e` of tile `t` is at `[e * tiles + t]`.
+//! Every number made here has the same bits on every machine, and a replica's random numbers are a
+//! function of (seed, purpose, replica) alone.
+
+#![allow(clippy::inline_always, reason = "a kernel's parts must take the kernel's instruction set")]
+
+pub mod dispatch;
+pub mod kernels;
+pub mod math;
+pub mod normal;
+pub mod stream;
+
+pub use dispatch::Level;
+pub(crate) use dispatch::vectorized;
+pub use normal::Normals;
+pub use stream::{Purpose, Stream, Streams};
 
 mod standin;
 pub(crate) use standin::vectorized;
@@ -19,3 +36,13 @@ impl Lane {
         Self([value; LANES])
     }
 }
+
+/// Eight words of random bits, one a replica.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(64))]
+pub struct Bits(pub [u64; LANES]);
+
+/// Eight indices, one a replica.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C, align(32))]
+pub struct Indices(pub [u32; LANES]);

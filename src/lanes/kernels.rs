@@ -1,0 +1,61 @@
+//! The functions of [`math`](super::math) over blocks of lanes: the same bits, many at a time.
+
+use super::dispatch::vectorized;
+use super::{LANES, Lane, math};
+
+/// A kernel for a function of one variable.
+macro_rules! map {
+    ($($(#[$meta:meta])* $name:ident;)*) => { vectorized! { $(
+        $(#[$meta])*
+        pub fn $name(out: &mut [Lane], x: &[Lane]) {
+            for (o, x) in out.iter_mut().zip(x) {
+                for l in 0..LANES {
+                    o.0[l] = math::$name(x.0[l]);
+                }
+            }
+        }
+    )* } };
+}
+
+map! {
+    /// out = eˣ.
+    exp;
+    /// out = eˣ − 1.
+    expm1;
+    /// out = ln x.
+    ln;
+    /// out = ln(1 + x).
+    ln1p;
+    /// out = sin x.
+    sin;
+    /// out = cos x.
+    cos;
+    /// out = tanh x.
+    tanh;
+    /// out = 1/(1 + e⁻ˣ).
+    sigmoid;
+    /// out = ln(1 + eˣ).
+    softplus;
+    /// out = erf x.
+    erf;
+}
+
+vectorized! {
+    /// out = xʸ, element by element.
+    pub fn powf(out: &mut [Lane], x: &[Lane], y: &[Lane]) {
+        for ((o, x), y) in out.iter_mut().zip(x).zip(y) {
+            for l in 0..LANES {
+                o.0[l] = math::powf(x.0[l], y.0[l]);
+            }
+        }
+    }
+
+    /// out = xᵖ with one exponent for all.
+    pub fn powc(out: &mut [Lane], x: &[Lane], exponent: f64) {
+        for (o, x) in out.iter_mut().zip(x) {
+            for l in 0..LANES {
+                o.0[l] = math::powf(x.0[l], exponent);
+            }
+        }
+    }
+}
