@@ -9,9 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top down; a layer sees only those after it.
-const ORDER: [&str; 11] = [
-    "cli", "report", "law", "store", "ensemble", "study", "dynamics", "scheme", "model", "stats", "lanes",
-];
+const ORDER: [&str; 11] =
+    ["cli", "report", "law", "store", "ensemble", "study", "dynamics", "scheme", "model", "stats", "lanes"];
 
 /// One climbing path.
 #[derive(Debug, PartialEq)]
@@ -372,10 +371,19 @@ fn right_lines_are_let_through() {
         (&["cli"], "use crate::{report, law::judge, lanes};"),
         (&["law", "einstein"], "use super::verdict::Test; use crate::law::Kind; pub(crate) fn f() {}"),
         (&["model"], "mod tests { use super::*; }"),
-        (&["model", "formula", "tape"], "use super::super::layout::Layout; use super::{graph, super::Model};"),
-        (&["model"], "// use crate::law::judge;\n/* crate::cli /* nested */ crate::law */ use crate::lanes::Lane;"),
+        (
+            &["model", "formula", "tape"],
+            "use super::super::layout::Layout; use super::{graph, super::Model};",
+        ),
+        (
+            &["model"],
+            "// use crate::law::judge;\n/* crate::cli /* nested */ crate::law */ use crate::lanes::Lane;",
+        ),
         (&["model"], "/// [`crate::law::judge`]\nfn f() {}"),
-        (&["model"], "const S: &str = \"crate::law::judge \\\" crate::law\"; const R: &str = r#\"crate::law\"#;"),
+        (
+            &["model"],
+            "const S: &str = \"crate::law::judge \\\" crate::law\"; const R: &str = r#\"crate::law\"#;",
+        ),
         (&["model"], "fn f<'a>(x: &'a str) -> char { '\\'' }"),
         (&["model"], "pub(in crate::model) fn f(&self) { self.x; Self::y() }"),
         (&["study"], "use crate::dynamics::{self, Law};"),

@@ -7,7 +7,6 @@
 #![allow(clippy::inline_always, reason = "a kernel's parts must take the kernel's instruction set")]
 
 pub mod dispatch;
-pub mod kernels;
 pub mod math;
 pub mod normal;
 pub mod stream;
@@ -16,10 +15,6 @@ pub use dispatch::Level;
 pub(crate) use dispatch::vectorized;
 pub use normal::Normals;
 pub use stream::{Purpose, Stream, Streams};
-
-mod standin;
-pub(crate) use standin::vectorized;
-pub use standin::{math, stream};
 
 /// Replicas in one vector.
 pub const LANES: usize = 8;

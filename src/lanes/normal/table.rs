@@ -7,7 +7,8 @@
 //! Marsaglia & Tsang 2000, J. Stat. Softw. 5(8); the tail after Marsaglia 1964, Technometrics 6, 101;
 //! the choice of overhang by Walker's alias table, 1977, ACM TOMS 3, 253).
 
-use crate::lanes::{math, stream};
+use crate::lanes::math::scalar;
+use crate::lanes::stream;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::Rng;
 use std::sync::OnceLock;
@@ -31,7 +32,7 @@ pub(super) fn signed_unit(word: u64) -> f64 {
 }
 
 fn density(x: f64) -> f64 {
-    math::exp(-0.5 * x * x)
+    scalar::exp(-0.5 * x * x)
 }
 
 /// The part of the density between a box's edge and f.
@@ -105,8 +106,8 @@ impl Ziggurat {
         } else {
             let edge = self.widths[0];
             loop {
-                let beyond = -math::ln(1.0 - uniform()) / edge;
-                if -2.0 * math::ln(1.0 - uniform()) > beyond * beyond {
+                let beyond = -scalar::ln(1.0 - uniform()) / edge;
+                if -2.0 * scalar::ln(1.0 - uniform()) > beyond * beyond {
                     break edge + beyond;
                 }
             }

@@ -298,8 +298,8 @@ pub(super) fn draw_row(variates: &[Variate], stream: &mut Stream, row: &mut [f64
 fn student(stream: &mut Stream, nu: f64) -> f64 {
     let u = 1.0 - stream.uniform();
     let v = stream.uniform();
-    (nu * (math::powf_scalar(u, -2.0 / nu) - 1.0)).max(0.0).sqrt()
-        * math::cos_scalar(std::f64::consts::TAU * v)
+    (nu * (math::scalar::powf(u, -2.0 / nu) - 1.0)).max(0.0).sqrt()
+        * math::scalar::cos(std::f64::consts::TAU * v)
 }
 
 /// Values of all data entries for each row of a finite population: `[rows][width']`, and the offset of each entry.

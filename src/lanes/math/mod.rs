@@ -1,7 +1,10 @@
-//! The functions of [`math`](super::math) over blocks of lanes: the same bits, many at a time.
+//! Elementary functions with the same bits everywhere: over blocks of lanes here, one number at a
+//! time in [`scalar`].
+
+pub mod scalar;
 
 use super::dispatch::vectorized;
-use super::{LANES, Lane, math};
+use super::{LANES, Lane};
 
 /// A kernel for a function of one variable.
 macro_rules! map {
@@ -10,7 +13,7 @@ macro_rules! map {
         pub fn $name(out: &mut [Lane], x: &[Lane]) {
             for (o, x) in out.iter_mut().zip(x) {
                 for l in 0..LANES {
-                    o.0[l] = math::$name(x.0[l]);
+                    o.0[l] = scalar::$name(x.0[l]);
                 }
             }
         }
@@ -45,7 +48,7 @@ vectorized! {
     pub fn powf(out: &mut [Lane], x: &[Lane], y: &[Lane]) {
         for ((o, x), y) in out.iter_mut().zip(x).zip(y) {
             for l in 0..LANES {
-                o.0[l] = math::powf(x.0[l], y.0[l]);
+                o.0[l] = scalar::powf(x.0[l], y.0[l]);
             }
         }
     }
@@ -54,7 +57,7 @@ vectorized! {
     pub fn powc(out: &mut [Lane], x: &[Lane], exponent: f64) {
         for (o, x) in out.iter_mut().zip(x) {
             for l in 0..LANES {
-                o.0[l] = math::powf(x.0[l], exponent);
+                o.0[l] = scalar::powf(x.0[l], exponent);
             }
         }
     }
