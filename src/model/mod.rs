@@ -22,6 +22,10 @@ pub trait Batch {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// The weight of every sample for every replica, if they all have the same: then `fill` may leave the weights out.
+    fn uniform_weight(&self) -> Option<f64> {
+        None
+    }
     /// Writes samples `first .. first + count`: `samples` is `[count][width][tiles]`, `weights`
     /// (one a sample and replica) is `[count][tiles]`.
     /// Called with growing `first`, each sample exactly once an evaluation.

@@ -10,7 +10,7 @@ use super::function::{Function, NodeBatch, scratch_for, splat};
 use super::gradient::gradient;
 use super::graph::{Graph, Node, Op};
 use super::nodes;
-use super::operations::{ABS, Attribute, MATRIX_PRODUCT};
+use super::operations::{self, ABS, Attribute, MATRIX_PRODUCT};
 use super::program::{Inputs, Program};
 use super::{Expression, ModelSpec, Place, Value};
 use crate::lanes::stream::{Purpose, Stream};
@@ -33,6 +33,8 @@ pub struct FormulaModel {
     /// ∂ℓ/∂name of every parameter and intermediate, one a sample.
     sample_gradients: Vec<(String, Node)>,
     gradient_program: Program,
+    /// Σ_k ∇ℓ, for samples of one weight.
+    sum_program: Program,
     loss_program: Program,
 }
 
@@ -72,6 +74,8 @@ impl FormulaModel {
         let leaves: Vec<Node> = parameters.iter().map(|p| p.1).collect();
         let weight = graph.weight();
         let weighted = gradient(&mut graph, loss, weight, &leaves);
+        let one = graph.number(1.0);
+        let summed = gradient(&mut graph, loss, one, &leaves);
         let weighted_loss = graph.multiply(weight, loss);
         let total = graph.batch_sum(weighted_loss);
         let sample_gradients = per_sample_gradients(&spec, &mut graph, &parameters, &data)?;
@@ -80,6 +84,7 @@ impl FormulaModel {
                 .map_err(|e| vec![(Place::Loss, FormulaError::new(0..spec.loss.text().len(), e.to_string()))])
         };
         let gradient_program = compile(&graph, &weighted)?;
+        let sum_program = compile(&graph, &summed)?;
         let loss_program = compile(&graph, &[total])?;
         let empty = Nodes { width, values: vec![], weights: vec![], origin: Origin::Table };
         let mut model = Self {
@@ -94,6 +99,7 @@ impl FormulaModel {
             loss,
             sample_gradients,
             gradient_program,
+            sum_program,
             loss_program,
         };
         let nodes = match &infinite {
@@ -570,7 +576,7 @@ impl Model for FormulaModel {
         &self.population
     }
     fn scratch(&self, tiles: usize) -> Scratch {
-        scratch_for(&[&self.gradient_program, &self.loss_program], tiles)
+        scratch_for(&[&self.gradient_program, &self.sum_program, &self.loss_program], tiles)
     }
     fn weighted_gradient(
         &self,
@@ -581,19 +587,45 @@ impl Model for FormulaModel {
     ) {
         let tiles = theta.len() / self.layout.len();
         let inputs = Inputs { theta, auxiliary: &[], tiles };
-        let program = &self.gradient_program;
-        let registers = &mut scratch.lanes[..program.scratch_len(tiles)];
+        let (weighted, rest) = scratch.lanes.split_at_mut(self.gradient_program.scratch_len(tiles));
+        let uniform = batch.uniform_weight();
+        let (program, registers) = match uniform {
+            Some(_) => (&self.sum_program, &mut rest[..self.sum_program.scratch_len(tiles)]),
+            None => (&self.gradient_program, weighted),
+        };
         program.run(&inputs, batch, registers, |_, _, _| {});
         for (output, parameter) in self.layout.parameters().iter().enumerate() {
             let range = parameter.offset * tiles..(parameter.offset + parameter.shape.len()) * tiles;
-            gradient[range].copy_from_slice(program.output(output, &inputs, registers, 0));
+            let value = program.output(output, &inputs, registers, 0);
+            match uniform {
+                Some(weight) if weight != 1.0 => operations::scale_into(&mut gradient[range], value, weight),
+                _ => gradient[range].copy_from_slice(value),
+            }
         }
     }
     fn weighted_loss(&self, theta: &[Lane], batch: &mut dyn Batch, loss: &mut [Lane], scratch: &mut Scratch) {
         let tiles = theta.len() / self.layout.len();
         let inputs = Inputs { theta, auxiliary: &[], tiles };
-        let registers = &mut scratch.lanes[self.gradient_program.scratch_len(tiles)..];
-        self.loss_program.run(&inputs, batch, registers, |_, _, _| {});
+        let before = self.gradient_program.scratch_len(tiles) + self.sum_program.scratch_len(tiles);
+        let registers = &mut scratch.lanes[before..];
+        // The loss needs its weights written out.
+        let mut batch = WithWeights(batch, tiles);
+        self.loss_program.run(&inputs, &mut batch, registers, |_, _, _| {});
         loss.copy_from_slice(self.loss_program.output(0, &inputs, registers, 0));
+    }
+}
+
+/// A batch whose weights are written even if they are all the same.
+struct WithWeights<'a>(&'a mut dyn Batch, usize);
+
+impl Batch for WithWeights<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
+        self.0.fill(first, count, samples, weights);
+        if let Some(weight) = self.0.uniform_weight() {
+            weights[..count * self.1].fill(Lane::splat(weight));
+        }
     }
 }

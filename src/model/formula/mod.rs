@@ -10,6 +10,7 @@ mod graph;
 mod nodes;
 pub mod operations;
 mod program;
+pub mod reference;
 mod sde;
 pub mod syntax;
 #[cfg(test)]

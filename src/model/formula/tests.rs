@@ -511,6 +511,30 @@ fn chunks_and_weights_do_not_change_the_sum() {
         }
         assert!((whole[e] - sum).abs() < 1e-15);
     }
+    // Samples of one weight may be summed first and weighted afterwards.
+    struct Uniform<'a>(NodeBatch<'a>, f64);
+    impl crate::model::Batch for Uniform<'_> {
+        fn len(&self) -> usize {
+            self.0.len()
+        }
+        fn uniform_weight(&self) -> Option<f64> {
+            Some(self.1)
+        }
+        fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
+            self.0.fill(first, count, samples, weights);
+            weights.fill(Lane::splat(f64::NAN));
+        }
+    }
+    let theta = [Lane::splat(0.3), Lane::splat(-0.8)];
+    let mut gradient = [Lane::default(); 2];
+    let mut batch = Uniform(NodeBatch::new(m.nodes(), 1), 0.5);
+    m.weighted_gradient(&theta, &mut batch, &mut gradient, &mut m.scratch(1));
+    for e in 0..2 {
+        assert!((gradient[e].0[5] - whole[e] * 150.5).abs() < 1e-12);
+    }
+    let mut loss = [Lane::default()];
+    m.weighted_loss(&theta, &mut batch, &mut loss, &mut m.scratch(1));
+    assert!((loss[0].0[2] - 150.5 * m.mean_loss(&[0.3, -0.8])).abs() < 1e-11);
     // Rademacher data are ±1, and a seeded table is the same again.
     let n = m.nodes();
     assert!(n.values.chunks(2).all(|row| row[1].abs() == 1.0));

@@ -115,7 +115,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function {
         name: "tanh",
         arguments: 1..=1,
-        documentation: "tanh(a), elementwise",
+        documentation: "tanh(a): the hyperbolic tangent, elementwise",
         build: |g, a| Ok(g.unary(&TANH, a[0])),
     },
     Function {
@@ -152,13 +152,13 @@ pub static FUNCTIONS: &[Function] = &[
     Function {
         name: "sin",
         arguments: 1..=1,
-        documentation: "sin(a), elementwise, a in radians",
+        documentation: "sin(a): the sine, elementwise, a in radians",
         build: |g, a| Ok(g.unary(&SIN, a[0])),
     },
     Function {
         name: "cos",
         arguments: 1..=1,
-        documentation: "cos(a), elementwise, a in radians",
+        documentation: "cos(a): the cosine, elementwise, a in radians",
         build: |g, a| Ok(g.unary(&COS, a[0])),
     },
     Function {
@@ -199,7 +199,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function {
         name: "max",
         arguments: 1..=2,
-        documentation: "max(a): the largest element; max(a, b): the larger, elementwise",
+        documentation: "max(a), max(a, b): the largest element, or the larger of two, elementwise",
         build: |g, a| match a {
             [one] if g.shape(*one).is_scalar() => Ok(*one),
             [_] => g.call(&MAXIMUM, Attribute::NONE, a),
@@ -209,7 +209,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function {
         name: "min",
         arguments: 1..=2,
-        documentation: "min(a): the smallest element; min(a, b): the smaller, elementwise",
+        documentation: "min(a), min(a, b): the smallest element, or the smaller of two, elementwise",
         build: |g, a| match a {
             [one] if g.shape(*one).is_scalar() => Ok(*one),
             [one] => Ok(smallest(g, *one)),

@@ -161,6 +161,11 @@ pub trait Operation: Sync {
     }
 }
 
+/// out = factor·a.
+pub fn scale_into(out: &mut [Lane], a: &[Lane], factor: f64) {
+    kernels::multiply_left(out, factor, a);
+}
+
 /// Copies; its accumulation is the sum over a batch.
 pub static IDENTITY: Identity = Identity;
 

@@ -1,0 +1,91 @@
+//! The reference page of the language, made from the operations themselves.
+
+use std::fmt::Write as _;
+
+use super::elaborate::LAWS;
+use super::operations::functions::FUNCTIONS;
+
+/// `docs/formulas.md`, as Markdown.
+pub fn reference() -> String {
+    let mut page = String::from(INTRODUCTION);
+    for function in FUNCTIONS {
+        let (signature, meaning) =
+            function.documentation.split_once(": ").unwrap_or((function.documentation, ""));
+        let _ = writeln!(page, "| `{signature}` | {} |", meaning.replace('|', "\\|"));
+    }
+    page.push_str(LAWS_HEAD);
+    for law in LAWS {
+        let _ = writeln!(page, "| `{law}` | {} |", law_meaning(law));
+    }
+    page.push_str(OBSERVATION);
+    page
+}
+
+/// One line about a law of data.
+fn law_meaning(law: &str) -> &'static str {
+    match law {
+        "normal" => "`normal(mean, standard deviation)`; bare: standard normal",
+        "uniform" => "`uniform(low, high)`; bare: on [0, 1)",
+        "rademacher" => "−1 or 1, each with probability ½; no arguments",
+        "bernoulli" => "`bernoulli(p)`: 1 with probability p, else 0",
+        "student" => "`student(ν)`: Student's t with ν degrees of freedom",
+        "categorical" => "`categorical(p0, p1, …)`: a 0-based index",
+        _ => "`multinormal(m, C)`: a vector with mean m and covariance C, both constants",
+    }
+}
+
+const INTRODUCTION: &str = "# The formula language
+
+A formula is one expression, or several lines of which all but the last name intermediates
+(`h = tanh(W @ x)`). `#` starts a comment. Numbers are `2`, `0.5`, `1e-3`, `20_000`; names are letters,
+digits and `_`. Vectors are columns; a 1×1 result is a scalar. There are no comparisons.
+
+| operator | meaning |
+|---|---|
+| `a^b` | power, elementwise; binds to the right and above the unary minus: `-x^2` is −(x²) |
+| `A.T` | transpose |
+| `-a` | minus |
+| `a*b` `a/b` | elementwise, a scalar goes with everything |
+| `A @ B` | matrix product |
+| `a+b` `a-b` | elementwise, a scalar goes with everything |
+| `[a, b]` `[[a, b], [c, d]]` | a vector, a matrix |
+
+| function | meaning |
+|---|---|
+";
+
+const LAWS_HEAD: &str = "
+## Laws, in `[data]`
+
+Laws may stand anywhere in a data formula (`2*x + normal(0, 0.5)`); each call is a draw of its own. With a
+`shape` every call draws that many independent values.
+
+| law | meaning |
+|---|---|
+";
+
+const OBSERVATION: &str = "
+## In `[observe]` and in claims
+
+Beside parameters and constants: `loss` (the population mean of the formula), `objective` (with the decay's
+energy), `gradient_norm2` (‖∇L‖², without decay), data, and the intermediates that the loss names. What depends
+on data is averaged over the population. `grad(h)` is ∂loss/∂h, sample by sample, of a parameter or an
+intermediate: `norm2(grad(w))` is the second moment of the gradient, `grad(h) @ h.T` an average of outer products.
+`rate`, `batch`, `decay` (λ of the force λθ), `momentum` and `pi` are numbers of the study.
+";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_page_in_docs_is_this_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/formulas.md");
+        if std::env::var_os("PERRIN_WRITE_DOCS").is_some() {
+            std::fs::write(path, super::reference()).expect("docs can be written");
+        }
+        let page = std::fs::read_to_string(path).expect("docs/formulas.md is there");
+        assert!(
+            page == super::reference(),
+            "docs/formulas.md is out of date: run the test with PERRIN_WRITE_DOCS=1"
+        );
+    }
+}
