@@ -1,1 +1,38 @@
-//! report
+//! A finished record → a terminal table, or JSON. Shows; judges nothing and computes no statistics of its own.
+
+mod json;
+mod number;
+mod outlook;
+mod style;
+mod summary;
+mod table;
+mod words;
+
+use std::path::Path;
+
+pub use json::{FORMAT, document};
+pub use number::{bytes, count, duration, plain, probability, with_error};
+pub use outlook::Outlook;
+pub use style::{Cell, Grid, Style, Tone};
+pub use summary::{Component, ObservableSummary, summarise};
+pub use table::table;
+pub use words::{Words, describe, ignores_momentum};
+
+use crate::ensemble::Record;
+use crate::law::ClaimResult;
+use crate::study::Study;
+
+/// All that a report speaks of.
+#[derive(Clone, Copy)]
+pub struct Report<'a> {
+    /// What was run.
+    pub study: &'a Study,
+    /// What it left.
+    pub record: &'a Record,
+    /// What was judged.
+    pub claims: &'a [ClaimResult],
+    /// The digest of all numbers.
+    pub digest: &'a str,
+    /// The file written, if any.
+    pub output: Option<&'a Path>,
+}

@@ -1,0 +1,124 @@
+//! The one document of `--json`. Strict JSON: a number that is not finite is null.
+
+use serde_json::{Map, Value, json};
+
+use super::Report;
+use super::summary::{Component, summarise};
+use crate::ensemble::{DynamicsRecord, ObservableRecord};
+use crate::stats::moments::Moments;
+
+/// Version of the documents' format, their first key.
+pub const FORMAT: u32 = 1;
+
+/// The document of a run: the same content as the file's summary.
+///
+/// A vector is a list, a matrix a list of rows. `variance` is the ensemble's over replicas at each instant; under
+/// `stationary`, mean and variance pool time and replicas after burn-in and have their standard errors from the
+/// scatter between replicas.
+pub fn document(report: &Report<'_>) -> Value {
+    let study = report.study;
+    let mut dynamics = Map::new();
+    for record in &report.record.dynamics {
+        dynamics.insert(record.name.clone(), of_dynamics(record, report));
+    }
+    json!({
+        "format": FORMAT,
+        "perrin": env!("CARGO_PKG_VERSION"),
+        "title": study.title,
+        "seed": study.run.seed,
+        "replicas": study.run.replicas,
+        "digest": report.digest,
+        "interrupted": report.record.interrupted,
+        "output": report.output.map(|path| path.display().to_string()),
+        "dynamics": dynamics,
+        "claims": report.claims,
+    })
+}
+
+fn of_dynamics(record: &DynamicsRecord, report: &Report<'_>) -> Value {
+    let mut observables = Map::new();
+    let mut stationary = Map::new();
+    for observable in record.observables.iter().filter(|o| !o.hidden) {
+        let over_time = |of: fn(&Moments) -> f64| -> Vec<Value> {
+            let components = observable.components().max(1);
+            observable
+                .ensemble
+                .chunks(components)
+                .map(|instant| nested(&observable.shape, &mut instant.iter().map(|m| number(of(m)))))
+                .collect()
+        };
+        observables.insert(
+            observable.name.clone(),
+            json!({
+                "mean": over_time(|m| if m.count == 0 { f64::NAN } else { m.mean }),
+                "standard_error": over_time(Moments::standard_error),
+                "variance": over_time(Moments::variance),
+            }),
+        );
+        stationary.insert(observable.name.clone(), of_stationary(record, observable, report));
+    }
+    let law = report.study.dynamics.iter().find(|d| d.name == record.name).map(|d| d.law.name());
+    json!({
+        "law": law,
+        "replicas": record.replicas,
+        "diverged": record.diverged.len(),
+        "time": record.times,
+        "observables": observables,
+        "stationary": stationary,
+    })
+}
+
+fn of_stationary(record: &DynamicsRecord, observable: &ObservableRecord, report: &Report<'_>) -> Value {
+    let summary = summarise(record, observable, report.study.run.significance);
+    let each = |of: fn(&Component) -> f64| {
+        if summary.components.is_empty() {
+            return Value::Null;
+        }
+        nested(&observable.shape, &mut summary.components.iter().map(|c| number(of(c))))
+    };
+    let mut value = json!({
+        "mean": each(|c| c.mean.value),
+        "standard_error": each(|c| c.mean.standard_error),
+        "variance": each(|c| c.variance.value),
+        "variance_standard_error": each(|c| c.variance.standard_error),
+        "reached": summary.reached(),
+        "r_hat": each(|c| c.r_hat),
+        "effective_samples": each(|c| c.effective_samples),
+    });
+    if let (Some(reason), Value::Object(map)) = (&summary.missing, &mut value) {
+        map.insert("reason".into(), json!(reason));
+    }
+    value
+}
+
+/// A number, or null.
+fn number(value: f64) -> Value {
+    serde_json::Number::from_f64(value).map_or(Value::Null, Value::Number)
+}
+
+/// Values in row-major order as nested lists; one value alone where there is no shape.
+fn nested(shape: &[usize], values: &mut dyn Iterator<Item = Value>) -> Value {
+    match shape {
+        [] => values.next().unwrap_or(Value::Null),
+        [length, inner @ ..] => (0..*length).map(|_| nested(inner, values)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn matrices_are_lists_of_rows() {
+        let mut values = (0..6).map(|i| json!(i));
+        assert_eq!(nested(&[2, 3], &mut values), json!([[0, 1, 2], [3, 4, 5]]));
+        assert_eq!(nested(&[], &mut [json!(1.5)].into_iter()), json!(1.5));
+    }
+
+    #[test]
+    fn what_is_not_finite_is_null() {
+        assert_eq!(number(f64::NAN), Value::Null);
+        assert_eq!(number(f64::INFINITY), Value::Null);
+        assert_eq!(number(0.1).to_string(), "0.1");
+    }
+}

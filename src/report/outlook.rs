@@ -1,0 +1,384 @@
+//! What a study would run and what that would cost: `perrin check`.
+
+use serde_json::{Map, Value, json};
+
+use super::json::FORMAT;
+use super::number::{bytes, count, plain};
+use super::style::{Cell, Grid, Style, Tone};
+use super::table::{parameters, title};
+use super::words::{describe, ignores_momentum};
+use crate::dynamics::Law;
+use crate::model::Origin;
+use crate::study::{At, Claim, ClaimLaw, Dynamics, Equation, Statistic, Study, System, Tolerance};
+
+/// Numbers kept of one component of an observable: moments at an instant, averages and ends of a replica.
+const MOMENTS: u64 = 7;
+const A_REPLICA: u64 = 8;
+/// Numbers written to the file of the same.
+const STORED_MOMENTS: u64 = 10;
+
+/// A look ahead at a run. Observables are the study's and those that its claims ask for.
+#[derive(Clone, Copy)]
+pub struct Outlook<'a> {
+    study: &'a Study,
+    dynamics: &'a [Dynamics],
+}
+
+/// What one law of motion costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cost {
+    /// Iterations.
+    steps: u64,
+    /// Iterations × replicas, substeps counted.
+    replica_steps: u64,
+    /// Bytes kept until the claims are judged.
+    memory: u64,
+    /// Bytes written, before compression.
+    file: u64,
+}
+
+impl<'a> Outlook<'a> {
+    /// Looks at a study whose observables are complete.
+    pub fn new(study: &'a Study) -> Self {
+        Self { study, dynamics: &study.dynamics }
+    }
+
+    /// Bytes that the whole run keeps in memory.
+    pub fn memory(&self) -> u64 {
+        self.dynamics.iter().fold(0, |sum, d| sum.saturating_add(self.cost(d).memory))
+    }
+
+    /// Replica-steps of the whole run.
+    pub fn replica_steps(&self) -> u64 {
+        self.dynamics.iter().fold(0, |sum, d| sum.saturating_add(self.cost(d).replica_steps))
+    }
+
+    fn file(&self) -> u64 {
+        self.dynamics.iter().fold(0, |sum, d| sum.saturating_add(self.cost(d).file))
+    }
+
+    fn cost(&self, dynamics: &Dynamics) -> Cost {
+        let run = &self.study.run;
+        let replicas = run.replicas as u64;
+        let kept = run.trajectories.min(run.replicas) as u64;
+        let instants = dynamics.instants.len() as u64;
+        let components: u64 = self.study.observables.iter().map(|o| o.shape.len() as u64).sum();
+        let steps = dynamics.instants.last().map_or(0, |i| i.step);
+        let substeps = match dynamics.law {
+            Law::Langevin { substeps, .. } => u64::from(substeps),
+            _ => 1,
+        };
+        let numbers = |moments: u64| {
+            let ensemble = moments.saturating_mul(instants);
+            let replicas = A_REPLICA.saturating_mul(replicas);
+            let paths = kept.saturating_mul(instants);
+            ensemble
+                .saturating_add(replicas)
+                .saturating_add(paths)
+                .saturating_mul(components)
+                .saturating_mul(8)
+        };
+        Cost {
+            steps,
+            replica_steps: steps.saturating_mul(replicas).saturating_mul(substeps),
+            memory: numbers(MOMENTS),
+            file: numbers(STORED_MOMENTS),
+        }
+    }
+
+    fn population(&self) -> Option<(Option<usize>, &'a Origin, usize)> {
+        match &self.study.system {
+            System::Loss(loss) => {
+                let population = loss.model.population();
+                Some((population.size(), &population.nodes.origin, population.nodes.len()))
+            }
+            System::Sde(_) => None,
+        }
+    }
+
+    /// Settings that change nothing, a sentence each.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for dynamics in self.dynamics {
+            let Some(training) = &dynamics.training else { continue };
+            if training.momentum != 0.0 && ignores_momentum(&dynamics.law) {
+                warnings.push(format!(
+                    "`{}` ({}) takes no momentum: momentum = {} is ignored",
+                    dynamics.name,
+                    dynamics.law.name(),
+                    plain(training.momentum, 6)
+                ));
+            }
+        }
+        let instants = self.dynamics.iter().map(|d| self.window(d)).min();
+        let judged = self.study.claims.iter().any(|c| stationary(&c.law));
+        if let Some(instants) = instants.filter(|n| *n < 10 && judged) {
+            warnings.push(format!(
+                "stationary averages would run over {instants} recorded instants: raise `record` in [run]"
+            ));
+        }
+        warnings
+    }
+
+    /// Recorded instants after burn-in.
+    fn window(&self, dynamics: &Dynamics) -> usize {
+        let end = dynamics.instants.last().map_or(0.0, |i| i.time);
+        let begin = self.study.run.burn_in * end;
+        dynamics.instants.iter().filter(|i| i.time >= begin).count()
+    }
+
+    /// The outlook as a person reads it.
+    pub fn text(&self, style: &Style) -> String {
+        let mut lines = vec![String::new()];
+        lines.extend(title(self.study, style));
+        lines.push(String::new());
+        let mut about = Grid::default();
+        let names = parameters(self.study.layout());
+        about.row([Cell::new("parameters", Tone::Dim), names.into()]);
+        if let Some((size, origin, nodes)) = self.population() {
+            about.row([Cell::new("population", Tone::Dim), population(size).into()]);
+            about.row([Cell::new("expectations", Tone::Dim), expectations(origin, nodes).into()]);
+        }
+        let shown: Vec<&str> =
+            self.study.observables.iter().filter(|o| !o.hidden).map(|o| o.name.as_str()).collect();
+        let hidden = self.study.observables.len() - shown.len();
+        let mut recorded = shown.join(", ");
+        if hidden > 0 {
+            recorded.push_str(&format!(" (and {hidden} for the claims)"));
+        }
+        about.row([Cell::new("recorded", Tone::Dim), recorded.into()]);
+        for line in about.flexible(1).lines(style, 2) {
+            lines.push(line);
+        }
+        lines.push(String::new());
+        for dynamics in self.dynamics {
+            lines.extend(self.dynamics_text(dynamics, style));
+        }
+        lines.extend(self.claims_text(style));
+        lines.push(format!(
+            "  {}  {} replica-steps, {} of memory, a file of at most {}",
+            style.paint(Tone::Strong, "cost"),
+            large(self.replica_steps()),
+            bytes(self.memory()),
+            bytes(self.file().saturating_add(100_000))
+        ));
+        for warning in self.warnings() {
+            lines.extend(
+                style
+                    .wrap(&format!("warning: {warning}"), 2)
+                    .iter()
+                    .map(|line| style.paint(Tone::Doubt, line)),
+            );
+        }
+        lines.push(String::new());
+        lines.join("\n") + "\n"
+    }
+
+    fn dynamics_text(&self, dynamics: &Dynamics, style: &Style) -> Vec<String> {
+        let size = self.population().and_then(|p| p.0);
+        let words = describe(&dynamics.law, dynamics.training.as_ref(), size);
+        let cost = self.cost(dynamics);
+        let end = dynamics.instants.last().map_or(0.0, |i| i.time);
+        let mut lines = vec![format!("  {}  {}", style.paint(Tone::Strong, &dynamics.name), words.name)];
+        lines.push(format!("      {}", words.formula));
+        if !words.settings.is_empty() {
+            lines.extend(style.wrap(&words.settings, 6));
+        }
+        let length = format!(
+            "{} steps to t = {}, {} recorded instants, {} of them after burn-in; {} replica-steps",
+            count(cost.steps),
+            plain(end, 6),
+            count(dynamics.instants.len() as u64),
+            count(self.window(dynamics) as u64),
+            large(cost.replica_steps)
+        );
+        lines.extend(style.wrap(&length, 6).iter().map(|line| style.paint(Tone::Dim, line)));
+        lines.push(String::new());
+        lines
+    }
+
+    fn claims_text(&self, style: &Style) -> Vec<String> {
+        if self.study.claims.is_empty() {
+            return vec![];
+        }
+        let mut grid = Grid::default().flexible(1);
+        for claim in &self.study.claims {
+            let names: Vec<&str> = self.names(claim);
+            grid.row([
+                law(&claim.law).into(),
+                what(&claim.law).into(),
+                names.join(", ").into(),
+                Cell::new(if claim.expect_holds { "" } else { "control: must fail" }, Tone::Dim),
+            ]);
+        }
+        let mut lines = vec![format!("  {}", style.paint(Tone::Strong, "claims"))];
+        lines.extend(grid.lines(style, 6));
+        lines.push(String::new());
+        lines
+    }
+
+    fn names(&self, claim: &Claim) -> Vec<&'a str> {
+        claim.dynamics.iter().filter_map(|&d| self.dynamics.get(d)).map(|d| d.name.as_str()).collect()
+    }
+
+    /// The same as one JSON document.
+    pub fn json(&self) -> Value {
+        let size = self.population().and_then(|p| p.0);
+        let mut dynamics = Map::new();
+        for one in self.dynamics {
+            let words = describe(&one.law, one.training.as_ref(), size);
+            let cost = self.cost(one);
+            dynamics.insert(
+                one.name.clone(),
+                json!({
+                    "law": one.law.name(),
+                    "formula": words.formula,
+                    "settings": words.settings,
+                    "steps": cost.steps,
+                    "time": one.instants.last().map(|i| i.time),
+                    "instants": one.instants.len(),
+                    "instants_after_burn_in": self.window(one),
+                    "replica_steps": cost.replica_steps,
+                    "memory_bytes": cost.memory,
+                    "file_bytes": cost.file,
+                }),
+            );
+        }
+        let shapes: Map<String, Value> = self
+            .study
+            .layout()
+            .parameters()
+            .iter()
+            .map(|p| (p.name.clone(), json!(p.shape.dims())))
+            .collect();
+        let claims: Vec<Value> = self
+            .study
+            .claims
+            .iter()
+            .map(|claim| {
+                json!({
+                    "law": law(&claim.law),
+                    "claim": what(&claim.law),
+                    "dynamics": self.names(claim),
+                    "expect": if claim.expect_holds { "holds" } else { "fails" },
+                })
+            })
+            .collect();
+        json!({
+            "format": FORMAT,
+            "perrin": env!("CARGO_PKG_VERSION"),
+            "title": self.study.title,
+            "seed": self.study.run.seed,
+            "replicas": self.study.run.replicas,
+            "parameters": shapes,
+            "population": self.population().map(|(size, origin, nodes)| json!({
+                "size": size,
+                "expectations": expectations(origin, nodes),
+                "nodes": nodes,
+                "error": error(origin),
+            })),
+            "observables": self.study.observables.iter().filter(|o| !o.hidden).map(|o| &o.name).collect::<Vec<_>>(),
+            "dynamics": dynamics,
+            "claims": claims,
+            "cost": {
+                "replica_steps": self.replica_steps(),
+                "memory_bytes": self.memory(),
+                "file_bytes": self.file(),
+            },
+            "warnings": self.warnings(),
+        })
+    }
+}
+
+/// `12 000`, `5.1e9`.
+fn large(number: u64) -> String {
+    if number < 1_000_000 { count(number) } else { plain(number as f64, 3) }
+}
+
+fn population(size: Option<usize>) -> String {
+    match size {
+        Some(n) => format!("{} samples", count(n as u64)),
+        None => "infinite: fresh draws at every step".into(),
+    }
+}
+
+fn expectations(origin: &Origin, nodes: usize) -> String {
+    match origin {
+        Origin::Table => "exact, over all samples".into(),
+        Origin::Quadrature { per_variate, error } => format!(
+            "by Gauss quadrature, {per_variate} nodes a variate ({} in all), relative error {}",
+            count(nodes as u64),
+            plain(*error, 2)
+        ),
+        Origin::Reference { size, error } => format!(
+            "over a reference sample of {}, drawn once from the seed, relative error {}",
+            count(*size as u64),
+            plain(*error, 2)
+        ),
+    }
+}
+
+fn error(origin: &Origin) -> f64 {
+    match origin {
+        Origin::Table => 0.0,
+        Origin::Quadrature { error, .. } | Origin::Reference { error, .. } => *error,
+    }
+}
+
+fn law(law: &ClaimLaw) -> &'static str {
+    match law {
+        ClaimLaw::Equals { .. } => "equals",
+        ClaimLaw::Conserved { .. } => "conserved",
+        ClaimLaw::Einstein { .. } => "einstein",
+    }
+}
+
+fn stationary(law: &ClaimLaw) -> bool {
+    matches!(law, ClaimLaw::Einstein { .. } | ClaimLaw::Equals { at: At::Stationary, .. })
+}
+
+/// The claim in one line.
+fn what(law: &ClaimLaw) -> String {
+    match law {
+        ClaimLaw::Equals { observable, statistic, at, value_text, tolerance, .. } => {
+            let tolerance = match tolerance {
+                Tolerance::Exact => String::new(),
+                Tolerance::Relative(x) => format!(" ± {} %", plain(100.0 * x, 3)),
+                Tolerance::Absolute(x) => format!(" ± {}", plain(*x, 3)),
+            };
+            format!("{} of {observable} {} = {value_text}{tolerance}", name(*statistic), when(at))
+        }
+        ClaimLaw::Conserved { observable, tolerance, .. } => {
+            format!("{observable} keeps its value to {}", plain(*tolerance, 2))
+        }
+        ClaimLaw::Einstein { equation, tolerance } => {
+            let equation = match equation {
+                Equation::Own => "its own stationary equation",
+                Equation::Continuous => "the continuous Lyapunov equation",
+                Equation::Discrete => "the discrete Lyapunov equation",
+            };
+            let tolerance = tolerance.map_or(String::new(), |x| format!(" ± {} %", plain(100.0 * x, 3)));
+            format!("stationary covariance by {equation}{tolerance}")
+        }
+    }
+}
+
+fn name(statistic: Statistic) -> &'static str {
+    match statistic {
+        Statistic::Mean => "mean",
+        Statistic::Variance => "variance",
+        Statistic::SecondMoment => "second moment",
+        Statistic::StandardDeviation => "standard deviation",
+        Statistic::Minimum => "minimum",
+        Statistic::Maximum => "maximum",
+    }
+}
+
+fn when(at: &At) -> String {
+    match at {
+        At::Stationary => "after burn-in".into(),
+        At::End => "at the end".into(),
+        At::Start => "at the start".into(),
+        At::Time(t) => format!("at t = {}", plain(*t, 6)),
+    }
+}

@@ -1,0 +1,152 @@
+//! A law of motion in words and as a formula.
+
+use super::number::plain;
+use crate::dynamics::{Decay, Law, Sampling, Schedule, Training};
+
+/// What a reader is told of a law of motion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// `stochastic gradient descent`.
+    pub name: String,
+    /// `θ' = θ − η(ĝ + λθ)`.
+    pub formula: String,
+    /// `η = 0.1, S = 16 with replacement`.
+    pub settings: String,
+}
+
+/// Describes a law of motion with its settings; `population` is N where it is finite.
+pub fn describe(law: &Law, training: Option<&Training>, population: Option<usize>) -> Words {
+    let decay = training.map_or(0.0, |t| t.decay.force()) != 0.0;
+    let momentum = training.map_or(0.0, |t| t.momentum) != 0.0;
+    let force = |gradient: &str| if decay { format!("({gradient} + λθ)") } else { gradient.to_owned() };
+    let descent = |gradient: &str, heavy: bool| {
+        let force = force(gradient);
+        if heavy && momentum {
+            format!("v' = βv − η{force}, θ' = θ + v'")
+        } else {
+            format!("θ' = θ − η{force}")
+        }
+    };
+    let noise = match (training, population) {
+        (Some(Training { sampling: Sampling::WithoutReplacement { .. }, .. }), Some(_)) => {
+            "√(η C(θ) (N−S)/(S(N−1)))"
+        }
+        _ => "√(η C(θ)/S)",
+    };
+    let (name, formula) = match law {
+        Law::GradientFlow { .. } => ("gradient flow", format!("dθ/dt = −{}", force("∇L"))),
+        Law::GradientDescent => ("gradient descent", descent("∇L", true)),
+        Law::Sgd => ("stochastic gradient descent", descent("ĝ", true)),
+        Law::GaussianSgd => {
+            ("SGD with Gaussian noise", format!("{}, ĝ normal with SGD's covariance", descent("ĝ", true)))
+        }
+        Law::Langevin { .. } => ("Langevin equation", format!("dθ = −{} dt + {noise} dW", force("∇L"))),
+        Law::OrnsteinUhlenbeck => (
+            "Ornstein–Uhlenbeck process about the minimum",
+            format!("dθ = −{}(θ − θ*) dt + {} dW", hessian(decay), noise.replace("C(θ)", "C(θ*)")),
+        ),
+        Law::EulerMaruyama { .. } => ("Euler–Maruyama scheme", "x' = x + a(x) h + b(x) √h ξ".to_owned()),
+        Law::Exact => ("exact transition law", "x(t + s) drawn from its law given x(t)".to_owned()),
+    };
+    Words { name: name.into(), formula, settings: settings(law, training, population) }
+}
+
+fn hessian(decay: bool) -> &'static str {
+    if decay { "(H + λ)" } else { "H" }
+}
+
+fn settings(law: &Law, training: Option<&Training>, population: Option<usize>) -> String {
+    let mut parts = Vec::new();
+    if let Law::EulerMaruyama { dt } = law {
+        parts.push(format!("h = {}", plain(*dt, 6)));
+    }
+    if let Some(training) = training {
+        parts.push(rate(&training.rate));
+        if !law.deterministic() {
+            parts.push(batch(training, population));
+        }
+        match training.decay {
+            Decay::None => {}
+            Decay::Force(lambda) => parts.push(format!("λ = {}", plain(lambda, 6))),
+            Decay::Penalty(gamma) => {
+                parts.push(format!("λ = {} (penalty {})", plain(2.0 * gamma, 6), plain(gamma, 6)));
+            }
+        }
+        if training.momentum != 0.0 && !ignores_momentum(law) {
+            parts.push(format!("β = {}", plain(training.momentum, 6)));
+        }
+    }
+    if let Law::Langevin { substeps, .. } = law {
+        parts.push(format!("Euler–Maruyama, dt = η/{substeps}"));
+    }
+    parts.join(", ")
+}
+
+/// `momentum` changes nothing in these laws.
+pub fn ignores_momentum(law: &Law) -> bool {
+    !matches!(law, Law::Sgd | Law::GaussianSgd | Law::GradientDescent)
+}
+
+fn rate(schedule: &Schedule) -> String {
+    let mut text = String::from("η = ");
+    for (i, (step, rate)) in schedule.pieces.iter().enumerate() {
+        match i {
+            0 => text.push_str(&plain(*rate, 6)),
+            1..=3 => text.push_str(&format!(", {} from step {step}", plain(*rate, 6))),
+            _ => {
+                text.push_str(&format!(", … ({} pieces)", schedule.pieces.len()));
+                break;
+            }
+        }
+    }
+    text
+}
+
+fn batch(training: &Training, population: Option<usize>) -> String {
+    let how = match (training.sampling, population) {
+        (_, None) => "fresh draws",
+        (Sampling::WithReplacement, _) => "with replacement",
+        (Sampling::WithoutReplacement { drop_last: false }, _) => "without replacement",
+        (Sampling::WithoutReplacement { drop_last: true }, _) => "without replacement, last batch dropped",
+    };
+    format!("S = {} {how}", training.batch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn training() -> Training {
+        Training {
+            rate: Schedule::constant(0.1),
+            batch: 16,
+            decay: Decay::None,
+            momentum: 0.0,
+            sampling: Sampling::WithReplacement,
+        }
+    }
+
+    #[test]
+    fn sgd_with_everything() {
+        let training = Training {
+            rate: Schedule { pieces: vec![(0, 0.001), (5000, 0.008)] },
+            decay: Decay::Penalty(0.5),
+            momentum: 0.9,
+            sampling: Sampling::WithoutReplacement { drop_last: false },
+            ..training()
+        };
+        let words = describe(&Law::Sgd, Some(&training), Some(442));
+        assert_eq!(words.formula, "v' = βv − η(ĝ + λθ), θ' = θ + v'");
+        assert_eq!(
+            words.settings,
+            "η = 0.001, 0.008 from step 5000, S = 16 without replacement, λ = 1 (penalty 0.5), β = 0.9"
+        );
+    }
+
+    #[test]
+    fn the_langevin_equation_says_its_step() {
+        let words = describe(&Law::Langevin { order: 1, substeps: 4 }, Some(&training()), Some(442));
+        assert_eq!(words.formula, "dθ = −∇L dt + √(η C(θ)/S) dW");
+        assert_eq!(words.settings, "η = 0.1, S = 16 with replacement, Euler–Maruyama, dt = η/4");
+    }
+}
