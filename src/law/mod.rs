@@ -1,22 +1,90 @@
 //! The laws that theory claims, and how they are judged: one file a claim.
+//!
+//! A claim says which observables it [`needs`], what theory predicts for each dynamics, and is [`judge`]d on what the
+//! run recorded: a pure function, so that a stored record can be judged again.
 
+mod conserved;
+mod einstein;
+mod equals;
 pub mod lyapunov;
+mod measure;
+mod prediction;
 pub mod recursion;
 pub mod verdict;
 
+pub use measure::{StationarySummary, stationary_summary};
 pub use verdict::{ClaimResult, Kind, Test, Verdict};
 
 use crate::ensemble::record::Record;
-use crate::study::{Observable, Study};
+use crate::study::{Claim, ClaimLaw, Observable, Study};
+use einstein::Centers;
+use measure::Run;
+use verdict::Settled;
 
 /// Hidden observables that the study's claims need beside those it names: to be appended to
 /// [`Study::observables`] before the run. Calling it again afterwards returns nothing new.
-pub fn needs(_study: &Study) -> Vec<Observable> {
-    Vec::new()
+pub fn needs(study: &Study) -> Vec<Observable> {
+    einstein::needs(study, &Centers::new(study))
 }
 
 /// Judges every claim of the study: a pure function of the study and what its run recorded.
 /// One result for each claim and each of its dynamics, in file order.
-pub fn judge(_study: &Study, _record: &Record) -> Vec<ClaimResult> {
-    Vec::new()
+pub fn judge(study: &Study, record: &Record) -> Vec<ClaimResult> {
+    let centers = Centers::new(study);
+    let mut results = Vec::new();
+    for (index, claim) in study.claims.iter().enumerate() {
+        for dynamics in claim.dynamics.iter().filter_map(|&d| study.dynamics.get(d)) {
+            let settled = match record.dynamics.iter().find(|r| r.name == dynamics.name) {
+                Some(record) if record.replicas > 0 => {
+                    judge_one(claim, &Run { study, dynamics, record }, &centers)
+                }
+                _ => Settled::without_tests(Verdict::Undecided, "the run ended before this dynamics"),
+            };
+            let expect = if claim.expect_holds { Verdict::Holds } else { Verdict::Fails };
+            results.push(ClaimResult {
+                claim: index,
+                law: name(&claim.law),
+                dynamics: dynamics.name.clone(),
+                verdict: settled.verdict,
+                expect,
+                as_expected: settled.verdict == expect,
+                tests: settled.tests,
+                reason: settled.reason,
+            });
+        }
+    }
+    results
+}
+
+/// The claim's name in the study file.
+pub fn name(law: &ClaimLaw) -> &'static str {
+    match law {
+        ClaimLaw::Equals { .. } => "equals",
+        ClaimLaw::Conserved { .. } => "conserved",
+        ClaimLaw::Einstein { .. } => "einstein",
+    }
+}
+
+fn judge_one(claim: &Claim, run: &Run, centers: &Centers) -> Settled {
+    if let Some(&(replica, step)) = run.record.diverged.first() {
+        let reason = format!(
+            "{} of {} replicas diverged (replica {replica} by step {step})",
+            run.record.diverged.len(),
+            run.record.replicas
+        );
+        return Settled::without_tests(Verdict::Fails, reason);
+    }
+    match &claim.law {
+        ClaimLaw::Equals { observable, statistic, at, value, tolerance, .. } => {
+            let claimed =
+                equals::Equals { observable, statistic: *statistic, at: *at, value, tolerance: *tolerance };
+            equals::judge(&claimed, run, claim.significance)
+        }
+        ClaimLaw::Conserved { observable, tolerance, scale } => {
+            conserved::judge(observable, *tolerance, scale.as_deref(), run)
+        }
+        ClaimLaw::Einstein { equation, tolerance } => {
+            einstein::judge(*equation, *tolerance, run, centers, claim.significance)
+        }
+    }
 }

@@ -104,6 +104,32 @@ impl Curvatures {
         }
         Self::Moments(moments)
     }
+
+    /// The same without some samples, given by their Hessians and weights; `rest` are the weights of all samples
+    /// after the loss, 0 for those that left, with sum 1.
+    #[must_use]
+    pub fn without(&self, hessians: &[f64], weights: &[f64], rest: &[f64]) -> Self {
+        match self {
+            Self::Moments(moments) => {
+                let pairs = moments.nrows();
+                // D = P(P + 1)/2.
+                let parameters = (((8 * pairs + 1) as f64).sqrt() as usize - 1) / 2;
+                let lost: f64 = weights.iter().sum();
+                let Self::Moments(leaving) = Self::new(hessians, weights, parameters) else {
+                    return self.clone();
+                };
+                Self::Moments((moments - leaving) / (1.0 - lost))
+            }
+            Self::Samples(samples) => Self::Samples(
+                samples
+                    .iter()
+                    .zip(rest)
+                    .filter(|(_, w)| **w > 0.0)
+                    .map(|((_, a), w)| (*w, a.clone()))
+                    .collect(),
+            ),
+        }
+    }
 }
 
 /// What drives the motion about a minimum.

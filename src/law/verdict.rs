@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::measure::Size;
 use crate::stats::Estimate;
 use crate::stats::multiple::holm;
 use crate::stats::window::ROUNDING;
@@ -136,7 +137,7 @@ pub(super) struct Question {
     /// Deviation that an exact claim must be able to see.
     pub resolution: f64,
     /// Size of the quantity, for comparisons at rounding level.
-    pub scale: f64,
+    pub size: Size,
     /// Remark for the reader.
     pub note: Option<String>,
 }
@@ -153,6 +154,11 @@ impl Settled {
     /// No test could be made.
     pub fn without_tests(verdict: Verdict, reason: impl Into<String>) -> Self {
         Self { tests: Vec::new(), verdict, reason: Some(reason.into()) }
+    }
+
+    /// Tests that are judged already.
+    pub fn of_tests(tests: Vec<Test>, reason: Option<String>) -> Self {
+        Self { verdict: overall(&tests), tests, reason }
     }
 }
 
@@ -244,8 +250,7 @@ fn together(reasons: &[String]) -> String {
 }
 
 fn answer(question: &Question) -> Answer {
-    let Question { quantity, estimate, predicted, tolerance, resolution, scale, .. } = question;
-    let rounding = ROUNDING * scale.max(predicted.abs());
+    let Question { quantity, estimate, predicted, tolerance, resolution, size, .. } = question;
     if !estimate.value.is_finite() || !predicted.is_finite() {
         return Answer::Unknown(format!("{quantity}: not finite"));
     }
@@ -255,14 +260,17 @@ fn answer(question: &Question) -> Answer {
         ));
     }
     let deviation = (estimate.value - predicted).abs();
-    if estimate.standard_error <= rounding {
+    let relative = ROUNDING * size.here.max(predicted.abs());
+    let rounding = relative.max(size.floor);
+    let both_nothing = estimate.standard_error <= size.floor && deviation <= size.floor;
+    if estimate.standard_error <= relative || both_nothing {
         return match tolerance {
-            Some(tolerance) => Answer::Certain(deviation <= tolerance * (1.0 + ROUNDING)),
+            Some(tolerance) => Answer::Certain(deviation <= tolerance.max(rounding)),
             None if deviation > rounding => Answer::Certain(false),
-            None if *resolution > 0.0 && rounding > *resolution => Answer::Unknown(format!(
+            None if *predicted != 0.0 && rounding > *resolution => Answer::Unknown(format!(
                 "{quantity}: {} lies below the rounding of numbers as large as {}",
                 short(*predicted),
-                short(*scale)
+                short(size.here)
             )),
             None => Answer::Certain(true),
         };
@@ -381,7 +389,7 @@ mod tests {
             predicted,
             tolerance,
             resolution: 0.2 * predicted.abs(),
-            scale: 1.0,
+            size: Size { here: 1.0, floor: 1e-13 },
             note: None,
         }
     }
@@ -450,7 +458,7 @@ mod tests {
         assert_eq!(verdict(vec![question(1.0 + 1e-6, 0.0, 1.0, None)]), Verdict::Fails);
         let settled = settle(vec![question(1.0, 0.0, 1.0, None)], 1e-3);
         assert_eq!(settled.tests[0].p_value, 1.0);
-        // A prediction so small that rounding of the terms hides it.
+        // A prediction so small that rounding hides it, beside an honest zero.
         assert_eq!(verdict(vec![question(1e-12, 0.0, 2e-12, None)]), Verdict::Undecided);
         assert_eq!(verdict(vec![question(1e-12, 0.0, 0.0, None)]), Verdict::Holds);
         assert_eq!(verdict(vec![question(1.04, 0.0, 1.0, Some(0.05))]), Verdict::Holds);

@@ -144,11 +144,14 @@ impl Window {
         Estimate::of_sample(&self.mean)
     }
 
-    /// Mean square about `center`: v_r + (m_r − c)², averaged over units.
+    /// Mean square about `center` of every unit: v_r + (m_r − c)².
+    pub fn squares_about(&self, center: f64) -> Vec<f64> {
+        self.mean.iter().zip(&self.variance).map(|(m, v)| v + (m - center) * (m - center)).collect()
+    }
+
+    /// Mean square about `center`, averaged over units.
     pub fn about(&self, center: f64) -> Estimate {
-        let squares: Vec<f64> =
-            self.mean.iter().zip(&self.variance).map(|(m, v)| v + (m - center) * (m - center)).collect();
-        Estimate::of_sample(&squares)
+        Estimate::of_sample(&self.squares_about(center))
     }
 
     /// Mean square.

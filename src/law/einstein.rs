@@ -1,0 +1,377 @@
+//! `einstein`: the stationary covariance is the one that dissipation and noise dictate.
+//!
+//! The minimum θ*, the Hessian there and the covariance of the gradient are found, the stationary law of each
+//! dynamics is predicted by its own equation (see [`super::recursion`]), and the mean and the second moments about
+//! θ* are compared with it: every entry for up to 16 parameters, the diagonal and the trace beyond.
+//!
+//! Where the loss is quadratic for each sample the prediction is exact. Otherwise it is of leading order in η:
+//! each entry may be off by `tolerance`·√(Σ_ii Σ_jj) (0.1 unless given), and the mean by √tolerance·√Σ_ii, which
+//! is the shift that adds as much to the second moment about θ*.
+
+use std::sync::Arc;
+
+use super::measure::{Run, Watched, all_stationary, certain, size, window};
+use super::prediction::{Prediction, Refusal, of_loss, of_sde, sde_center};
+use super::verdict::{Question, Settled, Verdict, settle};
+use crate::dynamics::Decay;
+use crate::ensemble::record::ObservableRecord;
+use crate::model::Shape;
+use crate::model::critical::{Minimum, minimum};
+use crate::stats::{Estimate, Window};
+use crate::study::{ClaimLaw, Dynamics, Equation, Initial, Observable, ObservableKind, Study, System};
+
+/// Up to this many parameters every entry of the covariance is measured.
+const ALL_ENTRIES: usize = 16;
+/// Beyond this many parameters the Hessian is not made.
+const MOST_PARAMETERS: usize = 1024;
+/// Name of the hidden observable (θ − θ*)(θ − θ*)ᵀ.
+const SECOND_MOMENTS: &str = "einstein:second_moments";
+
+/// Where the dynamics of one decay fluctuate about.
+struct Center {
+    decay: f64,
+    observable: String,
+    found: Result<Found, String>,
+}
+
+/// The place, and for a loss what was found there.
+struct Found {
+    theta: Vec<f64>,
+    minimum: Option<Minimum>,
+}
+
+/// The centers of all dynamics that `einstein` claims speak of; dynamics with the same decay share one.
+pub(super) struct Centers(Vec<Center>);
+
+impl Centers {
+    /// Searches for them: a function of the study alone, so that judging finds what was measured about.
+    pub fn new(study: &Study) -> Self {
+        let mut centers: Vec<Center> = Vec::new();
+        for claim in &study.claims {
+            if !matches!(claim.law, ClaimLaw::Einstein { .. }) {
+                continue;
+            }
+            for dynamics in claim.dynamics.iter().filter_map(|&d| study.dynamics.get(d)) {
+                let decay = decay_of(dynamics);
+                if centers.iter().any(|c| c.decay == decay) {
+                    continue;
+                }
+                let observable = if centers.is_empty() {
+                    SECOND_MOMENTS.to_owned()
+                } else {
+                    format!("{SECOND_MOMENTS}:{}", dynamics.name)
+                };
+                centers.push(Center { decay, observable, found: find(study, decay) });
+            }
+        }
+        Self(centers)
+    }
+
+    fn of(&self, dynamics: &Dynamics) -> Result<(&Center, &Found), String> {
+        let decay = decay_of(dynamics);
+        let center = self.0.iter().find(|c| c.decay == decay).ok_or("no minimum was looked for")?;
+        center.found.as_ref().map(|found| (center, found)).map_err(Clone::clone)
+    }
+}
+
+fn decay_of(dynamics: &Dynamics) -> f64 {
+    dynamics.training.as_ref().map_or(Decay::None, |t| t.decay).force()
+}
+
+fn find(study: &Study, decay: f64) -> Result<Found, String> {
+    let parameters = study.layout().len();
+    if parameters > MOST_PARAMETERS {
+        return Err(format!("{parameters} parameters: the Hessian is not made beyond {MOST_PARAMETERS}"));
+    }
+    match &study.system {
+        System::Sde(model) => Ok(Found { theta: sde_center(model)?, minimum: None }),
+        System::Loss(loss) => {
+            let model = loss.formula.as_ref().ok_or("a model without a formula has no Hessian to go by")?;
+            let minimum = minimum(model, decay, &start(study, 0.0)).or_else(|first| {
+                // The mean of a symmetric law of starts may be a saddle; a typical start is not.
+                if study.initial.iter().all(|i| matches!(i, Initial::Fixed(_))) {
+                    return Err(first);
+                }
+                minimum(model, decay, &start(study, 1.0)).map_err(|_| first)
+            })?;
+            Ok(Found { theta: minimum.theta.clone(), minimum: Some(minimum) })
+        }
+    }
+}
+
+/// Where the search starts: the mean of the initial law, and `spread` of its standard deviations from it in a
+/// fixed, irregular direction.
+fn start(study: &Study, spread: f64) -> Vec<f64> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut irregular = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        2.0 * ((state >> 11) as f64 / (1_u64 << 53) as f64) - 1.0
+    };
+    let mut theta = Vec::with_capacity(study.layout().len());
+    for (parameter, initial) in study.layout().parameters().iter().zip(&study.initial) {
+        for element in 0..parameter.shape.len() {
+            let step = spread * irregular();
+            theta.push(match initial {
+                Initial::Fixed(values) => values.get(element).copied().unwrap_or(0.0),
+                Initial::Normal { mean, standard_deviation } => mean + step * standard_deviation,
+                Initial::Uniform { low, high } => 0.5 * ((high + low) + step * (high - low)),
+                Initial::Orthogonal { scale } => step * scale,
+            });
+        }
+    }
+    theta
+}
+
+/// Hidden observables: second moments about each center, and parameters that the study does not record.
+pub(super) fn needs(study: &Study, centers: &Centers) -> Vec<Observable> {
+    let parameters = study.layout().len();
+    let mut needed = Vec::new();
+    for center in &centers.0 {
+        let Ok(found) = &center.found else { continue };
+        if parameters > ALL_ENTRIES || study.observables.iter().any(|o| o.name == center.observable) {
+            continue;
+        }
+        let function = match &study.system {
+            System::Sde(model) => model.second_moments_about(&found.theta),
+            System::Loss(loss) => match &loss.formula {
+                Some(model) => model.second_moments_about(&found.theta),
+                None => continue,
+            },
+        };
+        needed.push(Observable {
+            name: center.observable.clone(),
+            shape: Shape::matrix(parameters, parameters),
+            hidden: true,
+            kind: ObservableKind::Function(Arc::new(function)),
+        });
+    }
+    if centers.0.iter().any(|c| c.found.is_ok()) {
+        for parameter in study.layout().parameters() {
+            if parameter_observable(study, parameter.offset).is_none() {
+                needed.push(Observable {
+                    name: hidden_parameter(&parameter.name),
+                    shape: parameter.shape,
+                    hidden: true,
+                    kind: ObservableKind::Parameter { offset: parameter.offset },
+                });
+            }
+        }
+    }
+    needed
+}
+
+fn hidden_parameter(name: &str) -> String {
+    format!("einstein:parameter:{name}")
+}
+
+/// Name of the observable that is the parameter at `offset`.
+fn parameter_observable(study: &Study, offset: usize) -> Option<&str> {
+    study
+        .observables
+        .iter()
+        .find(|o| matches!(o.kind, ObservableKind::Parameter { offset: own } if own == offset))
+        .map(|o| o.name.as_str())
+}
+
+/// Judges the claim for one dynamics.
+pub(super) fn judge(
+    equation: Equation,
+    tolerance: Option<f64>,
+    run: &Run,
+    centers: &Centers,
+    significance: f64,
+) -> Settled {
+    match attempt(equation, tolerance, run, centers, significance) {
+        Ok(settled) => settled,
+        Err(Refusal::Unknown(reason)) => Settled::without_tests(Verdict::Undecided, reason),
+        Err(Refusal::Unstable(reason)) => Settled::without_tests(Verdict::Fails, reason),
+    }
+}
+
+fn attempt(
+    equation: Equation,
+    tolerance: Option<f64>,
+    run: &Run,
+    centers: &Centers,
+    significance: f64,
+) -> Result<Settled, Refusal> {
+    let (center, found) = centers.of(run.dynamics).map_err(Refusal::Unknown)?;
+    let prediction = predict(equation, tolerance, run, found)?;
+    run.schedule_settled().map_err(Refusal::Unknown)?;
+    let measured = Measured::new(run, center, found).map_err(Refusal::Unknown)?;
+    measured.check_stationary(run, &prediction, significance).map_err(Refusal::Unknown)?;
+    Ok(settle(measured.questions(run, found, &prediction), significance))
+}
+
+fn predict(
+    equation: Equation,
+    tolerance: Option<f64>,
+    run: &Run,
+    found: &Found,
+) -> Result<Prediction, Refusal> {
+    let law = &run.dynamics.law;
+    match &run.study.system {
+        System::Sde(model) => of_sde(model, &found.theta, law, equation, tolerance),
+        System::Loss(loss) => {
+            let (Some(model), Some(minimum), Some(training)) =
+                (&loss.formula, &found.minimum, &run.dynamics.training)
+            else {
+                return Err(Refusal::Unknown("the loss has no formula to predict from".to_owned()));
+            };
+            of_loss(model, minimum, law, training, equation, tolerance)
+        }
+    }
+}
+
+/// One scalar with its window.
+struct Scalar<'a> {
+    observable: &'a ObservableRecord,
+    component: usize,
+    window: Window,
+}
+
+/// Everything that is compared.
+struct Measured<'a> {
+    /// Every parameter, in the order of θ.
+    parameters: Vec<Scalar<'a>>,
+    /// Entries i ≤ j of (θ − θ*)(θ − θ*)ᵀ, for few parameters.
+    entries: Vec<(usize, usize, Scalar<'a>)>,
+}
+
+impl<'a> Measured<'a> {
+    fn new(run: &Run<'a>, center: &Center, found: &Found) -> Result<Self, String> {
+        let layout = run.study.layout();
+        let mut parameters = Vec::with_capacity(layout.len());
+        for parameter in layout.parameters() {
+            let hidden = hidden_parameter(&parameter.name);
+            let name = parameter_observable(run.study, parameter.offset).unwrap_or(&hidden);
+            let observable = run.observable(name)?;
+            for component in 0..parameter.shape.len() {
+                parameters.push(Scalar {
+                    observable,
+                    component,
+                    window: window(run, observable, component)?,
+                });
+            }
+        }
+        let mut entries = Vec::new();
+        let size = found.theta.len();
+        if size <= ALL_ENTRIES {
+            let observable = run.observable(&center.observable)?;
+            for i in 0..size {
+                for j in i..size {
+                    let component = i * size + j;
+                    let window = window(run, observable, component)?;
+                    entries.push((i, j, Scalar { observable, component, window }));
+                }
+            }
+        }
+        Ok(Self { parameters, entries })
+    }
+
+    fn check_stationary(&self, run: &Run, prediction: &Prediction, significance: f64) -> Result<(), String> {
+        let layout = run.study.layout();
+        let deviation = |i: usize| prediction.second_moment[(i, i)].max(0.0).sqrt();
+        let quarter = 0.25 * prediction.tolerance.unwrap_or(0.0);
+        let parameters = self.parameters.iter().enumerate().map(|(i, scalar)| Watched {
+            name: layout.element_name(i),
+            window: &scalar.window,
+            observable: scalar.observable,
+            component: scalar.component,
+            allowance: quarter.sqrt() * deviation(i),
+        });
+        let entries = self.entries.iter().filter(|(i, j, _)| i != j).map(|(i, j, scalar)| Watched {
+            name: format!("product of {} and {}", layout.element_name(*i), layout.element_name(*j)),
+            window: &scalar.window,
+            observable: scalar.observable,
+            component: scalar.component,
+            allowance: quarter * deviation(*i) * deviation(*j),
+        });
+        all_stationary(run, &parameters.chain(entries).collect::<Vec<_>>(), significance)
+    }
+
+    fn questions(&self, run: &Run, found: &Found, prediction: &Prediction) -> Vec<Question> {
+        let layout = run.study.layout();
+        let instants = run.record.burn_in..run.record.times.len();
+        let resolution = run.study.run.resolution;
+        let note = Some(prediction.note.clone());
+        let moments = &prediction.second_moment;
+        let sizes: Vec<_> =
+            self.parameters.iter().map(|s| size(s.observable, s.component, instants.clone())).collect();
+        // The scale of fluctuations, predicted; measured where the prediction is that there are none.
+        let deviations: Vec<f64> = self
+            .parameters
+            .iter()
+            .enumerate()
+            .map(|(i, scalar)| {
+                let predicted = moments[(i, i)];
+                if predicted > 0.0 {
+                    predicted.sqrt()
+                } else {
+                    scalar.window.variance().value.max(0.0).sqrt()
+                }
+            })
+            .collect();
+        let mut questions = Vec::new();
+        for (i, scalar) in self.parameters.iter().enumerate() {
+            let estimate = certain(run, scalar.window.mean()).with_error(prediction.mean_error[i]);
+            questions.push(Question {
+                quantity: format!("mean of {}", layout.element_name(i)),
+                estimate,
+                squared: None,
+                predicted: prediction.mean[i],
+                tolerance: prediction.tolerance.map(|t| t.sqrt() * deviations[i]),
+                resolution: resolution * deviations[i],
+                size: sizes[i],
+                note: note.clone(),
+            });
+        }
+        let mut second = |quantity: String, estimate: Estimate, i: usize, j: usize, here: f64| {
+            let scale = deviations[i] * deviations[j];
+            questions.push(Question {
+                quantity,
+                estimate: certain(run, estimate).with_error(prediction.second_moment_error[(i, j)]),
+                squared: None,
+                predicted: moments[(i, j)],
+                tolerance: prediction.tolerance.map(|t| t * scale),
+                resolution: resolution * scale,
+                size: super::measure::Size { here, floor: sizes[i].floor * sizes[j].floor },
+                note: note.clone(),
+            });
+        };
+        for (i, j, scalar) in &self.entries {
+            let (a, b) = (layout.element_name(*i), layout.element_name(*j));
+            let quantity =
+                if i == j { format!("variance of {a}") } else { format!("covariance of {a}, {b}") };
+            let here = size(scalar.observable, scalar.component, instants.clone()).here;
+            second(quantity, scalar.window.mean(), *i, *j, here);
+        }
+        if !self.entries.is_empty() {
+            return questions;
+        }
+        let mut trace = vec![0.0; self.parameters.first().map_or(0, |s| s.window.units())];
+        let mut here = 0.0;
+        for (i, scalar) in self.parameters.iter().enumerate() {
+            let squares = scalar.window.squares_about(found.theta[i]);
+            for (sum, square) in trace.iter_mut().zip(&squares) {
+                *sum += square;
+            }
+            here += sizes[i].here * sizes[i].here;
+            let quantity = format!("variance of {}", layout.element_name(i));
+            second(quantity, Estimate::of_sample(&squares), i, i, sizes[i].here * sizes[i].here);
+        }
+        let total = deviations.iter().map(|d| d * d).sum::<f64>();
+        questions.push(Question {
+            quantity: "trace of the covariance".to_owned(),
+            estimate: certain(run, Estimate::of_sample(&trace))
+                .with_error(prediction.second_moment_error.trace()),
+            squared: None,
+            predicted: moments.trace(),
+            tolerance: prediction.tolerance.map(|t| t * total),
+            resolution: resolution * total,
+            size: super::measure::Size { here, floor: sizes.iter().map(|s| s.floor * s.floor).sum() },
+            note,
+        });
+        questions
+    }
+}

@@ -1,0 +1,314 @@
+//! Reading a record: components of observables as estimates, windows and instants.
+
+use std::ops::Range;
+
+use super::verdict::short;
+use crate::ensemble::record::{DynamicsRecord, ObservableRecord};
+use crate::stats::Estimate;
+use crate::stats::multiple::holm;
+use crate::stats::window::{ROUNDING, Stationarity, TimeAverages, Window, longer};
+use crate::study::{At, Dynamics, Initial, Study};
+
+/// One law of motion as it was studied and as it was recorded.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub study: &'a Study,
+    pub dynamics: &'a Dynamics,
+    pub record: &'a DynamicsRecord,
+}
+
+impl<'a> Run<'a> {
+    /// The recorded observable of that name.
+    pub fn observable(&self, name: &str) -> Result<&'a ObservableRecord, String> {
+        self.record
+            .observables
+            .iter()
+            .find(|o| o.name == name)
+            .ok_or_else(|| format!("`{name}` was not recorded"))
+    }
+
+    /// Size of a component within the window of stationary averages.
+    pub fn window_size(&self, observable: &ObservableRecord, component: usize) -> Size {
+        size(observable, component, self.record.burn_in..self.record.times.len())
+    }
+
+    /// True where every replica follows the same path: one of them says all.
+    pub fn replicas_alike(&self) -> bool {
+        self.dynamics.law.deterministic()
+            && self.study.initial.iter().all(|initial| matches!(initial, Initial::Fixed(_)))
+    }
+
+    /// Why there is no stationary average although there is a window: the rate changes within it.
+    pub fn schedule_settled(&self) -> Result<(), String> {
+        let Some(training) = &self.dynamics.training else { return Ok(()) };
+        let last_change = training.rate.pieces.last().map_or(0, |piece| piece.0);
+        match self.record.steps.get(self.record.burn_in) {
+            Some(&first) if first < last_change => Err(format!(
+                "the rate still changes at step {last_change}, within the window of stationary averages that starts at \
+                 step {first}: run longer or raise burn_in"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `w`, `w[2]`, `W[1,0]`.
+pub(super) fn component_name(observable: &ObservableRecord, component: usize) -> String {
+    match observable.shape.as_slice() {
+        [] => observable.name.clone(),
+        [_] => format!("{}[{component}]", observable.name),
+        [.., columns] => format!("{}[{},{}]", observable.name, component / columns, component % columns),
+    }
+}
+
+/// Below this share of the largest value ever seen, a number is rounding whatever its own size.
+const NOTHING: f64 = 1e-13;
+
+/// Size of a component, for comparisons at rounding level.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    /// Largest modulus over replicas and the instants in question.
+    pub here: f64,
+    /// Values as small as this are rounding: a share of the largest modulus over all instants.
+    pub floor: f64,
+}
+
+impl Size {
+    /// That of the square.
+    pub fn squared(self) -> Self {
+        Self { here: self.here * self.here, floor: self.floor * self.floor }
+    }
+
+    /// Scale for [`Window::stationarity`].
+    fn for_drift(self) -> f64 {
+        self.here.max(self.floor / ROUNDING)
+    }
+}
+
+/// Size of a component over the instants of `range`.
+pub(super) fn size(observable: &ObservableRecord, component: usize, range: Range<usize>) -> Size {
+    let components = observable.components().max(1);
+    let largest = |range: Range<usize>| {
+        range
+            .filter_map(|index| observable.ensemble.get(index * components + component))
+            .filter(|m| m.count > 0)
+            .map(|m| m.min.abs().max(m.max.abs()))
+            .fold(0.0, f64::max)
+    };
+    let everywhere = largest(0..observable.ensemble.len() / components);
+    Size { here: largest(range), floor: NOTHING * everywhere }
+}
+
+/// Index of the instant and how to speak of it; a time that was not recorded is replaced by the nearest one.
+pub(super) fn instant(record: &DynamicsRecord, at: At) -> Option<(usize, String, Option<String>)> {
+    let last = record.times.len().checked_sub(1)?;
+    match at {
+        At::Start => Some((0, "at the start".to_owned(), None)),
+        At::End | At::Stationary => Some((last, "at the end".to_owned(), None)),
+        At::Time(time) => {
+            let distance = |index: &usize| (record.times[*index] - time).abs();
+            let nearest = (0..=last).min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
+            let found = record.times[nearest];
+            let note = (distance(&nearest) > ROUNDING * time.abs()).then(|| {
+                format!("t = {} was not recorded; the nearest instant is {}", short(time), short(found))
+            });
+            Some((nearest, format!("at t = {}", short(found)), note))
+        }
+    }
+}
+
+/// The window after burn-in of one component: replicas as units, or batches of the kept path of a lone replica.
+pub(super) fn window(run: &Run, observable: &ObservableRecord, component: usize) -> Result<Window, String> {
+    let components = observable.components().max(1);
+    let record = run.record;
+    if record.replicas == 1 && !run.replicas_alike() {
+        if record.kept == 0 || observable.trajectories.is_empty() {
+            return Err("one replica without a kept path has no standard error: keep its path (run.trajectories = 1) \
+                        or run more replicas"
+                .to_owned());
+        }
+        let path: Vec<f64> = observable.trajectories[..record.times.len() * components]
+            .iter()
+            .skip(record.burn_in * components + component)
+            .step_by(components)
+            .copied()
+            .collect();
+        return Window::of_path(&path);
+    }
+    let stationary = &observable.stationary;
+    let pick =
+        |values: &[f64]| -> Vec<f64> { values.iter().skip(component).step_by(components).copied().collect() };
+    let averages = TimeAverages {
+        instants: stationary.instants,
+        mean: pick(&stationary.mean),
+        variance: pick(&stationary.variance),
+        first_mean: pick(&stationary.first_mean),
+        first_variance: pick(&stationary.first_variance),
+        second_mean: pick(&stationary.second_mean),
+        second_variance: pick(&stationary.second_variance),
+    };
+    Window::of_replicas(&averages)
+}
+
+/// An estimate of replicas that are all alike has no error even if there is only one.
+pub(super) fn certain(run: &Run, estimate: Estimate) -> Estimate {
+    if estimate.standard_error.is_nan() && run.replicas_alike() {
+        Estimate { standard_error: 0.0, ..estimate }
+    } else {
+        estimate
+    }
+}
+
+/// A window with what is needed to say why it is not stationary.
+pub(super) struct Watched<'a> {
+    /// For messages.
+    pub name: String,
+    pub window: &'a Window,
+    pub observable: &'a ObservableRecord,
+    pub component: usize,
+    /// Drifts as small as this do not matter (a share of a stated tolerance); 0 for exact claims.
+    pub allowance: f64,
+}
+
+/// Refuses windows that are not stationary, together at level `significance`.
+///
+/// # Errors
+/// A sentence that names the worst one and how much longer to run.
+pub(super) fn all_stationary(run: &Run, watched: &[Watched], significance: f64) -> Result<(), String> {
+    let judged: Vec<Stationarity> = watched
+        .iter()
+        .map(|w| w.window.stationarity(significance, run.window_size(w.observable, w.component).for_drift()))
+        .collect();
+    if let Some((w, verdict)) = watched.iter().zip(&judged).find(|(_, verdict)| verdict.apart) {
+        return Err(format!(
+            "`{}` is not stationary: the replicas keep to places of their own (R̂ = {}); run longer, or start them \
+             from one well",
+            w.name,
+            short(verdict.r_hat)
+        ));
+    }
+    let adjusted = holm(&judged.iter().map(|s| s.p_value).collect::<Vec<_>>());
+    let Some(worst) = (0..watched.len())
+        .filter(|&i| {
+            adjusted[i] <= significance && !negligible(&judged[i], watched[i].allowance, significance)
+        })
+        .min_by(|&a, &b| adjusted[a].total_cmp(&adjusted[b]))
+    else {
+        return Ok(());
+    };
+    Err(moving(run, &watched[worst], &judged[worst], adjusted[worst]))
+}
+
+/// The drift is shown to be smaller than `allowance`.
+fn negligible(verdict: &Stationarity, allowance: f64, significance: f64) -> bool {
+    let drift = &verdict.drift;
+    let spread = &verdict.spread;
+    allowance > 0.0
+        && drift.equivalence_p_value(0.0, allowance) <= significance
+        && spread.equivalence_p_value(0.0, allowance * allowance) <= significance
+}
+
+fn moving(run: &Run, watched: &Watched, verdict: &Stationarity, p_value: f64) -> String {
+    let record = run.record;
+    let end = record.times.last().copied().unwrap_or(0.0);
+    let burn_in =
+        if end > 0.0 { record.times.get(record.burn_in).copied().unwrap_or(0.0) / end } else { 0.0 };
+    let components = watched.observable.components().max(1);
+    let average = |values: &[f64]| {
+        let picked: Vec<f64> = values.iter().skip(watched.component).step_by(components).copied().collect();
+        picked.iter().sum::<f64>() / picked.len() as f64
+    };
+    let start = watched.observable.ensemble.get(watched.component).map_or(f64::NAN, |m| m.mean);
+    let stationary = &watched.observable.stationary;
+    let by_mean = verdict.drift.p_value(0.0, 0.0) <= verdict.spread.p_value(0.0, 0.0)
+        || verdict.drift.standard_error == 0.0;
+    let (what, drift) = if by_mean { ("mean", &verdict.drift) } else { ("variance", &verdict.spread) };
+    // What the standard error of the drift hides, or rounding where there is none.
+    let hidden = drift
+        .standard_error
+        .max(ROUNDING * run.window_size(watched.observable, watched.component).for_drift());
+    let factor = by_mean
+        .then(|| {
+            longer(start, average(&stationary.first_mean), average(&stationary.second_mean), burn_in, hidden)
+        })
+        .flatten();
+    let advice = match factor {
+        Some(factor) => format!("run about {} times as long", short((10.0 * factor).ceil() / 10.0)),
+        None => "run several times as long".to_owned(),
+    };
+    format!(
+        "`{}` is not stationary: its {what} moves by {} ± {} from the first half of the window to the second (p = {}); \
+         {advice}",
+        watched.name,
+        short(drift.value),
+        short(drift.standard_error),
+        short(p_value)
+    )
+}
+
+/// Stationary averages of one component, for tables and JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StationarySummary {
+    /// Mean over time and replicas.
+    pub mean: f64,
+    /// Its standard error, from the scatter between replicas (NaN where it cannot be had).
+    pub standard_error: f64,
+    /// Variance over time and replicas.
+    pub variance: f64,
+    /// Its standard error.
+    pub variance_standard_error: f64,
+    /// Effective number of independent samples.
+    pub effective_samples: f64,
+    /// R̂ of the replicas' halves.
+    pub r_hat: f64,
+    /// Stationarity has been reached as far as the data can tell.
+    pub reached: bool,
+}
+
+/// Stationary averages of every component of an observable; empty where no instant lies after burn-in.
+pub fn stationary_summary(
+    study: &Study,
+    dynamics: &Dynamics,
+    record: &DynamicsRecord,
+    observable: &ObservableRecord,
+) -> Vec<StationarySummary> {
+    let run = Run { study, dynamics, record };
+    let significance = study.run.significance;
+    (0..observable.components())
+        .filter_map(|component| {
+            let stationary = &observable.stationary;
+            let Ok(window) = window(&run, observable, component) else {
+                // Too short to judge, but the numbers themselves exist.
+                let mean =
+                    Estimate::of_sample(&strided(&stationary.mean, component, observable.components()));
+                let within =
+                    Estimate::of_sample(&strided(&stationary.variance, component, observable.components()));
+                return mean.value.is_finite().then_some(StationarySummary {
+                    mean: mean.value,
+                    standard_error: mean.standard_error,
+                    variance: within.value,
+                    variance_standard_error: f64::NAN,
+                    effective_samples: f64::NAN,
+                    r_hat: f64::NAN,
+                    reached: false,
+                });
+            };
+            let verdict =
+                window.stationarity(significance, run.window_size(observable, component).for_drift());
+            let (mean, variance) = (certain(&run, window.mean()), certain(&run, window.variance()));
+            Some(StationarySummary {
+                mean: mean.value,
+                standard_error: mean.standard_error,
+                variance: variance.value,
+                variance_standard_error: variance.standard_error,
+                effective_samples: window.effective_samples(),
+                r_hat: verdict.r_hat,
+                reached: verdict.reached && run.schedule_settled().is_ok(),
+            })
+        })
+        .collect()
+}
+
+pub(super) fn strided(values: &[f64], component: usize, components: usize) -> Vec<f64> {
+    values.iter().skip(component).step_by(components.max(1)).copied().collect()
+}
