@@ -7,12 +7,14 @@
 #![allow(clippy::inline_always, reason = "a kernel's parts must take the kernel's instruction set")]
 
 pub mod dispatch;
+mod flat;
 pub mod math;
 pub mod normal;
 pub mod stream;
 
 pub use dispatch::Level;
 pub(crate) use dispatch::vectorized;
+pub use flat::{flat, flat_mut};
 pub use normal::Normals;
 pub use stream::{Purpose, Stream, Streams};
 

@@ -1,28 +1,22 @@
 //! Straight loops over lanes, which the compiler turns into vector instructions.
 
-use crate::lanes::{LANES, Lane, vectorized};
+use crate::lanes::{LANES, Lane, flat, flat_mut, vectorized};
 
 macro_rules! two_operands {
     ($($name:ident $left:ident $right:ident $op:tt;)*) => { vectorized! { $(
         pub(super) fn $name(out: &mut [Lane], a: &[Lane], b: &[Lane]) {
-            for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-                for l in 0..LANES {
-                    out.0[l] = a.0[l] $op b.0[l];
-                }
+            for ((out, a), b) in flat_mut(out).iter_mut().zip(flat(a)).zip(flat(b)) {
+                *out = a $op b;
             }
         }
         pub(super) fn $left(out: &mut [Lane], a: f64, b: &[Lane]) {
-            for (out, b) in out.iter_mut().zip(b) {
-                for l in 0..LANES {
-                    out.0[l] = a $op b.0[l];
-                }
+            for (out, b) in flat_mut(out).iter_mut().zip(flat(b)) {
+                *out = a $op b;
             }
         }
         pub(super) fn $right(out: &mut [Lane], a: &[Lane], b: f64) {
-            for (out, a) in out.iter_mut().zip(a) {
-                for l in 0..LANES {
-                    out.0[l] = a.0[l] $op b;
-                }
+            for (out, a) in flat_mut(out).iter_mut().zip(flat(a)) {
+                *out = a $op b;
             }
         }
     )* } };
@@ -38,11 +32,8 @@ two_operands! {
 macro_rules! one_operand {
     ($($name:ident |$x:ident| $value:expr;)*) => { vectorized! { $(
         pub(super) fn $name(out: &mut [Lane], a: &[Lane]) {
-            for (out, a) in out.iter_mut().zip(a) {
-                for l in 0..LANES {
-                    let $x = a.0[l];
-                    out.0[l] = $value;
-                }
+            for (out, &$x) in flat_mut(out).iter_mut().zip(flat(a)) {
+                *out = $value;
             }
         }
     )* } };
@@ -63,69 +54,52 @@ one_operand! {
 vectorized! {
     /// out += a.
     pub(super) fn add_to(out: &mut [Lane], a: &[Lane]) {
-        for (out, a) in out.iter_mut().zip(a) {
-            for l in 0..LANES {
-                out.0[l] += a.0[l];
-            }
+        for (out, a) in flat_mut(out).iter_mut().zip(flat(a)) {
+            *out += a;
         }
     }
     /// out += a·b.
     pub(super) fn multiply_add_to(out: &mut [Lane], a: &[Lane], b: &[Lane]) {
-        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-            for l in 0..LANES {
-                out.0[l] += a.0[l] * b.0[l];
-            }
+        for ((out, a), b) in flat_mut(out).iter_mut().zip(flat(a)).zip(flat(b)) {
+            *out += a * b;
         }
     }
     /// out = max(out, a), NaN if either is.
     pub(super) fn max_to(out: &mut [Lane], a: &[Lane]) {
-        for (out, a) in out.iter_mut().zip(a) {
-            for l in 0..LANES {
-                let (x, y) = (out.0[l], a.0[l]);
-                out.0[l] = if x > y { x } else if y >= x { y } else { x + y };
-            }
+        for (out, &y) in flat_mut(out).iter_mut().zip(flat(a)) {
+            let x = *out;
+            *out = if x > y { x } else if y >= x { y } else { x + y };
         }
     }
     /// out = 1 where a = b, else 0.
     pub(super) fn equal(out: &mut [Lane], a: &[Lane], b: &[Lane]) {
-        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-            for l in 0..LANES {
-                out.0[l] = if a.0[l] == b.0[l] { 1.0 } else { 0.0 };
-            }
+        for ((out, a), b) in flat_mut(out).iter_mut().zip(flat(a)).zip(flat(b)) {
+            *out = if a == b { 1.0 } else { 0.0 };
         }
     }
     /// out = 1 where a = c, else 0.
     pub(super) fn equal_to(out: &mut [Lane], a: &[Lane], c: f64) {
-        for (out, a) in out.iter_mut().zip(a) {
-            for l in 0..LANES {
-                out.0[l] = if a.0[l] == c { 1.0 } else { 0.0 };
-            }
+        for (out, &a) in flat_mut(out).iter_mut().zip(flat(a)) {
+            *out = if a == c { 1.0 } else { 0.0 };
         }
     }
     /// aⁿ, n ≥ 1, by squaring.
     pub(super) fn positive_power(out: &mut [Lane], a: &[Lane], exponent: u32) {
-        for (out, a) in out.iter_mut().zip(a) {
-            let mut base = *a;
+        for (out, &a) in flat_mut(out).iter_mut().zip(flat(a)) {
+            let mut base = a;
             let mut left = exponent;
-            let mut result = Lane::splat(1.0);
-            let mut begun = false;
+            while left & 1 == 0 {
+                base *= base;
+                left >>= 1;
+            }
+            let mut result = base;
+            left >>= 1;
             while left > 0 {
+                base *= base;
                 if left & 1 == 1 {
-                    if begun {
-                        for l in 0..LANES {
-                            result.0[l] *= base.0[l];
-                        }
-                    } else {
-                        result = base;
-                        begun = true;
-                    }
+                    result *= base;
                 }
                 left >>= 1;
-                if left > 0 {
-                    for l in 0..LANES {
-                        base.0[l] *= base.0[l];
-                    }
-                }
             }
             *out = result;
         }

@@ -1,0 +1,27 @@
+//! A block as plain numbers.
+//!
+//! Loops over `&[f64]` become contiguous vector loops; nested loops over the lanes of `&[Lane]` tempt the
+//! compiler into gathers and scatters across vectors, several times slower.
+
+#![allow(
+    unsafe_code,
+    reason = "a Lane is eight numbers and nothing else; the standard library offers no safe cast"
+)]
+
+use super::{LANES, Lane};
+
+/// The numbers of a block, lane after lane.
+#[inline(always)]
+pub fn flat(lanes: &[Lane]) -> &[f64] {
+    // SAFETY: Lane is repr(C) with one field [f64; 8] and no padding (size 64 = alignment 64).
+    unsafe { std::slice::from_raw_parts(lanes.as_ptr().cast(), lanes.len() * LANES) }
+}
+
+/// The numbers of a block, lane after lane, to be written.
+#[inline(always)]
+pub fn flat_mut(lanes: &mut [Lane]) -> &mut [f64] {
+    // SAFETY: as above, and the borrow is exclusive.
+    unsafe { std::slice::from_raw_parts_mut(lanes.as_mut_ptr().cast(), lanes.len() * LANES) }
+}
+
+const _: () = assert!(size_of::<Lane>() == LANES * size_of::<f64>());
