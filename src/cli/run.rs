@@ -1,0 +1,216 @@
+//! `perrin run`: a study, from text to verdict to file.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::args;
+use super::interrupt;
+use super::outcome::{Failure, Outcome, tag};
+use super::output::default_output;
+use super::progress::Bar;
+use super::terminal;
+use crate::ensemble::{self, Options, Record};
+use crate::law::{self, ClaimResult, Kind, Test};
+use crate::report::{self, Outlook, Report, bytes, count};
+use crate::store::{ClaimRow, Status, StoreError, StudyHeader, Writer};
+use crate::study::{self, Study};
+
+/// Runs, judges, writes, shows.
+pub(super) fn run(arguments: &args::Run, typed: &[OsString]) -> Result<Outcome, Failure> {
+    let path = &arguments.study.study;
+    let mut study = study::load(path, &arguments.study.overrides)?;
+    study.observables.extend(law::needs(&study));
+    let outlook = Outlook::new(&study);
+    within_memory(outlook.memory())?;
+    let mut writer = writer(arguments, &StudyHeader::of(&study, &command_line(typed)))?;
+    if !arguments.quiet {
+        outlook.warnings().iter().for_each(|warning| terminal::warn(warning));
+    }
+
+    let record = ensemble::run(
+        &study,
+        &study.observables,
+        Options {
+            threads: arguments.threads.map(usize::from),
+            stop: interrupt::watch(),
+            progress: &Bar::new(arguments.quiet),
+            sink: &mut writer,
+        },
+    )?;
+    let digest = ensemble::digest(&record);
+    let claims = law::judge(&study, &record);
+    let status = if record.interrupted { Status::Interrupted } else { Status::Complete };
+    writer.complete(&record, &digest, &rows(&claims), status)?;
+
+    let output = writer.path().to_path_buf();
+    let shown =
+        Report { study: &study, record: &record, claims: &claims, digest: &digest, output: Some(&output) };
+    if arguments.json {
+        terminal::print_json(&report::document(&shown))?;
+    } else {
+        terminal::print(&report::table(&shown, &terminal::style()))?;
+    }
+    if record.interrupted {
+        terminal::tell(&how_to_go_on(&study, &record, &output));
+        return Ok(Outcome::Interrupted);
+    }
+    Ok(if claims.iter().all(|claim| claim.as_expected) { Outcome::AsExpected } else { Outcome::Otherwise })
+}
+
+/// Opens the output; an output that was not named takes the first free name.
+fn writer(arguments: &args::Run, header: &StudyHeader) -> Result<Writer, Failure> {
+    let study = &arguments.study.study;
+    if let Some(output) = &arguments.output {
+        if same_file(output, study) {
+            return Err(Failure::command(
+                format!("the output {} is the study itself", output.display()),
+                "name another file with -o",
+            ));
+        }
+        return Ok(Writer::create(output, header, arguments.force)?);
+    }
+    loop {
+        match Writer::create(&default_output(study, arguments.force), header, arguments.force) {
+            // Another run took the name in the meantime.
+            Err(StoreError::Exists { .. }) => {}
+            other => return Ok(other?),
+        }
+    }
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
+}
+
+/// A run that the machine cannot hold is refused before it begins, where the machine says how much it has.
+fn within_memory(needed: u64) -> Result<(), Failure> {
+    match machine_memory() {
+        Some(total) if needed > total => Err(Failure::run(
+            format!("the run keeps {} in memory, this machine has {}", bytes(needed), bytes(total)),
+            "lower `replicas`, `record` or `trajectories` in [run], or observe less",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Linux's word for it; elsewhere nothing is known.
+fn machine_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
+    kilobytes.checked_mul(1024)
+}
+
+/// The command as it can be given to a shell again.
+fn command_line(typed: &[OsString]) -> String {
+    let mut words = vec!["perrin".to_owned()];
+    for word in typed.iter().skip(1) {
+        let word = word.to_string_lossy();
+        let plain = |c: char| c.is_alphanumeric() || "-_./=:,+@%[]".contains(c);
+        if !word.is_empty() && word.chars().all(plain) {
+            words.push(word.into_owned());
+        } else {
+            words.push(format!("'{}'", word.replace('\'', r"'\''")));
+        }
+    }
+    words.join(" ")
+}
+
+/// The claims as the file holds them: a row a test; one row for a claim that could make none.
+fn rows(claims: &[ClaimResult]) -> Vec<ClaimRow> {
+    let row = |claim: &ClaimResult, test: Option<&Test>| {
+        let number = |of: fn(&Test) -> f64| test.map_or(f64::NAN, of);
+        ClaimRow {
+            claim: claim.claim,
+            law: claim.law.to_owned(),
+            dynamics: claim.dynamics.clone(),
+            quantity: test.map(|t| t.quantity.clone()).unwrap_or_default(),
+            predicted: number(|t| t.predicted),
+            measured: number(|t| t.measured),
+            standard_error: number(|t| t.standard_error),
+            tolerance: number(|t| if t.kind == Kind::Exact { f64::NAN } else { t.tolerance }),
+            p_value: number(|t| t.p_value),
+            verdict: claim.verdict.to_string(),
+            expect: claim.expect.to_string(),
+            kind: test.map(|t| t.kind.as_str().to_owned()).unwrap_or_default(),
+        }
+    };
+    let mut rows = Vec::new();
+    for claim in claims {
+        if claim.tests.is_empty() {
+            rows.push(row(claim, None));
+        }
+        rows.extend(claim.tests.iter().map(|test| row(claim, Some(test))));
+    }
+    rows
+}
+
+/// What an interrupted run has saved, and what to do next.
+fn how_to_go_on(study: &Study, record: &Record, output: &Path) -> String {
+    let done: Vec<String> = study
+        .dynamics
+        .iter()
+        .map(|dynamics| {
+            let replicas = record.dynamics.iter().find(|d| d.name == dynamics.name).map_or(0, |d| d.replicas);
+            format!("{} of {} of `{}`", count(replicas as u64), count(study.run.replicas as u64), dynamics.name)
+        })
+        .collect();
+    let colour = terminal::colour_on_stderr();
+    format!(
+        "{} replicas saved in {}: {}\n{} the same command with --force runs it whole; these replicas come out the same, bit by bit\n",
+        tag("interrupted:", "1;33", colour),
+        output.display(),
+        done.join(", "),
+        tag("help:", "1;36", colour),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_can_be_given_to_a_shell_again() {
+        let typed = ["/usr/bin/perrin", "run", "my study.toml", "--set", "title='x'", "-o", "a.h5"];
+        let typed: Vec<OsString> = typed.iter().map(OsString::from).collect();
+        assert_eq!(
+            command_line(&typed),
+            r"perrin run 'my study.toml' --set 'title='\''x'\''' -o a.h5"
+        );
+    }
+
+    #[test]
+    fn a_claim_without_tests_has_a_row() {
+        let claim = ClaimResult {
+            claim: 3,
+            law: "equals",
+            dynamics: "sgd".into(),
+            verdict: law::Verdict::Undecided,
+            expect: law::Verdict::Holds,
+            as_expected: false,
+            tests: vec![],
+            reason: None,
+        };
+        let rows = rows(&[claim]);
+        assert_eq!(rows.len(), 1);
+        assert_eq!((rows[0].claim, rows[0].verdict.as_str()), (3, "undecided"));
+        assert!(rows[0].measured.is_nan());
+    }
+
+    #[test]
+    fn more_than_the_machine_has_is_refused() {
+        assert!(within_memory(0).is_ok());
+        if machine_memory().is_some() {
+            assert_eq!(within_memory(u64::MAX).map_err(|f| f.code()), Err(3));
+        }
+    }
+
+    #[test]
+    fn a_study_is_never_its_own_output() {
+        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        assert!(same_file(&here.join("Cargo.toml"), &here.join("src/../Cargo.toml")));
+        assert!(!same_file(&here.join("Cargo.toml"), &here.join("no such file")));
+    }
+}
