@@ -6,9 +6,11 @@ use clap::{Args, Parser, Subcommand};
 
 /// Simulates stochastic gradient descent and its Langevin equations, and judges what theory claims about them.
 #[derive(Debug, Parser)]
-#[command(name = "perrin", version, about, propagate_version = true, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 all is as expected; 1 a claim came out otherwise; 2 the command or the study is \
-                        wrong; 3 the run could not be carried out; 130 interrupted, with what is done saved.")]
+#[command(name = "perrin", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    after_help = "Exit codes: 0 all is as expected; 1 a claim came out otherwise; 2 the command or the study is \
+                        wrong; 3 the run could not be carried out; 130 interrupted, with what is done saved."
+)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub command: Command,

@@ -29,14 +29,18 @@ pub(super) fn inspect(arguments: &args::Inspect) -> Result<Outcome, Failure> {
 fn unreadable(path: &Path, error: StoreError) -> Failure {
     match error {
         StoreError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-            Failure::command(format!("there is no file {}", path.display()), "`perrin run STUDY -o FILE` writes one")
+            Failure::command(
+                format!("there is no file {}", path.display()),
+                "`perrin run STUDY -o FILE` writes one",
+            )
         }
         StoreError::NotAFile { .. } | StoreError::Foreign { .. } | StoreError::Version { .. } => {
             Failure::command(error.to_string(), "give a file that `perrin run` wrote")
         }
-        StoreError::Hdf5 { .. } => {
-            Failure::command(format!("{} is no HDF5 file, or damaged: {error}", path.display()), "give a file that `perrin run` wrote")
-        }
+        StoreError::Hdf5 { .. } => Failure::command(
+            format!("{} is no HDF5 file, or damaged: {error}", path.display()),
+            "give a file that `perrin run` wrote",
+        ),
         other => other.into(),
     }
 }
@@ -71,10 +75,17 @@ fn text(path: &Path, stored: &Stored, first: Option<&First>, style: &Style) -> S
     let mut attribute = |name: &str, value: String| about.row([Cell::new(name, Tone::Dim), value.into()]);
     attribute("written by", format!("perrin {}", stored.perrin_version));
     attribute("command", header.command_line.clone());
-    attribute("seed", format!("{} ({}, stream version {})", header.seed, header.generator, header.stream_version));
+    attribute(
+        "seed",
+        format!("{} ({}, stream version {})", header.seed, header.generator, header.stream_version),
+    );
     attribute(
         "study",
-        format!("{} lines as given, {} as resolved", header.study.lines().count(), header.study_resolved.lines().count()),
+        format!(
+            "{} lines as given, {} as resolved",
+            header.study.lines().count(),
+            header.study_resolved.lines().count()
+        ),
     );
     attribute("digest", if stored.digest.is_empty() { "none yet".into() } else { stored.digest.clone() });
     if let Some(first) = first {
@@ -83,8 +94,17 @@ fn text(path: &Path, stored: &Stored, first: Option<&First>, style: &Style) -> S
     lines.extend(about.lines(style, 2));
     for ((record, group), law) in stored.record.dynamics.iter().zip(&stored.groups).zip(&header.dynamics) {
         lines.push(String::new());
-        let what = [law.law.as_str(), law.settings.as_str()].iter().filter(|t| !t.is_empty()).copied().collect::<Vec<_>>().join(", ");
-        lines.push(format!("  {}  {}", style.paint(Tone::Strong, &format!("/{group}")), style.paint(Tone::Dim, &what)));
+        let what = [law.law.as_str(), law.settings.as_str()]
+            .iter()
+            .filter(|t| !t.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join(", ");
+        lines.push(format!(
+            "  {}  {}",
+            style.paint(Tone::Strong, &format!("/{group}")),
+            style.paint(Tone::Dim, &what)
+        ));
         lines.extend(tree(record).lines(style, 4));
         lines.extend(style.wrap(&state(record), 4));
     }
@@ -102,7 +122,13 @@ fn text(path: &Path, stored: &Stored, first: Option<&First>, style: &Style) -> S
                 claim.dynamics.into(),
                 Cell::new(claim.verdict, tone),
                 Cell::new(if claim.expect == "fails" { "control" } else { "" }, Tone::Dim),
-                Cell::new(match claim.tests { 1 => "1 test".into(), n => format!("{n} tests") }, Tone::Dim),
+                Cell::new(
+                    match claim.tests {
+                        1 => "1 test".into(),
+                        n => format!("{n} tests"),
+                    },
+                    Tone::Dim,
+                ),
             ]);
         }
         lines.extend(grid.lines(style, 4));
@@ -131,7 +157,9 @@ fn tree(record: &DynamicsRecord) -> Grid {
     }
     let kept = format!("replica {}, {time}", count(record.kept.min(record.replicas) as u64));
     let mut grid = Grid::default().flexible(2);
-    for (group, dims) in [("ensemble", &time), ("trajectories", &kept), ("final", &replica), ("stationary", &replica)] {
+    for (group, dims) in
+        [("ensemble", &time), ("trajectories", &kept), ("final", &replica), ("stationary", &replica)]
+    {
         grid.row([group.into(), dims.clone().into(), Cell::new(names.clone(), Tone::Dim)]);
     }
     grid
@@ -244,10 +272,7 @@ fn document(path: &Path, stored: &Stored, first: Option<&First>) -> Value {
         "study_resolved": header.study_resolved,
     });
     if let (Some(first), Value::Object(map)) = (first, &mut document) {
-        map.insert(
-            "digest_of_first".into(),
-            json!({ "replicas": first.replicas, "digest": first.digest }),
-        );
+        map.insert("digest_of_first".into(), json!({ "replicas": first.replicas, "digest": first.digest }));
     }
     document
 }

@@ -66,8 +66,13 @@ fn usage(error: &clap::Error) -> Result<Outcome, Failure> {
     let rendered = if terminal::colour_on_stderr() { text.ansi().to_string() } else { plain.clone() };
     let message = plain.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
     let help = match error.kind() {
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "give a command: run, check or inspect".to_owned(),
-        _ => plain.lines().skip(1).map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; "),
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            "give a command: run, check or inspect".to_owned()
+        }
+        _ => {
+            let lines = plain.lines().skip(1).map(str::trim);
+            lines.filter(|l| !l.is_empty() && !l.starts_with("For more")).collect::<Vec<_>>().join("; ")
+        }
     };
     Err(Failure::Usage { message, help, rendered })
 }

@@ -86,9 +86,7 @@ impl Failure {
 
     /// The document for `--json`: the first error under `error`, all of several under `errors`.
     pub fn json(&self) -> Value {
-        let plain = |message: &str, help: &str| {
-            json!({ "message": message, "file": null, "line": null, "column": null, "help": help })
-        };
+        let plain = |message: &str, help: &str| json!({ "message": message, "file": null, "line": null, "column": null, "help": help });
         let errors: Vec<Value> = match self {
             Failure::ClosedPipe => vec![],
             Failure::Study(diagnostics) => diagnostics.iter().map(Diagnostic::to_json).collect(),

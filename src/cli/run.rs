@@ -152,7 +152,12 @@ fn how_to_go_on(study: &Study, record: &Record, output: &Path) -> String {
         .iter()
         .map(|dynamics| {
             let replicas = record.dynamics.iter().find(|d| d.name == dynamics.name).map_or(0, |d| d.replicas);
-            format!("{} of {} of `{}`", count(replicas as u64), count(study.run.replicas as u64), dynamics.name)
+            format!(
+                "{} of {} of `{}`",
+                count(replicas as u64),
+                count(study.run.replicas as u64),
+                dynamics.name
+            )
         })
         .collect();
     let colour = terminal::colour_on_stderr();
@@ -175,10 +180,7 @@ mod tests {
     fn the_command_line_can_be_given_to_a_shell_again() {
         let typed = ["/usr/bin/perrin", "run", "my study.toml", "--set", "title='x'", "-o", "a.h5"];
         let typed: Vec<OsString> = typed.iter().map(OsString::from).collect();
-        assert_eq!(
-            command_line(&typed),
-            r"perrin run 'my study.toml' --set 'title='\''x'\''' -o a.h5"
-        );
+        assert_eq!(command_line(&typed), r"perrin run 'my study.toml' --set 'title='\''x'\''' -o a.h5");
     }
 
     #[test]
