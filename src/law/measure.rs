@@ -179,6 +179,15 @@ pub(super) fn all_stationary(run: &Run, watched: &[Watched], significance: f64) 
         .iter()
         .map(|w| w.window.stationarity(significance, run.window_size(w.observable, w.component).for_drift()))
         .collect();
+    let adjusted = holm(&judged.iter().map(|s| s.p_value).collect::<Vec<_>>());
+    let moved = (0..watched.len())
+        .filter(|&i| {
+            adjusted[i] <= significance && !negligible(&judged[i], watched[i].allowance, significance)
+        })
+        .min_by(|&a, &b| adjusted[a].total_cmp(&adjusted[b]));
+    if let Some(worst) = moved {
+        return Err(moving(run, &watched[worst], &judged[worst], adjusted[worst]));
+    }
     if let Some((w, verdict)) = watched.iter().zip(&judged).find(|(_, verdict)| verdict.apart) {
         return Err(format!(
             "`{}` is not stationary: the replicas keep to places of their own (R̂ = {}); run longer, or start them \
@@ -187,16 +196,7 @@ pub(super) fn all_stationary(run: &Run, watched: &[Watched], significance: f64) 
             short(verdict.r_hat)
         ));
     }
-    let adjusted = holm(&judged.iter().map(|s| s.p_value).collect::<Vec<_>>());
-    let Some(worst) = (0..watched.len())
-        .filter(|&i| {
-            adjusted[i] <= significance && !negligible(&judged[i], watched[i].allowance, significance)
-        })
-        .min_by(|&a, &b| adjusted[a].total_cmp(&adjusted[b]))
-    else {
-        return Ok(());
-    };
-    Err(moving(run, &watched[worst], &judged[worst], adjusted[worst]))
+    Ok(())
 }
 
 /// The drift is shown to be smaller than `allowance`.

@@ -10,6 +10,8 @@ pub mod lyapunov;
 mod measure;
 mod prediction;
 pub mod recursion;
+#[cfg(test)]
+mod tests;
 pub mod verdict;
 
 pub use measure::{StationarySummary, stationary_summary};

@@ -267,11 +267,13 @@ fn answer(question: &Question) -> Answer {
         return match tolerance {
             Some(tolerance) => Answer::Certain(deviation <= tolerance.max(rounding)),
             None if deviation > rounding => Answer::Certain(false),
-            None if *predicted != 0.0 && rounding > *resolution => Answer::Unknown(format!(
-                "{quantity}: {} lies below the rounding of numbers as large as {}",
-                short(*predicted),
-                short(size.here)
-            )),
+            None if *predicted != 0.0 && *resolution > 0.0 && rounding > *resolution => {
+                Answer::Unknown(format!(
+                    "{quantity}: {} lies below the rounding of numbers as large as {}",
+                    short(*predicted),
+                    short(size.here)
+                ))
+            }
             None => Answer::Certain(true),
         };
     }

@@ -1,0 +1,5 @@
+//! The claims on synthetic records: plain loops here, no engine.
+
+mod bench;
+mod einstein;
+mod equals;
