@@ -107,6 +107,58 @@ fn nested(shape: &[usize], values: &mut dyn Iterator<Item = Value>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::fixture;
+
+    fn shown() -> Value {
+        let (study, record, claims) = (fixture::study(), fixture::record(), fixture::claims());
+        document(&Report { study: &study, record: &record, claims: &claims, digest: "abc", output: None })
+    }
+
+    #[test]
+    fn keys_are_those_of_the_design_in_its_order() {
+        let document = shown();
+        let keys = |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+        assert_eq!(
+            keys(&document),
+            [
+                "format",
+                "perrin",
+                "title",
+                "seed",
+                "replicas",
+                "digest",
+                "interrupted",
+                "output",
+                "dynamics",
+                "claims"
+            ]
+        );
+        let sgd = &document["dynamics"]["sgd"];
+        assert_eq!(keys(sgd), ["law", "replicas", "diverged", "time", "observables", "stationary"]);
+        assert_eq!(keys(&sgd["observables"]), ["w"], "hidden observables stay out");
+        assert_eq!(keys(&sgd["observables"]["w"]), ["mean", "standard_error", "variance"]);
+        assert_eq!(
+            keys(&sgd["stationary"]["w"])[..5],
+            ["mean", "standard_error", "variance", "variance_standard_error", "reached"]
+        );
+        let claim = &document["claims"][0];
+        assert_eq!(keys(claim)[..4], ["law", "dynamics", "verdict", "expect"]);
+        assert_eq!(claim["tests"][0]["kind"], "exact");
+        assert_eq!(document["claims"][2]["reason"], "not stationary yet: run about 3 times as long");
+    }
+
+    #[test]
+    fn vectors_are_lists_at_each_instant() {
+        let document = shown();
+        let mean = &document["dynamics"]["sgd"]["observables"]["w"]["mean"];
+        assert_eq!(mean.as_array().unwrap().len(), 5);
+        assert_eq!(mean[0].as_array().unwrap().len(), 2);
+        let stationary = &document["dynamics"]["sgd"]["stationary"]["w"];
+        assert!((stationary["mean"][1].as_f64().unwrap() + 2.0).abs() < 0.02);
+        assert_eq!(stationary["reached"], true);
+        assert_eq!(document["dynamics"]["sde"]["stationary"]["w"]["reached"], false);
+        assert_eq!(document["dynamics"]["sde"]["diverged"], 1);
+    }
 
     #[test]
     fn matrices_are_lists_of_rows() {

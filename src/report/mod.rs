@@ -1,5 +1,7 @@
 //! A finished record → a terminal table, or JSON. Shows; judges nothing and computes no statistics of its own.
 
+#[cfg(test)]
+mod fixture;
 mod json;
 mod number;
 mod outlook;

@@ -338,7 +338,7 @@ fn stationary(law: &ClaimLaw) -> bool {
 }
 
 /// The claim in one line.
-fn what(law: &ClaimLaw) -> String {
+pub(super) fn what(law: &ClaimLaw) -> String {
     match law {
         ClaimLaw::Equals { observable, statistic, at, value_text, tolerance, .. } => {
             let tolerance = match tolerance {
@@ -353,7 +353,7 @@ fn what(law: &ClaimLaw) -> String {
         }
         ClaimLaw::Einstein { equation, tolerance } => {
             let equation = match equation {
-                Equation::Own => "its own stationary equation",
+                Equation::Own => "its own equation",
                 Equation::Continuous => "the continuous Lyapunov equation",
                 Equation::Discrete => "the discrete Lyapunov equation",
             };

@@ -3,6 +3,7 @@
 use unicode_width::UnicodeWidthStr;
 
 use super::number::{count, duration, plain, probability, with_error};
+use super::outlook::what;
 use super::style::{Cell, Grid, Style, Tone};
 use super::summary::{ObservableSummary, summarise};
 use super::{Report, describe};
@@ -62,11 +63,13 @@ fn runs(report: &Report<'_>, style: &Style) -> Vec<String> {
         System::Loss(loss) => loss.model.population().size(),
         System::Sde(_) => None,
     };
-    let mut grid = Grid::with_right_aligned(&[3]).flexible(2);
+    let mut grid = Grid::with_right_aligned(&[3]).flexible(1);
     for record in &report.record.dynamics {
         let dynamics = report.study.dynamics.iter().find(|d| d.name == record.name);
-        let words = dynamics.map(|d| describe(&d.law, d.training.as_ref(), population));
-        let (name, settings) = words.map_or_else(Default::default, |w| (w.name, w.settings));
+        let what = dynamics.map_or_else(String::new, |d| {
+            let words = describe(&d.law, d.training.as_ref(), population);
+            if words.settings.is_empty() { words.name } else { format!("{}, {}", words.name, words.settings) }
+        });
         let end = record.times.last().copied().unwrap_or(0.0);
         let mut note = Cell::new("", Tone::Plain);
         if !record.diverged.is_empty() {
@@ -79,8 +82,7 @@ fn runs(report: &Report<'_>, style: &Style) -> Vec<String> {
         }
         grid.row([
             Cell::new(record.name.clone(), Tone::Strong),
-            name.into(),
-            Cell::new(settings, Tone::Dim),
+            what.into(),
             format!("t = {}", plain(end, 6)).into(),
             Cell::new(duration(record.seconds), Tone::Dim),
             note,
@@ -228,65 +230,62 @@ fn column_block(
     grid
 }
 
-/// The claims, with the comparisons that speak for them.
+/// The claims: a line each with its verdict, and below it the comparisons that speak for it.
 fn claims(report: &Report<'_>, style: &Style) -> Vec<String> {
     if report.claims.is_empty() {
         return vec![];
     }
-    let mut grid = Grid::with_right_aligned(&[]).flexible(3);
-    let head = ["", "claim", "dynamics", "quantity", "measured", "predicted", "test", "verdict"];
-    grid.row(head.map(|text| Cell::new(text, Tone::Dim)));
-    // Text that stands below a claim's rows: `(row, lines)`.
-    let mut below: Vec<(usize, Vec<String>)> = Vec::new();
-    let mut rows = 1;
+    let mut heads = Grid::default().flexible(3);
+    let mut tests = Grid::default().flexible(0);
+    tests.row([
+        Cell::new("", Tone::Plain),
+        Cell::new("measured", Tone::Dim),
+        Cell::new("predicted", Tone::Dim),
+    ]);
     for claim in report.claims {
-        let tests = shown(claim);
-        let (mark, tone) = mark(claim);
-        let mut lead = vec![Cell::new(mark, tone), claim.law.into(), claim.dynamics.clone().into()];
-        let verdict = Cell::new(verdict(claim), tone);
-        if tests.is_empty() {
-            lead.extend(["".into(), "".into(), "".into(), "".into(), verdict.clone()]);
-            grid.row(std::mem::take(&mut lead));
-            rows += 1;
-        }
-        for (i, test) in tests.iter().enumerate() {
-            let mut row = std::mem::take(&mut lead);
-            if i > 0 {
-                row.extend(["".into(), "".into(), "".into()]);
-            }
-            row.extend([
+        let tone = tone(claim);
+        heads.row([
+            Cell::new(format!("{} {}", mark(claim), claim.verdict), tone),
+            Cell::new(claim.law, Tone::Strong),
+            Cell::new(claim.dynamics.clone(), Tone::Strong),
+            statement(claim, report.study).into(),
+        ]);
+        for test in shown(claim) {
+            tests.row([
                 Cell::from(test.quantity.clone()),
                 with_error(test.measured, test.standard_error).into(),
                 plain(test.predicted, 6).into(),
-                comparison(test).into(),
+                Cell::new(comparison(test), Tone::Dim),
             ]);
-            row.push(if i == 0 { verdict.clone() } else { Cell::new("", Tone::Plain) });
-            grid.row(row);
-            rows += 1;
         }
+    }
+    let mut tests = tests.lines(style, 6).into_iter();
+    let mut lines = vec![String::new()];
+    lines.extend(tests.next());
+    for (claim, head) in report.claims.iter().zip(heads.lines(style, 2)) {
+        lines.push(head);
+        let shown = shown(claim);
+        lines.extend(tests.by_ref().take(shown.len()));
         let mut text = Vec::new();
-        if tests.len() < claim.tests.len() {
-            text.extend(style.wrap(&others(claim, &tests), 5));
+        if shown.len() < claim.tests.len() {
+            text.push(others(claim, &shown));
         }
-        let notes = claim.reason.iter().chain(tests.iter().filter_map(|test| test.note.as_ref()));
-        let mut said: Vec<&String> = Vec::new();
-        for note in notes {
-            if !said.contains(&note) {
-                said.push(note);
-                text.extend(style.wrap(note, 5));
+        for note in claim.reason.iter().chain(shown.iter().filter_map(|test| test.note.as_ref())) {
+            if !text.contains(note) {
+                text.push(note.clone());
             }
         }
-        below.push((rows, text));
-    }
-    let mut lines = vec![String::new()];
-    let mut below = below.into_iter().peekable();
-    for (i, line) in grid.lines(style, 2).into_iter().enumerate() {
-        lines.push(line);
-        while let Some((_, text)) = below.next_if(|(row, _)| *row == i + 1) {
-            lines.extend(text.iter().map(|line| style.paint(Tone::Dim, line)));
+        for text in text {
+            lines.extend(style.wrap(&text, 6).iter().map(|line| style.paint(Tone::Dim, line)));
         }
     }
     lines
+}
+
+/// What the claim says, and that it is a control.
+fn statement(claim: &ClaimResult, study: &Study) -> String {
+    let statement = study.claims.get(claim.claim).map(|c| what(&c.law)).unwrap_or_default();
+    if claim.expect == Verdict::Fails { format!("control, must fail: {statement}") } else { statement }
 }
 
 /// The tests to show: all of few, the worst of many, those that decided the verdict first.
@@ -315,20 +314,19 @@ fn others(claim: &ClaimResult, shown: &[&Test]) -> String {
     format!("… {} more: {}", claim.tests.len() - shown.len(), parts.join(", "))
 }
 
-fn mark(claim: &ClaimResult) -> (&'static str, Tone) {
+fn mark(claim: &ClaimResult) -> &'static str {
     match claim.verdict {
-        _ if claim.as_expected => ("✓", Tone::Good),
-        Verdict::Undecided => ("?", Tone::Doubt),
-        _ => ("✗", Tone::Bad),
+        _ if claim.as_expected => "✓",
+        Verdict::Undecided => "?",
+        _ => "✗",
     }
 }
 
-fn verdict(claim: &ClaimResult) -> String {
-    match (claim.expect, claim.verdict) {
-        (Verdict::Fails, Verdict::Fails) => "fails, as it must".into(),
-        (Verdict::Fails, Verdict::Holds) => "holds: this control must fail".into(),
-        (Verdict::Fails, verdict) => format!("{verdict}: this control must fail"),
-        (_, verdict) => verdict.to_string(),
+fn tone(claim: &ClaimResult) -> Tone {
+    match claim.verdict {
+        _ if claim.as_expected => Tone::Good,
+        Verdict::Undecided => Tone::Doubt,
+        _ => Tone::Bad,
     }
 }
 
@@ -387,4 +385,49 @@ pub(super) fn parameters(layout: &Layout) -> String {
         .map(|p| if p.shape.is_scalar() { p.name.clone() } else { format!("{} {}", p.name, p.shape) })
         .collect();
     names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    fn shown(style: &Style) -> String {
+        let (study, record, claims) = (fixture::study(), fixture::record(), fixture::claims());
+        table(
+            &Report {
+                study: &study,
+                record: &record,
+                claims: &claims,
+                digest: "0123456789abcdef0123",
+                output: Some(std::path::Path::new("two.h5")),
+            },
+            style,
+        )
+    }
+
+    #[test]
+    fn the_table_as_a_person_reads_it() {
+        let text = shown(&Style::default());
+        println!("{text}");
+        assert_eq!(text, include_str!("fixture.txt"));
+    }
+
+    #[test]
+    fn a_narrow_terminal_gets_narrow_lines() {
+        let text = shown(&Style { width: 80, colour: false });
+        let widest = text.lines().map(width).max();
+        assert!(widest <= Some(80), "{widest:?} in\n{text}");
+        assert!(text.contains("variance"));
+    }
+
+    #[test]
+    fn colours_change_nothing_but_the_look() {
+        let plain = shown(&Style::default());
+        let coloured = shown(&Style { colour: true, ..Style::default() });
+        assert!(coloured.contains("\u{1b}[32m✓"));
+        for (a, b) in plain.lines().zip(coloured.lines()) {
+            assert_eq!(width(a), width(b), "{b}");
+        }
+    }
 }

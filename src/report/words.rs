@@ -77,7 +77,7 @@ fn settings(law: &Law, training: Option<&Training>, population: Option<usize>) -
         }
     }
     if let Law::Langevin { substeps, .. } = law {
-        parts.push(format!("Euler–Maruyama, dt = η/{substeps}"));
+        parts.push(format!("dt = η/{substeps}"));
     }
     parts.join(", ")
 }
@@ -147,6 +147,6 @@ mod tests {
     fn the_langevin_equation_says_its_step() {
         let words = describe(&Law::Langevin { order: 1, substeps: 4 }, Some(&training()), Some(442));
         assert_eq!(words.formula, "dθ = −∇L dt + √(η C(θ)/S) dW");
-        assert_eq!(words.settings, "η = 0.1, S = 16 with replacement, Euler–Maruyama, dt = η/4");
+        assert_eq!(words.settings, "η = 0.1, S = 16 with replacement, dt = η/4");
     }
 }
