@@ -53,11 +53,20 @@ vectorized! {
         }
     }
 
-    /// out = xᵖ with one exponent for all.
-    pub fn powc(out: &mut [Lane], x: &[Lane], exponent: f64) {
+    /// out = xᵖ, one exponent for all.
+    pub fn power(out: &mut [Lane], x: &[Lane], exponent: f64) {
         for (o, x) in out.iter_mut().zip(x) {
             for l in 0..LANES {
                 o.0[l] = scalar::powf(x.0[l], exponent);
+            }
+        }
+    }
+
+    /// out = xⁿ by repeated squaring, one exponent for all.
+    pub fn powi(out: &mut [Lane], x: &[Lane], n: i32) {
+        for (o, x) in out.iter_mut().zip(x) {
+            for l in 0..LANES {
+                o.0[l] = scalar::powi(x.0[l], n);
             }
         }
     }
