@@ -5,7 +5,7 @@
 //! θ* are compared with it: every entry for up to 16 parameters, the diagonal and the trace beyond.
 //!
 //! Where the loss is quadratic for each sample the prediction is exact. Otherwise it is of leading order in η:
-//! each entry may be off by `tolerance`·√(Σ_ii Σ_jj) (0.1 unless given), and the mean by √tolerance·√Σ_ii, which
+//! each entry may be off by `tolerance·√(Σ_ii Σ_jj)` (0.1 unless given), and the mean by `√tolerance·√Σ_ii`, which
 //! is the shift that adds as much to the second moment about θ*.
 
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use super::prediction::{Prediction, Refusal, of_loss, of_sde, sde_center};
 use super::verdict::{Question, Settled, Verdict, settle};
 use crate::dynamics::Decay;
 use crate::ensemble::record::ObservableRecord;
+use crate::lanes::stream::{Purpose, Stream};
 use crate::model::Shape;
 use crate::model::critical::{Minimum, minimum};
 use crate::stats::{Estimate, Window};
@@ -99,18 +100,14 @@ fn find(study: &Study, decay: f64) -> Result<Found, String> {
     }
 }
 
-/// Where the search starts: the mean of the initial law, and `spread` of its standard deviations from it in a
-/// fixed, irregular direction.
+/// Where the search starts: the mean of the initial law, and up to `spread` of its standard deviations (half
+/// widths, scales) from it.
 fn start(study: &Study, spread: f64) -> Vec<f64> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut irregular = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        2.0 * ((state >> 11) as f64 / (1_u64 << 53) as f64) - 1.0
-    };
+    let mut stream = Stream::new(study.run.seed, Purpose::Search, 0);
     let mut theta = Vec::with_capacity(study.layout().len());
     for (parameter, initial) in study.layout().parameters().iter().zip(&study.initial) {
         for element in 0..parameter.shape.len() {
-            let step = spread * irregular();
+            let step = spread * (2.0 * stream.uniform() - 1.0);
             theta.push(match initial {
                 Initial::Fixed(values) => values.get(element).copied().unwrap_or(0.0),
                 Initial::Normal { mean, standard_deviation } => mean + step * standard_deviation,
@@ -218,7 +215,7 @@ fn predict(
             else {
                 return Err(Refusal::Unknown("the loss has no formula to predict from".to_owned()));
             };
-            of_loss(model, minimum, law, training, equation, tolerance)
+            of_loss(model, minimum, law, training, equation, tolerance, run.study.run.seed)
         }
     }
 }
@@ -314,10 +311,10 @@ impl<'a> Measured<'a> {
             .collect();
         let mut questions = Vec::new();
         for (i, scalar) in self.parameters.iter().enumerate() {
-            let estimate = certain(run, scalar.window.mean()).with_error(prediction.mean_error[i]);
             questions.push(Question {
                 quantity: format!("mean of {}", layout.element_name(i)),
-                estimate,
+                estimate: certain(run, scalar.window.mean()),
+                prediction_error: prediction.mean_error[i],
                 squared: None,
                 predicted: prediction.mean[i],
                 tolerance: prediction.tolerance.map(|t| t.sqrt() * deviations[i]),
@@ -330,7 +327,8 @@ impl<'a> Measured<'a> {
             let scale = deviations[i] * deviations[j];
             questions.push(Question {
                 quantity,
-                estimate: certain(run, estimate).with_error(prediction.second_moment_error[(i, j)]),
+                estimate: certain(run, estimate),
+                prediction_error: prediction.second_moment_error[(i, j)],
                 squared: None,
                 predicted: moments[(i, j)],
                 tolerance: prediction.tolerance.map(|t| t * scale),
@@ -363,8 +361,8 @@ impl<'a> Measured<'a> {
         let total = deviations.iter().map(|d| d * d).sum::<f64>();
         questions.push(Question {
             quantity: "trace of the covariance".to_owned(),
-            estimate: certain(run, Estimate::of_sample(&trace))
-                .with_error(prediction.second_moment_error.trace()),
+            estimate: certain(run, Estimate::of_sample(&trace)),
+            prediction_error: prediction.second_moment_error.trace(),
             squared: None,
             predicted: moments.trace(),
             tolerance: prediction.tolerance.map(|t| t * total),

@@ -185,6 +185,7 @@ fn moments(
                     format!("{name} of {shown} {when}")
                 },
                 estimate: certain(run, measured.estimate),
+                prediction_error: 0.0,
                 squared: measured.squared.map(|s| certain(run, s)),
                 predicted,
                 tolerance: tolerance(claim, predicted),

@@ -5,7 +5,7 @@ use nalgebra::DMatrix;
 /// Doublings before a process counts as unstable: 2^60 steps.
 const DOUBLINGS: usize = 60;
 
-/// X = F X Fᵀ + Q, the stationary covariance of x' = F x + ξ with Cov ξ = Q, as X = Σ_k F^k Q F^kᵀ by doubling
+/// X = F X Fᵀ + Q, the stationary covariance of x' = F x + ξ with Cov ξ = Q, as `X = Σ_k F^k Q F^kᵀ` by doubling
 /// (Smith 1968). Shapes `[n][n]`; Q symmetric.
 ///
 /// # Errors
@@ -22,7 +22,7 @@ pub fn discrete(step: &DMatrix<f64>, noise: &DMatrix<f64>) -> Result<DMatrix<f64
         sum += more;
         power = &power * &power;
         if added <= 1e-17 * size && power.norm() < 1e-8 {
-            return Ok(symmetric(sum));
+            return Ok(symmetric(&sum));
         }
     }
     Err("the linear recursion does not contract: it has no stationary covariance".to_owned())
@@ -49,8 +49,8 @@ pub fn continuous(relaxation: &DMatrix<f64>, noise: &DMatrix<f64>) -> Result<DMa
 }
 
 /// Removes the rounding that makes a symmetric result unsymmetric.
-pub(super) fn symmetric(matrix: DMatrix<f64>) -> DMatrix<f64> {
-    0.5 * (&matrix + matrix.transpose())
+pub(super) fn symmetric(matrix: &DMatrix<f64>) -> DMatrix<f64> {
+    0.5 * (matrix + matrix.transpose())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub mod lyapunov;
 mod measure;
 mod prediction;
 pub mod recursion;
+mod sums;
 #[cfg(test)]
 mod tests;
 pub mod verdict;

@@ -3,9 +3,11 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::lyapunov;
-use super::recursion::{Curvatures, Linearised, Response, stationary};
+use super::recursion::{Curvatures, DENSE, Linearised, Response, stationary};
+use super::sums::{Sampled, Sums};
+use super::verdict::short;
 use crate::dynamics::{Law, Sampling, Training};
-use crate::model::critical::{Minimum, covariance};
+use crate::model::critical::Minimum;
 use crate::model::formula::{FormulaModel, SdeModel};
 use crate::model::{Model, Origin};
 use crate::study::Equation;
@@ -14,8 +16,6 @@ use crate::study::Equation;
 const LEADING_ORDER: f64 = 0.1;
 /// Numbers in all samples' Hessians beyond which they are not made.
 const MOST_NUMBERS: usize = 1 << 27;
-/// Parts of a reference sample, each left out in turn.
-const PARTS: usize = 16;
 /// A quadrature error below this is rounding.
 const QUADRATURE_ROUNDING: f64 = 1e-10;
 
@@ -59,7 +59,8 @@ impl Prediction {
     }
 }
 
-/// For a loss: `minimum` is that of the dynamics' own objective.
+/// For a loss: `minimum` is that of the dynamics' own objective; `seed` draws samples where the population is known
+/// by a sample alone.
 ///
 /// # Errors
 /// [`Refusal`].
@@ -70,6 +71,7 @@ pub(super) fn of_loss(
     training: &Training,
     equation: Equation,
     tolerance: Option<f64>,
+    seed: u64,
 ) -> Result<Prediction, Refusal> {
     let size = minimum.theta.len();
     let mean = DVector::from_column_slice(&minimum.theta);
@@ -107,161 +109,74 @@ pub(super) fn of_loss(
     // The Ornstein–Uhlenbeck process is linear with constant noise by construction.
     let linear = own && *law == Law::OrnsteinUhlenbeck;
     let quadratic = !linear && model.quadratic();
-    let samples = Samples::new(model, minimum, training, quadratic)?;
-    let whole = samples.predict(response, None)?;
     let tolerance = match tolerance {
         None if !linear && !quadratic => Some(LEADING_ORDER),
         given => given,
     };
-    let mut prediction = Prediction { tolerance, ..Prediction::exact(mean, whole.1, note) };
-    // Fresh draws follow the law itself; every other law of motion has the nodes for its population.
-    if *law == Law::Sgd && model.population().size().is_none() {
-        samples.errors(response, &model.nodes().origin, &mut prediction)?;
+    let decay = training.decay.force();
+    let factor = training.noise_factor(model.population().size());
+    // Plain SGD follows the law of fresh draws itself; every other motion has the nodes for its population.
+    let fresh = if *law == Law::Sgd { model.population().fresh.as_deref() } else { None };
+    let sampled = matches!(model.nodes().origin, Origin::Reference { .. });
+    if let (Some(variates), true, true) = (fresh, sampled, quadratic && size <= DENSE) {
+        let sample = Sampled::draw(model, variates, &minimum.theta, seed);
+        let ((shift, about), errors) =
+            sample.predict(&minimum.theta, decay, factor, response).map_err(Refusal::Unstable)?;
+        return Ok(Prediction {
+            mean: mean + shift,
+            second_moment: about,
+            mean_error: errors.0,
+            second_moment_error: errors.1,
+            tolerance,
+            note: format!("{note}, expectations over {} samples", sample.size),
+        });
+    }
+    let about = if quadratic && size <= DENSE {
+        let sums = Sums::of_nodes(model, &minimum.theta);
+        sums.predict(&minimum.theta, decay, factor, response).map_err(Refusal::Unstable)?.1
+    } else {
+        direct(model, minimum, decay, factor, response, quadratic)?
+    };
+    let mut prediction = Prediction { tolerance, ..Prediction::exact(mean, about, note) };
+    if let (Some(_), Origin::Quadrature { error, .. } | Origin::Reference { error, .. }) =
+        (fresh, &model.nodes().origin)
+        && *error > QUADRATURE_ROUNDING
+    {
+        let deviation = prediction.second_moment.diagonal().map(|v| v.max(0.0).sqrt());
+        prediction.mean_error = &deviation * *error;
+        prediction.second_moment_error =
+            DMatrix::from_fn(size, size, |i, j| *error * deviation[i] * deviation[j]);
+        prediction.note = format!("{note}, expectations to a relative error of {}", short(*error));
     }
     Ok(prediction)
 }
 
-/// Gradients and Hessians of all samples at the minimum.
-struct Samples<'a> {
-    minimum: &'a Minimum,
+/// Without the moments of the curvatures: constant noise, or sample by sample for many parameters.
+fn direct(
+    model: &FormulaModel,
+    minimum: &Minimum,
     decay: f64,
     factor: f64,
-    weights: &'a [f64],
-    gradients: Vec<f64>,
-    hessians: Vec<f64>,
-    /// Contributions of consecutive parts of the samples, unnormalised; one part unless errors are asked for.
-    curvatures: Option<Curvatures>,
-}
-
-impl<'a> Samples<'a> {
-    fn new(
-        model: &'a FormulaModel,
-        minimum: &'a Minimum,
-        training: &Training,
-        quadratic: bool,
-    ) -> Result<Self, Refusal> {
-        let size = minimum.theta.len();
-        let nodes = model.nodes();
-        if quadratic && nodes.len() * size * size > MOST_NUMBERS {
-            return Err(Refusal::Unknown(format!(
-                "the Hessians of {} samples in {size} parameters are too many numbers for the exact equation",
-                nodes.len()
-            )));
-        }
-        let hessians = if quadratic { model.sample_hessians(&minimum.theta) } else { Vec::new() };
-        Ok(Self {
-            minimum,
-            decay: training.decay.force(),
-            factor: training.noise_factor(model.population().size()),
-            weights: &nodes.weights,
-            gradients: model.sample_gradients(&minimum.theta),
-            curvatures: quadratic.then(|| Curvatures::new(&hessians, &nodes.weights, size)),
-            hessians,
-        })
+    response: Response,
+    quadratic: bool,
+) -> Result<DMatrix<f64>, Refusal> {
+    let size = minimum.theta.len();
+    if quadratic && model.nodes().len() * size * size > MOST_NUMBERS {
+        return Err(Refusal::Unknown(format!(
+            "the Hessians of {} samples in {size} parameters are too many numbers for the exact equation",
+            model.nodes().len()
+        )));
     }
-
-    fn size(&self) -> usize {
-        self.minimum.theta.len()
-    }
-
-    /// ⟨θ⟩ − θ* and ⟨(θ − θ*)(θ − θ*)ᵀ⟩, of all samples or without those of one part.
-    fn predict(
-        &self,
-        response: Response,
-        without: Option<usize>,
-    ) -> Result<(DVector<f64>, DMatrix<f64>), Refusal> {
-        let size = self.size();
-        let hessian = DMatrix::from_row_slice(size, size, &self.minimum.hessian);
-        let solve = |hessian: &DMatrix<f64>, covariance: &DMatrix<f64>, curvatures: Option<&Curvatures>| {
-            let system =
-                Linearised { hessian, decay: self.decay, covariance, factor: self.factor, curvatures };
-            stationary(response, &system).map_err(Refusal::Unstable)
-        };
-        let Some(part) = without else {
-            let covariance = DMatrix::from_row_slice(size, size, &self.minimum.covariance);
-            return Ok((DVector::zeros(size), solve(&hessian, &covariance, self.curvatures.as_ref())?));
-        };
-        let left_out = self.part(part);
-        let mut weights = self.weights.to_vec();
-        let lost: f64 = weights[left_out.clone()].iter().sum();
-        weights[left_out.clone()].fill(0.0);
-        weights.iter_mut().for_each(|w| *w /= 1.0 - lost);
-        let average = |rows: &[f64], length: usize| {
-            let mut sum = DVector::zeros(length);
-            for (row, &weight) in rows.chunks_exact(length).zip(&weights) {
-                sum.axpy(weight, &DVector::from_column_slice(row), 1.0);
-            }
-            sum
-        };
-        let force =
-            average(&self.gradients, size) + DVector::from_column_slice(&self.minimum.theta) * self.decay;
-        let (hessian, curvatures) = match &self.curvatures {
-            None => (hessian, None),
-            Some(whole) => {
-                let bare =
-                    DMatrix::from_row_slice(size, size, average(&self.hessians, size * size).as_slice());
-                let stride = size * size;
-                let rows = left_out.start * stride..left_out.end * stride;
-                let curvatures = whole.without(&self.hessians[rows], &self.weights[left_out], &weights);
-                (bare + DMatrix::identity(size, size) * self.decay, Some(curvatures))
-            }
-        };
-        let shift = -hessian.clone().lu().solve(&force).unwrap_or_else(|| DVector::zeros(size));
-        let mut gradients = self.gradients.clone();
-        for (gradient, curvature) in
-            gradients.chunks_exact_mut(size).zip(self.hessians.chunks_exact(size * size))
-        {
-            for (g, row) in gradient.iter_mut().zip(curvature.chunks_exact(size)) {
-                *g += row.iter().zip(shift.iter()).map(|(a, d)| a * d).sum::<f64>();
-            }
-        }
-        let covariance = covariance(&gradients, &weights, size);
-        let sigma = solve(&hessian, &covariance, curvatures.as_ref())?;
-        let about = sigma + &shift * shift.transpose();
-        Ok((shift, about))
-    }
-
-    fn part(&self, part: usize) -> std::ops::Range<usize> {
-        let count = self.weights.len();
-        part * count / PARTS..(part + 1) * count / PARTS
-    }
-
-    /// How far the nodes' prediction may lie from the population's: the quadrature's own error, or the jackknife
-    /// over sixteen parts of a reference sample.
-    fn errors(
-        &self,
-        response: Response,
-        origin: &Origin,
-        prediction: &mut Prediction,
-    ) -> Result<(), Refusal> {
-        let size = self.size();
-        match *origin {
-            Origin::Table => {}
-            Origin::Quadrature { error, .. } if error < QUADRATURE_ROUNDING => {}
-            Origin::Quadrature { error, .. } => {
-                let deviation = prediction.second_moment.diagonal().map(|v| v.max(0.0).sqrt());
-                prediction.mean_error = &deviation * error;
-                prediction.second_moment_error =
-                    DMatrix::from_fn(size, size, |i, j| error * deviation[i] * deviation[j]);
-            }
-            Origin::Reference { .. } => {
-                let parts = (0..PARTS)
-                    .map(|part| self.predict(response, Some(part)))
-                    .collect::<Result<Vec<_>, Refusal>>()?;
-                let count = PARTS as f64;
-                let mean = parts.iter().fold(DVector::zeros(size), |sum, p| sum + &p.0) / count;
-                let second = parts.iter().fold(DMatrix::zeros(size, size), |sum, p| sum + &p.1) / count;
-                for (shift, moment) in &parts {
-                    prediction.mean_error += (shift - &mean).map(|x| x * x);
-                    prediction.second_moment_error += (moment - &second).map(|x| x * x);
-                }
-                let scale = (count - 1.0) / count;
-                prediction.mean_error.apply(|x| *x = (*x * scale).sqrt());
-                prediction.second_moment_error.apply(|x| *x = (*x * scale).sqrt());
-            }
-        }
-        Ok(())
-    }
+    let curvatures = quadratic
+        .then(|| Curvatures::new(&model.sample_hessians(&minimum.theta), &model.nodes().weights, size));
+    let system = Linearised {
+        hessian: &DMatrix::from_row_slice(size, size, &minimum.hessian),
+        decay,
+        covariance: &DMatrix::from_row_slice(size, size, &minimum.covariance),
+        factor,
+        curvatures: curvatures.as_ref(),
+    };
+    stationary(response, &system).map_err(Refusal::Unstable)
 }
 
 /// Stationary mean and covariance of dx = (Ax + c)dt + B dW.
@@ -278,8 +193,8 @@ pub(super) fn sde_center(model: &SdeModel) -> Result<Vec<f64>, String> {
     Ok(center.iter().copied().collect())
 }
 
-/// For a linear `[sde]` about its stationary mean `center`: AΣ + ΣAᵀ + BBᵀ = 0, or, for Euler–Maruyama,
-/// Σ = (1 + hA)Σ(1 + hA)ᵀ + hBBᵀ.
+/// For a linear `[sde]` about its stationary mean `center`: `AΣ + ΣAᵀ + BBᵀ = 0`, or, for Euler–Maruyama,
+/// `Σ = (1 + hA)Σ(1 + hA)ᵀ + hBBᵀ`.
 ///
 /// # Errors
 /// [`Refusal`].

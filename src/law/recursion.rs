@@ -2,9 +2,9 @@
 //!
 //! With δ = θ − θ*, H the Hessian (decay included) and gradient noise of covariance f·N, every law of motion here
 //! answers the noise mode by mode: in the eigenbasis of H the stationary Σ = ⟨δδᵀ⟩ is
-//! Σ_ij = f K(h_i, h_j) N_ij, with a response K that is the law's own. Where the loss is quadratic in θ for each
+//! `Σ_ij = f K(h_i, h_j) N_ij`, with a response K that is the law's own. Where the loss is quadratic in θ for each
 //! sample, the noise feels Σ itself,
-//! N(Σ) = C* + E_k[A_k Σ A_k] − H̄ Σ H̄   (A_k: the samples' Hessians without decay, H̄ their mean),
+//! `N(Σ) = C* + E_k[A_k Σ A_k] − H̄ Σ H̄` (`A_k`: the samples' Hessians without decay, H̄ their mean),
 //! which is still linear, and the equation is solved exactly.
 
 use nalgebra::{DMatrix, DVector, Matrix4, SymmetricEigen, Vector4};
@@ -12,28 +12,28 @@ use nalgebra::{DMatrix, DVector, Matrix4, SymmetricEigen, Vector4};
 use super::lyapunov::symmetric;
 
 /// Up to this many parameters the linear equation for Σ is solved by elimination, beyond by iteration.
-const DENSE: usize = 32;
+pub(super) const DENSE: usize = 32;
 /// Iterations of the power method and of the fixed point.
 const ITERATIONS: usize = 20_000;
 
 /// How a law of motion answers noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Response {
-    /// θ' = θ + v', v' = βv − η(Hθ + ξ), Cov ξ = f·N: HΣ + ΣH − ηHΣH = ηfN at β = 0.
+    /// θ' = θ + v', v' = βv − η(Hθ + ξ), Cov ξ = f·N: `HΣ + ΣH − ηHΣH = ηfN` at β = 0.
     Iteration {
         /// η.
         rate: f64,
         /// β.
         momentum: f64,
     },
-    /// Euler–Maruyama of dθ = −Hθ dt + √(ηfN) dW with dt = η/m: HΣ + ΣH − (η/m)HΣH = ηfN.
+    /// Euler–Maruyama of dθ = −Hθ dt + √(ηfN) dW with dt = η/m: `HΣ + ΣH − (η/m)HΣH = ηfN`.
     Substeps {
         /// η.
         rate: f64,
         /// m.
         substeps: u32,
     },
-    /// dθ = −Hθ dt + √(ηfN) dW itself: HΣ + ΣH = ηfN.
+    /// dθ = −Hθ dt + √(ηfN) dW itself: `HΣ + ΣH = ηfN`.
     Continuous {
         /// η.
         rate: f64,
@@ -61,8 +61,8 @@ impl Response {
     }
 }
 
-/// ⟨δ_i δ_j⟩ of the heavy ball per unit of noise: S = F_a S F_bᵀ + η²[[1,1],[1,1]] for the 2×2 block of (δ, v),
-/// F_a = [[1 − ηa, β], [−ηa, β]].
+/// `⟨δ_i δ_j⟩` of the heavy ball per unit of noise: `S = F_a S F_bᵀ + η²[[1,1],[1,1]]` for the 2×2 block of (δ, v),
+/// `F_a = [[1 − ηa, β], [−ηa, β]]`.
 fn heavy_ball(a: f64, b: f64, rate: f64, momentum: f64) -> f64 {
     let f = |h: f64| [[1.0 - rate * h, momentum], [-rate * h, momentum]];
     let (fa, fb) = (f(a), f(b));
@@ -103,32 +103,6 @@ impl Curvatures {
             moments.ger(weight, &packed, &packed, 1.0);
         }
         Self::Moments(moments)
-    }
-
-    /// The same without some samples, given by their Hessians and weights; `rest` are the weights of all samples
-    /// after the loss, 0 for those that left, with sum 1.
-    #[must_use]
-    pub fn without(&self, hessians: &[f64], weights: &[f64], rest: &[f64]) -> Self {
-        match self {
-            Self::Moments(moments) => {
-                let pairs = moments.nrows();
-                // D = P(P + 1)/2.
-                let parameters = (((8 * pairs + 1) as f64).sqrt() as usize - 1) / 2;
-                let lost: f64 = weights.iter().sum();
-                let Self::Moments(leaving) = Self::new(hessians, weights, parameters) else {
-                    return self.clone();
-                };
-                Self::Moments((moments - leaving) / (1.0 - lost))
-            }
-            Self::Samples(samples) => Self::Samples(
-                samples
-                    .iter()
-                    .zip(rest)
-                    .filter(|(_, w)| **w > 0.0)
-                    .map(|((_, a), w)| (*w, a.clone()))
-                    .collect(),
-            ),
-        }
     }
 }
 
@@ -177,7 +151,7 @@ pub fn stationary(response: Response, system: &Linearised) -> Result<DMatrix<f64
             own.solve(&additive)?
         }
     };
-    Ok(symmetric(rotation * solution * rotation.transpose()))
+    Ok(symmetric(&(rotation * solution * rotation.transpose())))
 }
 
 fn check_mean(response: Response, curvature: &DVector<f64>) -> Result<(), String> {
@@ -311,21 +285,21 @@ impl Amplifier {
 }
 
 /// The pairs i ≤ j in the order of [`packed_index`].
-fn pairs(size: usize) -> Vec<(usize, usize)> {
+pub(super) fn pairs(size: usize) -> Vec<(usize, usize)> {
     (0..size).flat_map(|j| (0..=j).map(move |i| (i, j))).collect()
 }
 
-fn packed_index(i: usize, j: usize) -> usize {
+pub(super) fn packed_index(i: usize, j: usize) -> usize {
     let (low, high) = if i <= j { (i, j) } else { (j, i) };
     high * (high + 1) / 2 + low
 }
 
-fn pack(matrix: &DMatrix<f64>) -> DVector<f64> {
+pub(super) fn pack(matrix: &DMatrix<f64>) -> DVector<f64> {
     let pairs = pairs(matrix.nrows());
     DVector::from_iterator(pairs.len(), pairs.iter().map(|&(i, j)| matrix[(i, j)]))
 }
 
-fn unpack(packed: &DVector<f64>, size: usize) -> DMatrix<f64> {
+pub(super) fn unpack(packed: &DVector<f64>, size: usize) -> DMatrix<f64> {
     DMatrix::from_fn(size, size, |i, j| packed[packed_index(i, j)])
 }
 

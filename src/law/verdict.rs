@@ -128,6 +128,8 @@ pub(super) struct Question {
     pub quantity: String,
     /// Measured.
     pub estimate: Estimate,
+    /// Standard error of the prediction.
+    pub prediction_error: f64,
     /// The same squared, where the tests are better made there (a standard deviation through the variance).
     pub squared: Option<Estimate>,
     /// Predicted.
@@ -179,6 +181,11 @@ enum Answer {
 /// tolerance fails if Holm's procedure rejects "within the tolerance", and holds if the equivalence test rejects
 /// "outside" (all of them must, so there it needs no correction). Without scatter both compare at rounding level.
 pub(super) fn settle(questions: Vec<Question>, significance: f64) -> Settled {
+    let measured: Vec<Estimate> = questions.iter().map(|q| q.estimate).collect();
+    let questions: Vec<Question> = questions
+        .into_iter()
+        .map(|q| Question { estimate: q.estimate.with_error(q.prediction_error), ..q })
+        .collect();
     let answers: Vec<Answer> = questions.iter().map(answer).collect();
     let p_values: Vec<f64> = questions
         .iter()
@@ -202,7 +209,7 @@ pub(super) fn settle(questions: Vec<Question>, significance: f64) -> Settled {
                 Verdict::Undecided
             }
             Answer::Random if adjusted[index] <= significance => Verdict::Fails,
-            Answer::Random => match question.shortfall(significance, level) {
+            Answer::Random => match question.shortfall(&measured[index], significance, level) {
                 None => Verdict::Holds,
                 Some(reason) => {
                     reasons.push(reason);
@@ -307,7 +314,7 @@ impl Question {
     }
 
     /// Why the data do not suffice to say `holds`, if they do not.
-    fn shortfall(&self, significance: f64, level: f64) -> Option<String> {
+    fn shortfall(&self, measured: &Estimate, significance: f64, level: f64) -> Option<String> {
         let Self { quantity, estimate, predicted, resolution, .. } = self;
         let Some(tolerance) = self.tolerance else {
             let detectable = estimate.detectable(level, POWER);
@@ -318,7 +325,7 @@ impl Question {
                 "{quantity}: a deviation of {} would not be seen reliably, only one of {}; {}",
                 short(*resolution),
                 short(detectable),
-                self.more(detectable / resolution)
+                self.more(measured, detectable / resolution)
             ));
         };
         let (low, high) = self.interval();
@@ -337,18 +344,26 @@ impl Question {
             short(deviation),
             short(estimate.standard_error),
             short(tolerance),
-            self.more(needed / room)
+            self.more(measured, needed / room)
         ))
     }
 
-    /// How many more replicas bring the standard error down by `factor`.
-    fn more(&self, factor: f64) -> String {
-        let units = self.estimate.units;
-        let needed = units * factor * factor;
-        if !units.is_finite() || !needed.is_finite() || needed > 1e12 {
+    /// How many more replicas bring the standard error, `measured`'s and the prediction's, down by `factor`.
+    fn more(&self, measured: &Estimate, factor: f64) -> String {
+        let target = self.estimate.standard_error / factor;
+        let left = target * target - self.prediction_error * self.prediction_error;
+        let needed = measured.units * measured.standard_error * measured.standard_error / left;
+        if left <= 0.0 && self.prediction_error > 0.0 {
+            return format!("the prediction itself is known only to ± {}", short(self.prediction_error));
+        }
+        if !(0.0..=1e12).contains(&needed) {
             return "no feasible number of replicas would tell".to_owned();
         }
-        format!("about {} replicas (now {units}) or as much more time would tell", round_up(needed))
+        format!(
+            "about {} replicas (now {}) or as much more time would tell",
+            round_up(needed),
+            measured.units
+        )
     }
 }
 
@@ -387,6 +402,7 @@ mod tests {
         Question {
             quantity: "mean of x".to_owned(),
             estimate: Estimate { value, standard_error, skewness: 0.0, units: 400.0, dominance: 0.0 },
+            prediction_error: 0.0,
             squared: None,
             predicted,
             tolerance,
@@ -465,6 +481,20 @@ mod tests {
         assert_eq!(verdict(vec![question(1e-12, 0.0, 0.0, None)]), Verdict::Holds);
         assert_eq!(verdict(vec![question(1.04, 0.0, 1.0, Some(0.05))]), Verdict::Holds);
         assert_eq!(verdict(vec![question(1.06, 0.0, 1.0, Some(0.05))]), Verdict::Fails);
+    }
+
+    #[test]
+    fn errors_of_the_prediction_count_and_are_named() {
+        // 0.01 measured, 0.05 predicted: 4 % off is no deviation, and more replicas would not help.
+        let mut unsure = question(1.04, 0.01, 1.0, None);
+        unsure.prediction_error = 0.05;
+        let settled = settle(vec![unsure], 1e-3);
+        assert_eq!(settled.verdict, Verdict::Undecided);
+        assert!(settled.reason.unwrap().contains("the prediction itself is known only to ± 0.05"));
+        assert!((settled.tests[0].standard_error - 0.01_f64.hypot(0.05)).abs() < 1e-15);
+        let mut better = question(1.01, 0.01, 1.0, None);
+        better.prediction_error = 0.01;
+        assert_eq!(verdict(vec![better]), Verdict::Holds);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub fn minimum(model: &FormulaModel, decay: f64, start: &[f64]) -> Result<Minimu
     Ok(Minimum { theta, hessian: rows(&found.hessian), covariance: rows(&covariance) })
 }
 
-/// Σ_k ω_k (g_k − ḡ)(g_k − ḡ)ᵀ of weighted rows `[n][P]`; the weights sum to 1.
+/// `Σ_k ω_k (g_k − ḡ)(g_k − ḡ)ᵀ` of weighted rows `[n][P]`; the weights sum to 1.
 pub fn covariance(gradients: &[f64], weights: &[f64], parameters: usize) -> DMatrix<f64> {
     let mut mean = DVector::zeros(parameters);
     for (row, &weight) in gradients.chunks_exact(parameters).zip(weights) {

@@ -1,9 +1,9 @@
 //! How many independent samples a correlated series is worth.
 
-/// g = 1 + 2Σρ_k, the statistical inefficiency of a stationary series: `len/g` independent samples give the same
+/// `g = 1 + 2Σρ_k`, the statistical inefficiency of a stationary series: `len/g` independent samples give the same
 /// standard error of the mean. For correlations e^{−t/τ} sampled every Δ ≪ τ it is 2τ/Δ.
 ///
-/// Sum after Geyer (1992): pairs ρ_{2k} + ρ_{2k+1} as long as they are positive, made non-increasing.
+/// Sum after Geyer (1992): pairs `ρ_{2k} + ρ_{2k+1}` as long as they are positive, made non-increasing.
 /// A constant series gives 1.
 pub fn statistical_inefficiency(series: &[f64]) -> f64 {
     let count = series.len();

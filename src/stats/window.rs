@@ -144,7 +144,7 @@ impl Window {
         Estimate::of_sample(&self.mean)
     }
 
-    /// Mean square about `center` of every unit: v_r + (m_r − c)².
+    /// Mean square about `center` of every unit: `v_r + (m_r − c)²`.
     pub fn squares_about(&self, center: f64) -> Vec<f64> {
         self.mean.iter().zip(&self.variance).map(|(m, v)| v + (m - center) * (m - center)).collect()
     }
@@ -159,7 +159,7 @@ impl Window {
         self.about(0.0)
     }
 
-    /// Variance about the pooled mean M: the mean over units of v_r + (m_r − M)², with Var(M) added, which the
+    /// Variance about the pooled mean M: the mean over units of `v_r + (m_r − M)²`, with Var(M) added, which the
     /// use of the measured M takes away.
     pub fn variance(&self) -> Estimate {
         let mean = self.mean();

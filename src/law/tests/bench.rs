@@ -47,6 +47,11 @@ pub(super) fn loss_study(
     for (name, shape) in parameters {
         layout.push(*name, *shape);
     }
+    // Five regressors for whoever asks.
+    let regressors = loss.contains("dot(w, x)").then(|| DataEntry {
+        name: "x".to_owned(),
+        source: DataSource::Formula { formula: formula("normal(0, 1)"), shape: Some(Shape::vector(5)) },
+    });
     let spec = ModelSpec {
         layout: layout.clone(),
         constants: BTreeMap::new(),
@@ -56,6 +61,7 @@ pub(super) fn loss_study(
                 name: (*name).to_owned(),
                 source: DataSource::Formula { formula: formula(law), shape: None },
             })
+            .chain(regressors)
             .collect(),
         size,
         loss: formula(loss),
@@ -152,7 +158,7 @@ pub(super) fn simulate(
     plan: Plan,
     seed: u64,
     start: &dyn Fn(&mut Noise) -> Vec<f64>,
-    step: &dyn Fn(&mut Vec<f64>, &mut Noise),
+    step: &dyn Fn(&mut [f64], &mut Noise),
 ) -> Record {
     let needed = needs(study);
     study.observables.extend(needed);

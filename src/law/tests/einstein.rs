@@ -21,7 +21,7 @@ fn regression() -> Study {
 }
 
 /// One step of SGD on it: state (w, v).
-fn sgd(rate: f64, batch: usize, decay: f64, momentum: f64) -> impl Fn(&mut Vec<f64>, &mut Noise) {
+fn sgd(rate: f64, batch: usize, decay: f64, momentum: f64) -> impl Fn(&mut [f64], &mut Noise) {
     move |state, noise| {
         let mut gradient = decay * state[0];
         for _ in 0..batch {
@@ -40,7 +40,7 @@ fn at_rest(_: &mut Noise) -> Vec<f64> {
 
 const PLAN: Plan = Plan { replicas: 300, steps: 600, burn_in: 100, every: 5 };
 
-fn run(mut study: Study, plan: Plan, step: &dyn Fn(&mut Vec<f64>, &mut Noise)) -> ClaimResult {
+fn run(mut study: Study, plan: Plan, step: &dyn Fn(&mut [f64], &mut Noise)) -> ClaimResult {
     let record = simulate(&mut study, plan, 1, &at_rest, step);
     only(&study, &record)
 }
@@ -97,7 +97,7 @@ fn sgd_obeys_its_own_equation_and_no_other() {
 fn a_langevin_equation_with_substeps_has_its_own_noise() {
     // Noise of variance f(σ² + 2δ²) (the covariance of (wx − y)x), dt = η/m.
     let (rate, substeps) = (0.4, 4);
-    let step = move |state: &mut Vec<f64>, noise: &mut Noise| {
+    let step = move |state: &mut [f64], noise: &mut Noise| {
         for _ in 0..substeps {
             let h = rate / f64::from(substeps);
             let delta = state[0] - SLOPE;
@@ -133,7 +133,7 @@ fn an_ornstein_uhlenbeck_process_has_constant_noise() {
     };
     let variance = 0.5 * rate * SIGMA * SIGMA;
     let keep = (-rate).exp();
-    let step = move |state: &mut Vec<f64>, noise: &mut Noise| {
+    let step = move |state: &mut [f64], noise: &mut Noise| {
         state[0] =
             SLOPE + keep * (state[0] - SLOPE) + (variance * (1.0 - keep * keep)).sqrt() * noise.normal();
     };
@@ -192,6 +192,29 @@ fn instability_and_epochs_have_reasons() {
 }
 
 #[test]
+fn fresh_draws_in_many_dimensions_are_predicted_from_a_sample_with_its_error() {
+    // Five regressors and a noise: no quadrature. physics 1.4: 0.0769231 each at η = 0.1, S = 1.
+    let mut study =
+        loss_study(&[("w", Shape::vector(5))], &[("e", "normal(0, 1)")], None, "0.5*(dot(w, x) - e)^2");
+    study.dynamics = vec![dynamics("sgd", Law::Sgd, Some(training(0.1, 1)))];
+    study.claims = vec![einstein(Equation::Own, None)];
+    let step = |state: &mut [f64], noise: &mut Noise| {
+        let x: Vec<f64> = (0..5).map(|_| noise.normal()).collect();
+        let r: f64 = x.iter().zip(state.iter()).map(|(x, w)| x * w).sum::<f64>() - noise.normal();
+        for (w, x) in state.iter_mut().zip(&x) {
+            *w -= 0.1 * r * x;
+        }
+    };
+    let plan = Plan { replicas: 300, steps: 800, burn_in: 200, every: 10 };
+    let record = simulate(&mut study, plan, 3, &|_| vec![0.0; 5], &step);
+    let result = only(&study, &record);
+    verdict_of(&result, Verdict::Holds);
+    let variance = result.tests.iter().find(|t| t.quantity == "variance of w[2]").unwrap();
+    assert!((variance.predicted / (0.1 / 1.3) - 1.0).abs() < 0.03, "{variance:?}");
+    assert!(variance.note.as_ref().unwrap().contains("262144 samples"));
+}
+
+#[test]
 fn a_flat_loss_has_no_center_and_says_so() {
     let mut study = loss_study(
         &[("u", Shape::SCALAR), ("w", Shape::SCALAR)],
@@ -234,7 +257,7 @@ fn vectors_are_judged_entry_by_entry_and_needs_are_asked_once() {
         let at = |theta: &[f64]| model.sample_gradients(theta);
         [at(&[0.0, 0.0, 0.0]), at(&[1.0, 0.0, 0.0]), at(&[0.0, 1.0, 0.0]), at(&[0.0, 0.0, 1.0])]
     };
-    let step = move |state: &mut Vec<f64>, noise: &mut Noise| {
+    let step = move |state: &mut [f64], noise: &mut Noise| {
         let k = (rand::Rng::next_u64(&mut noise.0) % 6) as usize;
         let g: Vec<f64> = (0..3)
             .map(|i| {
@@ -266,7 +289,7 @@ fn beyond_leading_order_the_claim_is_an_equivalence() {
         study
     };
     let with = |noise_scale: f64| {
-        move |state: &mut Vec<f64>, noise: &mut Noise| {
+        move |state: &mut [f64], noise: &mut Noise| {
             let y = 1.0 + 0.5 * noise_scale * noise.normal();
             state[0] -= 0.05 * 0.5 * (state[0] * state[0] - y) * state[0];
         }
@@ -296,10 +319,12 @@ fn many_parameters_are_judged_on_the_diagonal_and_the_trace() {
     study.dynamics = vec![dynamics("gd", Law::GaussianSgd, Some(training(0.1, 1)))];
     study.claims = vec![einstein(Equation::Own, None)];
     assert!(needs(&study).is_empty());
-    let step = |state: &mut Vec<f64>, noise: &mut Noise| {
+    let step = |state: &mut [f64], noise: &mut Noise| {
         // One common noise: C is the matrix of ones.
         let common = noise.normal();
-        state.iter_mut().for_each(|x| *x -= 0.1 * (*x - common));
+        for x in state {
+            *x -= 0.1 * (*x - common);
+        }
     };
     let plan = Plan { replicas: 400, steps: 400, burn_in: 100, every: 10 };
     let record = simulate(&mut study, plan, 3, &|_| vec![0.0; 20], &step);
@@ -331,7 +356,7 @@ fn linear_stochastic_equations_have_their_own_laws() {
         study
     };
     let h: f64 = 0.2;
-    let em = move |state: &mut Vec<f64>, noise: &mut Noise| {
+    let em = move |state: &mut [f64], noise: &mut Noise| {
         state[0] += (1.0 - 2.0 * state[0]) * h + (3.0 * h).sqrt() * noise.normal();
     };
     let plan = Plan { replicas: 1000, steps: 200, burn_in: 50, every: 5 };
@@ -355,7 +380,7 @@ fn a_deterministic_descent_ends_in_the_minimum_without_scatter() {
         study.claims = vec![einstein(equation, None)];
         study
     };
-    let step = |state: &mut Vec<f64>, _: &mut Noise| state[0] -= 0.2 * (state[0] - SLOPE);
+    let step = |state: &mut [f64], _: &mut Noise| state[0] -= 0.2 * (state[0] - SLOPE);
     let plan = Plan { replicas: 1, steps: 600, burn_in: 300, every: 10 };
     verdict_of(&run(study(Equation::Own), plan, &step), Verdict::Holds);
     verdict_of(&run(study(Equation::Discrete), plan, &step), Verdict::Fails);

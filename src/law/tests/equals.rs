@@ -19,7 +19,7 @@ fn study(claims: Vec<Claim>) -> Study {
     study
 }
 
-fn step(state: &mut Vec<f64>, noise: &mut Noise) {
+fn step(state: &mut [f64], noise: &mut Noise) {
     state[0] = 2.0 + RHO * (state[0] - 2.0) + (1.0 - RHO * RHO).sqrt() * noise.normal();
 }
 
@@ -149,7 +149,7 @@ fn the_nearest_recorded_instant_is_used_and_named() {
 #[test]
 fn averages_that_still_move_are_undecided() {
     let mut study = study(vec![equals("x", Statistic::Mean, At::Stationary, "2", Tolerance::Exact)]);
-    let slow = |state: &mut Vec<f64>, noise: &mut Noise| {
+    let slow = |state: &mut [f64], noise: &mut Noise| {
         state[0] += 0.01 * (2.0 - state[0]) + 0.1 * noise.normal();
     };
     let record = simulate(
@@ -217,7 +217,7 @@ fn deterministic_paths_are_compared_at_rounding_level() {
     let mut study = study(Vec::new());
     study.dynamics[0].law = Law::GradientDescent;
     study.initial = vec![Initial::Fixed(vec![1.0])];
-    let half = |state: &mut Vec<f64>, _: &mut Noise| state[0] *= 0.9;
+    let half = |state: &mut [f64], _: &mut Noise| state[0] *= 0.9;
     for replicas in [1, 5] {
         let plan = Plan { replicas, steps: 20, burn_in: 10, every: 1 };
         let record = simulate(&mut study, plan, 1, &|_| vec![1.0], &half);
@@ -245,7 +245,7 @@ fn deterministic_paths_are_compared_at_rounding_level() {
 #[test]
 fn predictions_of_zero_are_measured_against_the_standard_deviation() {
     let claim = || equals("x", Statistic::Mean, At::End, "0", Tolerance::Exact);
-    let centred = |state: &mut Vec<f64>, noise: &mut Noise| state[0] = 1e-3 * noise.normal();
+    let centred = |state: &mut [f64], noise: &mut Noise| state[0] = 1e-3 * noise.normal();
     let with = |replicas| {
         let mut study = study(vec![claim()]);
         let plan = Plan { replicas, steps: 10, burn_in: 5, every: 1 };
@@ -306,7 +306,7 @@ fn charges_are_conserved_at_the_scale_of_their_terms() {
     let mut study = study(vec![conserved(1e-8, Some("size"))]);
     let plan = Plan { replicas: 10, steps: 20, burn_in: 10, every: 1 };
     let wobble =
-        |size: f64| move |state: &mut Vec<f64>, noise: &mut Noise| state[0] += size * noise.normal().signum();
+        |size: f64| move |state: &mut [f64], noise: &mut Noise| state[0] += size * noise.normal().signum();
     let start = |noise: &mut Noise| vec![1e-3 * noise.normal()];
     let size = |value: f64| observed("size", Shape::SCALAR, &vec![vec![vec![value]; 21]; 10], 10);
     let mut with = |change: f64, scale: Option<f64>| {
