@@ -64,16 +64,13 @@ fn usage(error: &clap::Error) -> Result<Outcome, Failure> {
     }
     let plain = text.to_string();
     let rendered = if terminal::colour_on_stderr() { text.ansi().to_string() } else { plain.clone() };
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let (message, help) = ("no command given".to_owned(), "give run, check or inspect".to_owned());
+        return Err(Failure::Usage { message, help, rendered });
+    }
     let message = plain.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
-    let help = match error.kind() {
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            "give a command: run, check or inspect".to_owned()
-        }
-        _ => {
-            let lines = plain.lines().skip(1).map(str::trim);
-            lines.filter(|l| !l.is_empty() && !l.starts_with("For more")).collect::<Vec<_>>().join("; ")
-        }
-    };
+    let lines = plain.lines().skip(1).map(str::trim);
+    let help = lines.filter(|l| !l.is_empty() && !l.starts_with("For more")).collect::<Vec<_>>().join("; ");
     Err(Failure::Usage { message, help, rendered })
 }
 
@@ -83,7 +80,7 @@ fn tell(failure: &Failure, json: bool) -> ExitCode {
     }
     if json {
         // Where standard output is closed there is nobody left to be told.
-        let _ = terminal::print_json(&failure.json());
+        terminal::print_json(&failure.json()).ok();
     } else {
         terminal::tell(&failure.text(terminal::colour_on_stderr()));
     }

@@ -12,5 +12,5 @@ pub(super) fn default_output(study: &Path, force: bool) -> PathBuf {
     if force || !taken(&plain) {
         return plain;
     }
-    (2_u64..).map(|n| PathBuf::from(format!("{stem}-{n}.h5"))).find(|path| !taken(path)).unwrap_or(plain)
+    (2..u64::MAX).map(|n| PathBuf::from(format!("{stem}-{n}.h5"))).find(|path| !taken(path)).unwrap_or(plain)
 }

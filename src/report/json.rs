@@ -3,8 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::Report;
-use super::summary::{Component, summarise};
+use super::summary::stationary;
 use crate::ensemble::{DynamicsRecord, ObservableRecord};
+use crate::law::StationarySummary;
 use crate::stats::moments::Moments;
 
 /// Version of the documents' format, their first key.
@@ -37,7 +38,7 @@ pub fn document(report: &Report<'_>) -> Value {
 
 fn of_dynamics(record: &DynamicsRecord, report: &Report<'_>) -> Value {
     let mut observables = Map::new();
-    let mut stationary = Map::new();
+    let mut averages = Map::new();
     for observable in record.observables.iter().filter(|o| !o.hidden) {
         let over_time = |of: fn(&Moments) -> f64| -> Vec<Value> {
             let components = observable.components().max(1);
@@ -55,7 +56,7 @@ fn of_dynamics(record: &DynamicsRecord, report: &Report<'_>) -> Value {
                 "variance": over_time(Moments::variance),
             }),
         );
-        stationary.insert(observable.name.clone(), of_stationary(record, observable, report));
+        averages.insert(observable.name.clone(), of_stationary(record, observable, report));
     }
     let law = report.study.dynamics.iter().find(|d| d.name == record.name).map(|d| d.law.name());
     json!({
@@ -64,31 +65,27 @@ fn of_dynamics(record: &DynamicsRecord, report: &Report<'_>) -> Value {
         "diverged": record.diverged.len(),
         "time": record.times,
         "observables": observables,
-        "stationary": stationary,
+        "stationary": averages,
     })
 }
 
 fn of_stationary(record: &DynamicsRecord, observable: &ObservableRecord, report: &Report<'_>) -> Value {
-    let summary = summarise(record, observable, report.study.run.significance);
-    let each = |of: fn(&Component) -> f64| {
-        if summary.components.is_empty() {
+    let components = stationary(report.study, record, observable);
+    let each = |of: fn(&StationarySummary) -> f64| {
+        if components.is_empty() {
             return Value::Null;
         }
-        nested(&observable.shape, &mut summary.components.iter().map(|c| number(of(c))))
+        nested(&observable.shape, &mut components.iter().map(|c| number(of(c))))
     };
-    let mut value = json!({
-        "mean": each(|c| c.mean.value),
-        "standard_error": each(|c| c.mean.standard_error),
-        "variance": each(|c| c.variance.value),
-        "variance_standard_error": each(|c| c.variance.standard_error),
-        "reached": summary.reached(),
+    json!({
+        "mean": each(|c| c.mean),
+        "standard_error": each(|c| c.standard_error),
+        "variance": each(|c| c.variance),
+        "variance_standard_error": each(|c| c.variance_standard_error),
+        "reached": !components.is_empty() && components.iter().all(|c| c.reached),
         "r_hat": each(|c| c.r_hat),
         "effective_samples": each(|c| c.effective_samples),
-    });
-    if let (Some(reason), Value::Object(map)) = (&summary.missing, &mut value) {
-        map.insert("reason".into(), json!(reason));
-    }
-    value
+    })
 }
 
 /// A number, or null.

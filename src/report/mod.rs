@@ -16,7 +16,6 @@ pub use json::{FORMAT, document};
 pub use number::{bytes, count, duration, plain, probability, with_error};
 pub use outlook::Outlook;
 pub use style::{Cell, Grid, Style, Tone};
-pub use summary::{Component, ObservableSummary, summarise};
 pub use table::table;
 pub use words::{Words, describe, ignores_momentum};
 

@@ -8,6 +8,7 @@ use super::style::{Cell, Grid, Style, Tone};
 use super::table::{parameters, title};
 use super::words::{describe, ignores_momentum};
 use crate::dynamics::Law;
+use crate::law;
 use crate::model::Origin;
 use crate::study::{At, Claim, ClaimLaw, Dynamics, Equation, Statistic, Study, System, Tolerance};
 
@@ -205,7 +206,7 @@ impl<'a> Outlook<'a> {
         for claim in &self.study.claims {
             let names: Vec<&str> = self.names(claim);
             grid.row([
-                law(&claim.law).into(),
+                law::name(&claim.law).into(),
                 what(&claim.law).into(),
                 names.join(", ").into(),
                 Cell::new(if claim.expect_holds { "" } else { "control: must fail" }, Tone::Dim),
@@ -257,7 +258,7 @@ impl<'a> Outlook<'a> {
             .iter()
             .map(|claim| {
                 json!({
-                    "law": law(&claim.law),
+                    "law": law::name(&claim.law),
                     "claim": what(&claim.law),
                     "dynamics": self.names(claim),
                     "expect": if claim.expect_holds { "holds" } else { "fails" },
@@ -322,14 +323,6 @@ fn error(origin: &Origin) -> f64 {
     match origin {
         Origin::Table => 0.0,
         Origin::Quadrature { error, .. } | Origin::Reference { error, .. } => *error,
-    }
-}
-
-fn law(law: &ClaimLaw) -> &'static str {
-    match law {
-        ClaimLaw::Equals { .. } => "equals",
-        ClaimLaw::Conserved { .. } => "conserved",
-        ClaimLaw::Einstein { .. } => "einstein",
     }
 }
 

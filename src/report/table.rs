@@ -5,10 +5,10 @@ use unicode_width::UnicodeWidthStr;
 use super::number::{count, duration, plain, probability, with_error};
 use super::outlook::what;
 use super::style::{Cell, Grid, Style, Tone};
-use super::summary::{ObservableSummary, summarise};
+use super::summary::stationary;
 use super::{Report, describe};
 use crate::ensemble::{DynamicsRecord, ObservableRecord};
-use crate::law::{ClaimResult, Kind, Test, Verdict};
+use crate::law::{ClaimResult, Kind, StationarySummary, Test, Verdict};
 use crate::model::Layout;
 use crate::study::{Study, System};
 
@@ -110,13 +110,13 @@ struct Measured {
 fn measured(
     record: &DynamicsRecord,
     observable: &ObservableRecord,
-    summary: &ObservableSummary,
+    summary: &[StationarySummary],
     index: usize,
 ) -> Measured {
-    if let Some(component) = summary.components.get(index).filter(|c| c.reached) {
+    if let Some(component) = summary.get(index).filter(|c| c.reached) {
         return Measured {
-            mean: with_error(component.mean.value, component.mean.standard_error),
-            variance: with_error(component.variance.value, component.variance.standard_error),
+            mean: with_error(component.mean, component.standard_error),
+            variance: with_error(component.variance, component.variance_standard_error),
             settled: true,
         };
     }
@@ -205,10 +205,8 @@ fn column_block(
     for o in visible {
         let components = first.observables[o].components();
         let shown = if components <= SHOWN { components } else { FIRST };
-        let summaries: Vec<ObservableSummary> = records
-            .iter()
-            .map(|record| summarise(record, &record.observables[o], report.study.run.significance))
-            .collect();
+        let summaries: Vec<Vec<StationarySummary>> =
+            records.iter().map(|record| stationary(report.study, record, &record.observables[o])).collect();
         for index in 0..shown {
             let mut row = vec![Cell::from(component_name(&first.observables[o], index))];
             for (record, summary) in records.iter().zip(&summaries) {
