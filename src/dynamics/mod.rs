@@ -1,3 +1,44 @@
-//! The laws of motion.
+//! The laws of motion: from a law, its settings and a system to steppers of blocks of replicas.
+//!
+//! A replica's path is a function of (study, seed, replica): every random number comes from the replica's own streams, and
+//! neither the block it is in, nor what is recorded, nor the other dynamics of the study reaches it.
+
+mod descent;
+mod diffusion;
+pub mod draws;
+mod flow;
+mod kernels;
+mod linear;
+mod motion;
 pub mod settings;
+pub mod sweep;
+
+pub use motion::{Motion, Setting, System, check};
 pub use settings::{Decay, Law, Sampling, Schedule, Training};
+
+use crate::lanes::Lane;
+
+/// An instant on a dynamics' clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clock {
+    /// Iterations since the start.
+    pub step: u64,
+    /// t.
+    pub time: f64,
+}
+
+/// Moves the replicas of one block; made once a block.
+pub trait Stepper: Send {
+    /// Moves θ, `[P][tiles]`, from one instant to the next. Calls follow each other: `from` is where the last one ended, and
+    /// θ is what it left.
+    ///
+    /// `pulse` is told of the iterations done since its last call; when it answers false the stepper returns false
+    /// at once, and θ is of no use any more. Allocates nothing.
+    fn advance(
+        &mut self,
+        theta: &mut [Lane],
+        from: Clock,
+        to: Clock,
+        pulse: &mut dyn FnMut(u64) -> bool,
+    ) -> bool;
+}

@@ -1,0 +1,72 @@
+//! `[sde]` by Euler–Maruyama.
+
+use std::sync::Arc;
+
+use crate::dynamics::kernels::{euler, scale};
+use crate::dynamics::{Clock, Stepper};
+use crate::lanes::{Lane, Normals};
+use crate::model::Scratch;
+use crate::model::formula::SdeModel;
+
+/// Steps between two looks at whether to go on.
+const PULSE: u64 = 8;
+
+/// The stepper of Euler–Maruyama with a fixed step.
+pub struct EulerMaruyama {
+    equation: Arc<SdeModel>,
+    scratch: Scratch,
+    step: f64,
+    root: f64,
+    normals: Normals,
+    wiener: Vec<Lane>,
+    drift: Vec<Lane>,
+    increment: Vec<Lane>,
+}
+
+impl EulerMaruyama {
+    /// Steps of `dt`.
+    pub fn new(equation: Arc<SdeModel>, dt: f64, normals: Normals) -> Self {
+        let tiles = normals.tiles();
+        let vectors = |n: usize| vec![Lane::default(); n * tiles];
+        let (wiener, state) = (vectors(equation.noises()), vectors(equation.layout().len()));
+        Self {
+            scratch: equation.scratch(tiles),
+            equation,
+            step: dt,
+            root: dt.sqrt(),
+            normals,
+            wiener,
+            drift: state.clone(),
+            increment: state,
+        }
+    }
+}
+
+impl Stepper for EulerMaruyama {
+    fn advance(
+        &mut self,
+        state: &mut [Lane],
+        from: Clock,
+        to: Clock,
+        pulse: &mut dyn FnMut(u64) -> bool,
+    ) -> bool {
+        let tiles = self.normals.tiles();
+        let mut now = from.step;
+        while now < to.step {
+            let until = to.step.min(now + PULSE);
+            for _ in now..until {
+                for row in self.wiener.chunks_exact_mut(tiles) {
+                    scale(row, self.normals.row(), self.root);
+                }
+                let Self { equation, wiener, drift, increment, scratch, .. } = self;
+                equation.drift_and_noise(state, wiener, drift, increment, scratch);
+                euler(state, drift, increment, self.step);
+            }
+            if !pulse(until - now) {
+                return false;
+            }
+            now = until;
+        }
+        true
+    }
+}

@@ -1,0 +1,280 @@
+//! Mini-batches: fresh draws of an infinite population, rows of a table with or without replacement.
+
+use std::sync::Arc;
+
+use crate::dynamics::Sampling;
+use crate::dynamics::kernels::{gather, student};
+use crate::lanes::{Indices, LANES, Lane, Normals, Purpose, Streams};
+use crate::model::{Batch, Model, StandardLaw, Variate};
+
+/// Samples of a mini-batch that are fetched together from the streams.
+const TOGETHER: usize = 16;
+
+/// The replicas of a block.
+#[derive(Clone, Copy, Debug)]
+pub struct Block {
+    /// The study's seed.
+    pub seed: u64,
+    /// First replica.
+    pub first: u64,
+    /// Vectors of eight replicas.
+    pub tiles: usize,
+}
+
+impl Block {
+    /// Standard normal numbers of these replicas.
+    pub fn normals(&self, purpose: Purpose) -> Normals {
+        Normals::new(self.seed, purpose, self.first, self.tiles)
+    }
+    /// Raw streams of these replicas.
+    pub fn streams(&self, purpose: Purpose) -> Streams {
+        Streams::new(self.seed, purpose, self.first, self.tiles)
+    }
+}
+
+/// The mini-batches of a training, one after the other.
+pub enum Draws {
+    /// Of an infinite population.
+    Fresh(FreshDraws),
+    /// Of a table.
+    Table(TableDraws),
+}
+
+impl Draws {
+    /// Mini-batches of `size` samples of the model's population.
+    pub fn new(model: &Arc<dyn Model>, size: usize, sampling: Sampling, block: Block) -> Self {
+        match &model.population().fresh {
+            Some(variates) => Self::Fresh(FreshDraws::new(variates, model.population().width, size, block)),
+            None => Self::Table(TableDraws::new(model.clone(), size, sampling, block)),
+        }
+    }
+    /// The next mini-batch.
+    pub fn next(&mut self) -> &mut dyn Batch {
+        match self {
+            Self::Fresh(fresh) => fresh,
+            Self::Table(table) => {
+                table.turn();
+                table
+            }
+        }
+    }
+    /// Vectors a tile that these draws keep between steps.
+    pub fn footprint(model: &dyn Model, sampling: Sampling) -> usize {
+        match (model.population().size(), sampling) {
+            (Some(n), Sampling::WithoutReplacement { .. }) => n / 2,
+            (Some(_), Sampling::WithReplacement) => TOGETHER / 2,
+            (None, _) => 64,
+        }
+    }
+}
+
+/// S fresh samples a step, weight 1/S: every standard law from a stream of its own, sample by sample, column by column.
+pub struct FreshDraws {
+    size: usize,
+    width: usize,
+    tiles: usize,
+    variates: Vec<Variate>,
+    /// All columns are normal, in order.
+    normal_only: bool,
+    normals: Option<Normals>,
+    uniforms: Option<Streams>,
+    signs: Option<Streams>,
+    students: Option<Streams>,
+    second: Vec<Lane>,
+}
+
+impl FreshDraws {
+    fn new(variates: &[Variate], width: usize, size: usize, block: Block) -> Self {
+        let has = |f: fn(&StandardLaw) -> bool| variates.iter().any(|v| f(&v.law));
+        let streams = |present: bool, purpose| present.then(|| block.streams(purpose));
+        let mut next = 0;
+        let normal_only = variates.iter().all(|v| {
+            let here = v.offset == next && v.law == StandardLaw::Normal;
+            next += v.len;
+            here
+        }) && next == width;
+        let is_student = |law: &StandardLaw| matches!(law, StandardLaw::Student(_));
+        Self {
+            size,
+            width,
+            tiles: block.tiles,
+            variates: variates.to_vec(),
+            normal_only,
+            normals: has(|law| *law == StandardLaw::Normal).then(|| block.normals(Purpose::Normal)),
+            uniforms: streams(has(|law| *law == StandardLaw::Uniform), Purpose::Uniform),
+            signs: streams(has(|law| *law == StandardLaw::Rademacher), Purpose::Sign),
+            students: streams(has(is_student), Purpose::Student),
+            second: vec![Lane::default(); if has(is_student) { block.tiles } else { 0 }],
+        }
+    }
+}
+
+/// Fills rows with normals: few from the buffered rows, many straight from the streams. The numbers are the same.
+fn fill_normals(normals: &mut Normals, rows: &mut [Lane]) {
+    let tiles = normals.tiles();
+    if rows.len() <= TOGETHER * tiles {
+        for row in rows.chunks_exact_mut(tiles) {
+            row.copy_from_slice(normals.row());
+        }
+    } else {
+        normals.fill(rows);
+    }
+}
+
+impl Batch for FreshDraws {
+    fn len(&self) -> usize {
+        self.size
+    }
+    fn uniform_weight(&self) -> Option<f64> {
+        Some(1.0 / self.size as f64)
+    }
+    fn fill(&mut self, _first: usize, count: usize, samples: &mut [Lane], _weights: &mut [Lane]) {
+        if let (true, Some(normals)) = (self.normal_only, &mut self.normals) {
+            fill_normals(normals, &mut samples[..count * self.width * self.tiles]);
+            return;
+        }
+        if self.width == 0 {
+            return;
+        }
+        for sample in samples.chunks_exact_mut(self.width * self.tiles).take(count) {
+            for variate in &self.variates {
+                let rows =
+                    &mut sample[variate.offset * self.tiles..(variate.offset + variate.len) * self.tiles];
+                match variate.law {
+                    StandardLaw::Normal => {
+                        if let Some(normals) = &mut self.normals {
+                            fill_normals(normals, rows);
+                        }
+                    }
+                    StandardLaw::Uniform => {
+                        if let Some(uniforms) = &mut self.uniforms {
+                            uniforms.fill_uniform(rows);
+                        }
+                    }
+                    StandardLaw::Rademacher => {
+                        if let Some(signs) = &mut self.signs {
+                            signs.fill_sign(rows);
+                        }
+                    }
+                    StandardLaw::Student(freedom) => {
+                        if let Some(students) = &mut self.students {
+                            for row in rows.chunks_exact_mut(self.tiles) {
+                                students.fill_uniform(row);
+                                students.fill_uniform(&mut self.second);
+                                student(row, &self.second, freedom);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Rows of a table.
+///
+/// With replacement: independent indices from the replica's index stream. Without: each epoch is a fresh
+/// permutation a replica, by Fisher and Yates from its shuffle stream, made as the epoch goes; it starts from the last
+/// epoch's order, which is as good as any. A short last batch is kept, a mean over what it has, unless `drop_last`.
+pub struct TableDraws {
+    model: Arc<dyn Model>,
+    tiles: usize,
+    population: usize,
+    size: usize,
+    /// Samples in the present batch.
+    len: usize,
+    streams: Streams,
+    indices: Vec<Indices>,
+    epoch: Option<Epoch>,
+}
+
+/// Where an epoch stands.
+struct Epoch {
+    /// `[population][tiles]`.
+    order: Vec<Indices>,
+    drop_last: bool,
+    /// First position that is not drawn yet.
+    next: usize,
+}
+
+impl TableDraws {
+    fn new(model: Arc<dyn Model>, size: usize, sampling: Sampling, block: Block) -> Self {
+        let population = model.population().nodes.len();
+        let (purpose, epoch) = match sampling {
+            Sampling::WithReplacement => (Purpose::Index, None),
+            Sampling::WithoutReplacement { drop_last } => {
+                let order = (0..population)
+                    .flat_map(|i| std::iter::repeat_n(Indices([i as u32; LANES]), block.tiles))
+                    .collect();
+                (Purpose::Shuffle, Some(Epoch { order, drop_last, next: 0 }))
+            }
+        };
+        Self {
+            model,
+            tiles: block.tiles,
+            population,
+            size,
+            len: size,
+            streams: block.streams(purpose),
+            indices: vec![Indices::default(); TOGETHER * block.tiles],
+            epoch,
+        }
+    }
+
+    /// On to the next batch.
+    fn turn(&mut self) {
+        if let Some(epoch) = &mut self.epoch {
+            let left = self.population - epoch.next;
+            if left == 0 || (epoch.drop_last && left < self.size) {
+                epoch.next = 0;
+            }
+            self.len = self.size.min(self.population - epoch.next);
+        }
+    }
+
+    /// Indices of the next `count` samples, to the front of `indices`.
+    fn draw(&mut self, count: usize) {
+        let tiles = self.tiles;
+        let Some(epoch) = &mut self.epoch else {
+            self.streams.fill_below(&mut self.indices[..count * tiles], self.population as u64);
+            return;
+        };
+        for row in self.indices.chunks_exact_mut(tiles).take(count) {
+            let here = epoch.next;
+            self.streams.fill_below(row, (self.population - here) as u64);
+            for (t, index) in row.iter_mut().enumerate() {
+                for l in 0..LANES {
+                    let there = here + index.0[l] as usize;
+                    let drawn = epoch.order[there * tiles + t].0[l];
+                    epoch.order[there * tiles + t].0[l] = epoch.order[here * tiles + t].0[l];
+                    epoch.order[here * tiles + t].0[l] = drawn;
+                    index.0[l] = drawn;
+                }
+            }
+            epoch.next += 1;
+        }
+    }
+}
+
+impl Batch for TableDraws {
+    fn len(&self) -> usize {
+        self.len
+    }
+    fn uniform_weight(&self) -> Option<f64> {
+        Some(1.0 / self.len as f64)
+    }
+    fn fill(&mut self, _first: usize, count: usize, samples: &mut [Lane], _weights: &mut [Lane]) {
+        let width = self.model.population().nodes.width;
+        let mut done = 0;
+        while done < count {
+            let now = TOGETHER.min(count - done);
+            self.draw(now);
+            if width > 0 {
+                let samples = &mut samples[done * width * self.tiles..(done + now) * width * self.tiles];
+                let table = &self.model.population().nodes.values;
+                gather(samples, table, &self.indices[..now * self.tiles], width, self.tiles);
+            }
+            done += now;
+        }
+    }
+}

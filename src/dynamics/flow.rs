@@ -1,0 +1,43 @@
+//! Gradient flow, θ̇ = −(∇L + λθ), integrated adaptively.
+
+use crate::dynamics::kernels::downhill;
+use crate::dynamics::sweep::FullGradient;
+use crate::dynamics::{Clock, Stepper};
+use crate::lanes::Lane;
+use crate::scheme::runge_kutta::Adaptive;
+
+/// The stepper of gradient flow; times are the study's, t = Σ η.
+pub struct GradientFlow {
+    gradient: FullGradient,
+    decay: f64,
+    integrator: Adaptive,
+    started: bool,
+}
+
+impl GradientFlow {
+    /// For `parameters` elements and `tiles` vectors.
+    pub fn new(gradient: FullGradient, decay: f64, tolerance: f64, parameters: usize, tiles: usize) -> Self {
+        Self { gradient, decay, integrator: Adaptive::new(parameters, tiles, tolerance), started: false }
+    }
+}
+
+impl Stepper for GradientFlow {
+    fn advance(
+        &mut self,
+        theta: &mut [Lane],
+        from: Clock,
+        to: Clock,
+        pulse: &mut dyn FnMut(u64) -> bool,
+    ) -> bool {
+        let (gradient, decay) = (&mut self.gradient, self.decay);
+        let mut slope = |theta: &[Lane], out: &mut [Lane]| {
+            gradient.evaluate(theta, out);
+            downhill(out, theta, decay);
+        };
+        if !self.started {
+            self.integrator.start(theta, from.time, &mut slope);
+            self.started = true;
+        }
+        self.integrator.advance(to.time, theta, &mut slope, &mut || pulse(0)) && pulse(to.step - from.step)
+    }
+}

@@ -1,0 +1,182 @@
+//! What a step does to a block, number by number.
+
+use crate::lanes::{Indices, LANES, Lane, flat, flat_mut, vectorized};
+
+vectorized! {
+    /// θ ← θ − η(g + λθ).
+    pub fn descend(theta: &mut [Lane], gradient: &[Lane], rate: f64, decay: f64) {
+        for (x, g) in flat_mut(theta).iter_mut().zip(flat(gradient)) {
+            *x -= rate * (g + decay * *x);
+        }
+    }
+
+    /// v ← βv − η(g + λθ), θ ← θ + v.
+    pub fn heavy_ball(theta: &mut [Lane], velocity: &mut [Lane], gradient: &[Lane], rate: f64, decay: f64, momentum: f64) {
+        for ((x, v), g) in flat_mut(theta).iter_mut().zip(flat_mut(velocity)).zip(flat(gradient)) {
+            *v = momentum * *v - rate * (g + decay * *x);
+            *x += *v;
+        }
+    }
+
+    /// out ← −(g + λθ), in place of g.
+    pub fn downhill(gradient: &mut [Lane], theta: &[Lane], decay: f64) {
+        for (g, x) in flat_mut(gradient).iter_mut().zip(flat(theta)) {
+            *g = -(*g + decay * x);
+        }
+    }
+
+    /// out = a x.
+    pub fn scale(out: &mut [Lane], x: &[Lane], a: f64) {
+        for (o, x) in flat_mut(out).iter_mut().zip(flat(x)) {
+            *o = a * x;
+        }
+    }
+
+    /// out ← out + a x.
+    pub fn add_scaled(out: &mut [Lane], x: &[Lane], a: f64) {
+        for (o, x) in flat_mut(out).iter_mut().zip(flat(x)) {
+            *o += a * x;
+        }
+    }
+
+    /// x ← x + h·drift + increment.
+    pub fn euler(state: &mut [Lane], drift: &[Lane], increment: &[Lane], h: f64) {
+        for ((x, d), i) in flat_mut(state).iter_mut().zip(flat(drift)).zip(flat(increment)) {
+            *x += h * d + i;
+        }
+    }
+
+    /// Weights ω + σ(√ω ξ − ω Σ) of one node, with `sum` = Σ_j √ω_j ξ_j.
+    pub fn noise_weights(out: &mut [Lane], xi: &[Lane], sum: &[Lane], weight: f64, root: f64, sigma: f64) {
+        for ((o, x), s) in flat_mut(out).iter_mut().zip(flat(xi)).zip(flat(sum)) {
+            *o = weight + sigma * (root * x - weight * s);
+        }
+    }
+
+    /// Student's t with ν degrees of freedom from two uniforms (Bailey 1994, Math. Comp. 62, 779), in place of the first:
+    /// √(ν(u^(−2/ν) − 1))·cos 2πv with u in (0, 1].
+    pub fn student(u: &mut [Lane], v: &[Lane], freedom: f64) {
+        for (u, v) in flat_mut(u).iter_mut().zip(flat(v)) {
+            let radius = crate::lanes::math::scalar::expm1(-2.0 / freedom * crate::lanes::math::scalar::ln(1.0 - *u));
+            *u = (freedom * radius).sqrt() * crate::lanes::math::scalar::cos(std::f64::consts::TAU * v);
+        }
+    }
+
+    /// Rows `indices` of a table `[n][width]` to `samples`, `[count][width][tiles]`; `indices` is `[count][tiles]`.
+    pub fn gather(samples: &mut [Lane], table: &[f64], indices: &[Indices], width: usize, tiles: usize) {
+        for (samples, indices) in samples.chunks_exact_mut(width * tiles).zip(indices.chunks_exact(tiles)) {
+            for (t, index) in indices.iter().enumerate() {
+                for l in 0..LANES {
+                    let row = &table[index.0[l] as usize * width..][..width];
+                    for (e, value) in row.iter().enumerate() {
+                        samples[e * tiles + t].0[l] = *value;
+                    }
+                }
+            }
+        }
+    }
+
+    /// One more node of a weighted mean and covariance (West 1979): δ = g − m, m ← m + forward·δ, C_ij ← C_ij + spread·δ_i δ_j for
+    /// i ≤ j; `gradient` becomes δ.
+    pub fn accumulate(mean: &mut [Lane], covariance: &mut [Lane], gradient: &mut [Lane], tiles: usize, forward: f64, spread: f64) {
+        for (g, m) in flat_mut(gradient).iter_mut().zip(flat_mut(mean)) {
+            *g -= *m;
+            *m += forward * *g;
+        }
+        let n = gradient.len() / tiles;
+        let mut rows = covariance.chunks_exact_mut(tiles);
+        for i in 0..n {
+            for j in i..n {
+                let (a, b) = (&gradient[i * tiles..(i + 1) * tiles], &gradient[j * tiles..(j + 1) * tiles]);
+                if let Some(row) = rows.next() {
+                    for ((c, a), b) in flat_mut(row).iter_mut().zip(flat(a)).zip(flat(b)) {
+                        *c += spread * (a * b);
+                    }
+                }
+            }
+        }
+    }
+
+    /// gradient ← mean + σ F ξ in every lane, F the factor of its own covariance (upper triangle `[i ≤ j][tiles]`): outer-product
+    /// Cholesky with diagonal pivoting, as [`semidefinite`](crate::scheme::factor::semidefinite).
+    pub fn factored_noise<const P: usize>(gradient: &mut [Lane], mean: &[Lane], covariance: &[Lane], xi: &[Lane], tiles: usize, sigma: f64) {
+        for t in 0..tiles {
+            let mut rest = [[[0.0_f64; LANES]; P]; P];
+            let mut at = 0;
+            for i in 0..P {
+                for j in i..P {
+                    rest[i][j] = covariance[at * tiles + t].0;
+                    rest[j][i] = rest[i][j];
+                    at += 1;
+                }
+            }
+            let whole: [[f64; LANES]; P] = std::array::from_fn(|i| rest[i][i]);
+            let mut noise = [[0.0_f64; LANES]; P];
+            for r in 0..P {
+                let xi = xi[r * tiles + t].0;
+                // The largest relevant pivot of each lane.
+                let mut best = [0.0_f64; LANES];
+                let mut pivot = [P; LANES];
+                for i in 0..P {
+                    for l in 0..LANES {
+                        let relevant = rest[i][i][l] > crate::scheme::factor::NEGLIGIBLE * whole[i][l];
+                        let better = relevant & (rest[i][i][l] > best[l]);
+                        best[l] = if better { rest[i][i][l] } else { best[l] };
+                        pivot[l] = if better { i } else { pivot[l] };
+                    }
+                }
+                let mut column = [[0.0_f64; LANES]; P];
+                for i in 0..P {
+                    for j in 0..P {
+                        for l in 0..LANES {
+                            column[i][l] = if pivot[l] == j { rest[i][j][l] } else { column[i][l] };
+                        }
+                    }
+                }
+                for l in 0..LANES {
+                    let inverse = 1.0 / best[l].sqrt();
+                    let inverse = if best[l] > 0.0 { inverse } else { 0.0 };
+                    for i in 0..P {
+                        column[i][l] *= inverse;
+                    }
+                }
+                for i in 0..P {
+                    for l in 0..LANES {
+                        noise[i][l] += column[i][l] * xi[l];
+                    }
+                    for j in 0..P {
+                        for l in 0..LANES {
+                            let left = rest[i][j][l] - column[i][l] * column[j][l];
+                            rest[i][j][l] = if (pivot[l] == i) | (pivot[l] == j) { 0.0 } else { left };
+                        }
+                    }
+                }
+            }
+            for i in 0..P {
+                for l in 0..LANES {
+                    gradient[i * tiles + t].0[l] = mean[i * tiles + t].0[l] + sigma * noise[i][l];
+                }
+            }
+        }
+    }
+
+    /// out = shift + Φ x + Σ_r ξ_r F_r, rows of `tiles` vectors; Φ is `[n][n]`, F `[rank][n]`.
+    pub fn transition(out: &mut [Lane], x: &[Lane], xi: &[Lane], tiles: usize, shift: &[f64], propagator: &[f64], factor: &[f64]) {
+        let n = shift.len();
+        for (i, out) in out.chunks_exact_mut(tiles).enumerate() {
+            let out = flat_mut(out);
+            out.fill(shift[i]);
+            for (x, a) in x.chunks_exact(tiles).zip(&propagator[i * n..(i + 1) * n]) {
+                for (o, x) in out.iter_mut().zip(flat(x)) {
+                    *o += a * x;
+                }
+            }
+            for (xi, column) in xi.chunks_exact(tiles).zip(factor.chunks_exact(n)) {
+                let f = column[i];
+                for (o, x) in out.iter_mut().zip(flat(xi)) {
+                    *o += f * x;
+                }
+            }
+        }
+    }
+}

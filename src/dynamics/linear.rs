@@ -1,0 +1,97 @@
+//! Exact transitions of linear laws: Ornstein–Uhlenbeck about a minimum, and `[sde]` with linear drift and constant noise.
+
+use std::sync::Arc;
+
+use crate::dynamics::kernels::transition;
+use crate::dynamics::{Clock, Schedule, Stepper};
+use crate::lanes::{Lane, Normals};
+use crate::scheme::linear::Transition;
+
+/// Iterations between two looks at whether to go on.
+const PULSE: u64 = 8;
+
+/// Which transition leads from an instant to the next.
+#[derive(Clone, Debug)]
+pub enum Plan {
+    /// One an iteration, by the piece of the schedule that is in force.
+    Iterations(Schedule),
+    /// One from each recorded instant to the next; its index is the instant's step.
+    Instants(Vec<usize>),
+}
+
+/// The transitions of a law, made once a run.
+#[derive(Clone, Debug)]
+pub struct Transitions {
+    /// Different ones.
+    pub transitions: Vec<Transition>,
+    /// When each is used.
+    pub plan: Plan,
+}
+
+impl Transitions {
+    /// Largest number of normals that one of them takes.
+    pub fn rank(&self) -> usize {
+        self.transitions.iter().map(Transition::rank).max().unwrap_or(0)
+    }
+}
+
+/// The stepper of exact linear laws.
+pub struct Linear {
+    transitions: Arc<Transitions>,
+    normals: Normals,
+    xi: Vec<Lane>,
+    before: Vec<Lane>,
+}
+
+impl Linear {
+    /// For `len` vectors of state.
+    pub fn new(transitions: Arc<Transitions>, normals: Normals, len: usize) -> Self {
+        let xi = vec![Lane::default(); transitions.rank() * normals.tiles()];
+        Self { transitions, normals, xi, before: vec![Lane::default(); len] }
+    }
+
+    fn step(&mut self, state: &mut [Lane], index: usize) {
+        let law = &self.transitions.transitions[index];
+        let tiles = self.normals.tiles();
+        let xi = &mut self.xi[..law.rank() * tiles];
+        for row in xi.chunks_exact_mut(tiles) {
+            row.copy_from_slice(self.normals.row());
+        }
+        self.before.copy_from_slice(state);
+        transition(state, &self.before, xi, tiles, &law.shift, &law.propagator, &law.factor);
+    }
+}
+
+impl Stepper for Linear {
+    fn advance(
+        &mut self,
+        state: &mut [Lane],
+        from: Clock,
+        to: Clock,
+        pulse: &mut dyn FnMut(u64) -> bool,
+    ) -> bool {
+        let transitions = self.transitions.clone();
+        match &transitions.plan {
+            Plan::Instants(of) => {
+                for instant in from.step..to.step {
+                    self.step(state, of[instant as usize]);
+                }
+                pulse(to.step - from.step)
+            }
+            Plan::Iterations(rate) => {
+                let mut now = from.step;
+                while now < to.step {
+                    let until = to.step.min(now + PULSE);
+                    for iteration in now..until {
+                        self.step(state, rate.pieces.partition_point(|p| p.0 <= iteration) - 1);
+                    }
+                    if !pulse(until - now) {
+                        return false;
+                    }
+                    now = until;
+                }
+                true
+            }
+        }
+    }
+}

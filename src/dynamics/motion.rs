@@ -1,0 +1,268 @@
+//! A law made ready for a system: everything that is done once a run, not once a block.
+
+use std::sync::Arc;
+
+use crate::dynamics::descent::{Descent, Source};
+use crate::dynamics::diffusion::EulerMaruyama;
+use crate::dynamics::draws::{Block, Draws};
+use crate::dynamics::flow::GradientFlow;
+use crate::dynamics::linear::{Linear, Plan, Transitions};
+use crate::dynamics::sweep::{FullGradient, GaussianGradient};
+use crate::dynamics::{Clock, Law, Schedule, Stepper, Training};
+use crate::lanes::Purpose;
+use crate::model::formula::{FormulaModel, SdeModel};
+use crate::model::{Model, critical};
+use crate::scheme::euler_maruyama;
+use crate::scheme::linear::Transition;
+use crate::scheme::runge_kutta::Adaptive;
+
+/// What moves.
+#[derive(Clone)]
+pub enum System {
+    /// A loss over a population, and its formula where it has one.
+    Loss {
+        /// Gradients.
+        model: Arc<dyn Model>,
+        /// Hessians and gradient covariances.
+        formula: Option<Arc<FormulaModel>>,
+    },
+    /// A stochastic differential equation.
+    Sde(Arc<SdeModel>),
+}
+
+/// All that a law of motion is made of.
+#[derive(Clone)]
+pub struct Setting<'a> {
+    /// The law.
+    pub law: &'a Law,
+    /// Rate, batch, decay, momentum, sampling; `None` for an SDE.
+    pub training: Option<&'a Training>,
+    /// What moves.
+    pub system: System,
+    /// The recorded instants; only the exact law of an SDE looks at them.
+    pub instants: &'a [Clock],
+    /// Where a search for the minimum starts.
+    pub start: &'a [f64],
+}
+
+/// A law made ready: shared by all blocks.
+pub struct Motion {
+    kind: Kind,
+    parameters: usize,
+    footprint: Footprint,
+}
+
+/// Vectors a tile that a stepper touches: at every step again and again, and once a step.
+#[derive(Clone, Copy, Debug, Default)]
+struct Footprint {
+    hot: usize,
+    streamed: usize,
+}
+
+enum Kind {
+    Descent { model: Arc<dyn Model>, training: Training, gradient: Gradient, substeps: u32, momentum: f64 },
+    Flow { model: Arc<dyn Model>, decay: f64, tolerance: f64 },
+    Linear(Arc<Transitions>),
+    Euler { equation: Arc<SdeModel>, dt: f64 },
+}
+
+#[derive(Clone, Copy)]
+enum Gradient {
+    Full,
+    Minibatch,
+    /// Noise of this standard deviation times C^½.
+    Gaussian(f64),
+}
+
+/// Refuses what a law of motion cannot do, before anything is computed; needs no minimum and no transition.
+///
+/// # Errors
+/// A sentence: what does not fit, and what would.
+pub fn check(law: &Law, training: Option<&Training>, system: &System) -> Result<(), String> {
+    let momentum = training.map_or(0.0, |t| t.momentum);
+    match (law, system) {
+        (Law::EulerMaruyama { .. }, System::Sde(equation)) => euler_maruyama::admits(equation),
+        (Law::Exact, System::Sde(equation)) => equation
+            .linear()
+            .map(|_| ())
+            .map_err(|reason| format!("the exact law needs a linear drift and a constant noise, but {reason}")),
+        (Law::EulerMaruyama { .. } | Law::Exact, System::Loss { .. }) => {
+            Err(format!("\"{}\" moves an [sde], this study has a [loss]", law.name()))
+        }
+        (_, System::Sde(_)) => Err(format!("\"{}\" moves a [loss], this study has an [sde]", law.name())),
+        (_, System::Loss { .. }) if training.is_none() => {
+            Err(format!("\"{}\" needs [training]", law.name()))
+        }
+        (Law::Langevin { order, .. }, _) if *order != 1 => {
+            Err(format!("order = {order} is not there yet: langevin has order 1"))
+        }
+        (Law::Langevin { substeps: 0, .. }, _) => Err("substeps must be at least 1".to_owned()),
+        (Law::Langevin { .. } | Law::OrnsteinUhlenbeck, _) if momentum != 0.0 => Err(format!(
+            "\"{}\" is an equation without inertia, but momentum = {momentum}: set momentum = 0 for it",
+            law.name()
+        )),
+        (Law::OrnsteinUhlenbeck, System::Loss { formula: None, .. }) => {
+            Err("\"ornstein-uhlenbeck\" needs the Hessian, which a model without a formula has not".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Motion {
+    /// Makes a law ready.
+    ///
+    /// # Errors
+    /// As [`check`]; or there is no minimum to be found, or an exact transition is not finite.
+    pub fn new(setting: &Setting<'_>) -> Result<Self, String> {
+        check(setting.law, setting.training, &setting.system)?;
+        match (&setting.system, setting.training) {
+            (System::Sde(equation), _) => Self::of_equation(setting, equation),
+            (System::Loss { model, formula }, Some(training)) => {
+                Self::of_loss(setting, model, formula.as_deref(), training)
+            }
+            (System::Loss { .. }, None) => Err(format!("\"{}\" needs [training]", setting.law.name())),
+        }
+    }
+
+    fn of_equation(setting: &Setting<'_>, equation: &Arc<SdeModel>) -> Result<Self, String> {
+        let parameters = equation.layout().len();
+        if let Law::EulerMaruyama { dt } = *setting.law {
+            let hot = 3 * parameters + equation.noises() + equation.scratch(1).lanes.len();
+            let footprint = Footprint { hot, streamed: 64 * usize::from(equation.noises() > 0) };
+            return Ok(Self { kind: Kind::Euler { equation: equation.clone(), dt }, parameters, footprint });
+        }
+        let (a, c, b) = equation.linear()?;
+        let noises = equation.noises();
+        let mut d = vec![0.0; parameters * parameters];
+        for i in 0..parameters {
+            for j in 0..parameters {
+                d[i * parameters + j] = (0..noises).map(|k| b[i * noises + k] * b[j * noises + k]).sum();
+            }
+        }
+        let mut durations: Vec<f64> = Vec::new();
+        let mut transitions = Vec::new();
+        let mut of = Vec::new();
+        for pair in setting.instants.windows(2) {
+            let duration = pair[1].time - pair[0].time;
+            // Instants k·Δ differ in the last bits of their distances; one transition serves them all.
+            let known = durations.iter().position(|x| (x - duration).abs() <= 1e-12 * duration);
+            of.push(match known {
+                Some(index) => index,
+                None => {
+                    durations.push(duration);
+                    transitions.push(Transition::new(&a, &c, &d, duration)?);
+                    transitions.len() - 1
+                }
+            });
+        }
+        Ok(Self::linear(Transitions { transitions, plan: Plan::Instants(of) }, parameters))
+    }
+
+    fn of_loss(
+        setting: &Setting<'_>,
+        model: &Arc<dyn Model>,
+        formula: Option<&FormulaModel>,
+        training: &Training,
+    ) -> Result<Self, String> {
+        let parameters = model.layout().len();
+        let f = training.noise_factor(model.population().size());
+        let (gradient, substeps, momentum) = match *setting.law {
+            Law::GradientFlow { tolerance } => {
+                let hot = Adaptive::footprint(parameters) + model.working_set(usize::MAX);
+                let kind = Kind::Flow { model: model.clone(), decay: training.decay.force(), tolerance };
+                return Ok(Self { kind, parameters, footprint: Footprint { hot, streamed: 0 } });
+            }
+            Law::OrnsteinUhlenbeck => {
+                let formula = formula.ok_or("there is no formula to take the Hessian of")?;
+                return Self::ornstein_uhlenbeck(setting, formula, training, f);
+            }
+            Law::GradientDescent => (Gradient::Full, 1, training.momentum),
+            Law::Sgd => (Gradient::Minibatch, 1, training.momentum),
+            Law::GaussianSgd => (Gradient::Gaussian(f.sqrt()), 1, training.momentum),
+            Law::Langevin { substeps, .. } => {
+                (Gradient::Gaussian((f * f64::from(substeps)).sqrt()), substeps, 0.0)
+            }
+            Law::EulerMaruyama { .. } | Law::Exact => {
+                return Err(format!("\"{}\" moves an [sde]", setting.law.name()));
+            }
+        };
+        let (samples, streamed) = match gradient {
+            Gradient::Full => (usize::MAX, 0),
+            Gradient::Minibatch => (training.batch, Draws::footprint(&**model, training.sampling)),
+            Gradient::Gaussian(_) => (usize::MAX, GaussianGradient::footprint(&**model)),
+        };
+        let hot = parameters * if momentum == 0.0 { 2 } else { 3 } + model.working_set(samples);
+        let kind =
+            Kind::Descent { model: model.clone(), training: training.clone(), gradient, substeps, momentum };
+        Ok(Self { kind, parameters, footprint: Footprint { hot, streamed } })
+    }
+
+    /// dθ = −K(θ − θ*)dt + √(η f C) dW with K = H + λ: one exact transition an iteration, one matrix a rate.
+    fn ornstein_uhlenbeck(
+        setting: &Setting<'_>,
+        formula: &FormulaModel,
+        training: &Training,
+        f: f64,
+    ) -> Result<Self, String> {
+        let minimum = critical::minimum(formula, training.decay.force(), setting.start)?;
+        let n = minimum.theta.len();
+        let drift: Vec<f64> = minimum.hessian.iter().map(|h| -h).collect();
+        let pull: Vec<f64> =
+            (0..n).map(|i| (0..n).map(|j| minimum.hessian[i * n + j] * minimum.theta[j]).sum()).collect();
+        let mut transitions = Vec::new();
+        for &(_, rate) in &training.rate.pieces {
+            let diffusion: Vec<f64> = minimum.covariance.iter().map(|c| rate * f * c).collect();
+            transitions.push(Transition::new(&drift, &pull, &diffusion, rate)?);
+        }
+        let plan = Plan::Iterations(training.rate.clone());
+        Ok(Self::linear(Transitions { transitions, plan }, n))
+    }
+
+    fn linear(transitions: Transitions, parameters: usize) -> Self {
+        let footprint = Footprint { hot: 2 * parameters + transitions.rank(), streamed: 64 };
+        Self { kind: Kind::Linear(Arc::new(transitions)), parameters, footprint }
+    }
+
+    /// Vectors a block should have: a power of two, a function of the study alone. What a step touches again and again
+    /// is to stay in the first cache, the rest in the second.
+    pub fn tiles(&self) -> usize {
+        const FIRST: usize = 640;
+        const SECOND: usize = 8192;
+        const MOST: usize = 64;
+        let fits = (FIRST / self.footprint.hot.max(1)).min(SECOND / self.footprint.streamed.max(1)).clamp(1, MOST);
+        1 << fits.ilog2()
+    }
+
+    /// A stepper for replicas `first .. first + 8·tiles`.
+    pub fn stepper(&self, seed: u64, first: u64, tiles: usize) -> Box<dyn Stepper> {
+        let block = Block { seed, first, tiles };
+        let len = self.parameters * tiles;
+        match &self.kind {
+            Kind::Descent { model, training, gradient, substeps, momentum } => {
+                let source = match gradient {
+                    Gradient::Full => Source::Full(FullGradient::new(model.clone(), tiles)),
+                    Gradient::Minibatch => Source::Minibatch {
+                        model: model.clone(),
+                        scratch: model.scratch(tiles),
+                        draws: Draws::new(model, training.batch, training.sampling, block),
+                    },
+                    Gradient::Gaussian(sigma) => {
+                        Source::Gaussian(GaussianGradient::new(model.clone(), *sigma, block))
+                    }
+                };
+                let rate: Schedule = training.rate.clone();
+                Box::new(Descent::new(source, rate, *substeps, training.decay.force(), *momentum, len))
+            }
+            Kind::Flow { model, decay, tolerance } => {
+                let gradient = FullGradient::new(model.clone(), tiles);
+                Box::new(GradientFlow::new(gradient, *decay, *tolerance, self.parameters, tiles))
+            }
+            Kind::Linear(transitions) => {
+                Box::new(Linear::new(transitions.clone(), block.normals(Purpose::Wiener), len))
+            }
+            Kind::Euler { equation, dt } => {
+                Box::new(EulerMaruyama::new(equation.clone(), *dt, block.normals(Purpose::Wiener)))
+            }
+        }
+    }
+}
