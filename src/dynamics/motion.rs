@@ -41,8 +41,8 @@ pub struct Setting<'a> {
     pub system: System,
     /// The recorded instants; only the exact law of an SDE looks at them.
     pub instants: &'a [Clock],
-    /// Where a search for the minimum starts.
-    pub start: &'a [f64],
+    /// Where searches for the minimum start; the first that finds one counts.
+    pub starts: &'a [Vec<f64>],
 }
 
 /// A law made ready: shared by all blocks.
@@ -204,7 +204,20 @@ impl Motion {
         training: &Training,
         f: f64,
     ) -> Result<Self, String> {
-        let minimum = critical::minimum(formula, training.decay.force(), setting.start)?;
+        let mut search = Err("no start to look for a minimum from".to_owned());
+        for start in setting.starts {
+            let found = critical::minimum(formula, training.decay.force(), start);
+            // The first start's reason is the one to report.
+            search = match (found, search) {
+                (Ok(minimum), _) => Ok(minimum),
+                (Err(_), Err(reason)) if start != &setting.starts[0] => Err(reason),
+                (Err(reason), _) => Err(reason),
+            };
+            if search.is_ok() {
+                break;
+            }
+        }
+        let minimum = search?;
         let n = minimum.theta.len();
         let drift: Vec<f64> = minimum.hessian.iter().map(|h| -h).collect();
         let pull: Vec<f64> =

@@ -47,6 +47,10 @@ pub trait Model: Send + Sync {
     fn population(&self) -> &Population;
     /// Working memory for blocks of `tiles` vectors.
     fn scratch(&self, tiles: usize) -> Scratch;
+    /// Vectors a tile that a gradient over `samples` samples of one weight touches; blocks are sized by it.
+    fn working_set(&self, _samples: usize) -> usize {
+        self.scratch(1).lanes.len()
+    }
     /// Σ_k a_k ∇ℓ(θ; z_k), written to `gradient` (`[parameters][tiles]`); θ has the same shape.
     fn weighted_gradient(
         &self,

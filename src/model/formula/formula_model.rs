@@ -578,6 +578,9 @@ impl Model for FormulaModel {
     fn scratch(&self, tiles: usize) -> Scratch {
         scratch_for(&[&self.gradient_program, &self.sum_program, &self.loss_program], tiles)
     }
+    fn working_set(&self, samples: usize) -> usize {
+        self.sum_program.working_set(samples)
+    }
     fn weighted_gradient(
         &self,
         theta: &[Lane],

@@ -81,6 +81,11 @@ impl Program {
     pub fn scratch_len(&self, tiles: usize) -> usize {
         self.elements * tiles
     }
+    /// Vectors a tile that a run over `samples` samples touches.
+    pub fn working_set(&self, samples: usize) -> usize {
+        let batched = self.width + 1 + self.body.iter().filter(|i| i.batched).map(|i| i.shape.len()).sum::<usize>();
+        self.elements - batched * self.capacity.saturating_sub(samples).min(self.capacity)
+    }
     /// Writes the constants into fresh scratch memory.
     pub fn prepare(&self, scratch: &mut [Lane], tiles: usize) {
         for (at, data) in &self.constants {
