@@ -82,17 +82,14 @@ pub fn check(law: &Law, training: Option<&Training>, system: &System) -> Result<
     let momentum = training.map_or(0.0, |t| t.momentum);
     match (law, system) {
         (Law::EulerMaruyama { .. }, System::Sde(equation)) => euler_maruyama::admits(equation),
-        (Law::Exact, System::Sde(equation)) => equation
-            .linear()
-            .map(|_| ())
-            .map_err(|reason| format!("the exact law needs a linear drift and a constant noise, but {reason}")),
+        (Law::Exact, System::Sde(equation)) => equation.linear().map(|_| ()).map_err(|reason| {
+            format!("the exact law needs a linear drift and a constant noise, but {reason}")
+        }),
         (Law::EulerMaruyama { .. } | Law::Exact, System::Loss { .. }) => {
             Err(format!("\"{}\" moves an [sde], this study has a [loss]", law.name()))
         }
         (_, System::Sde(_)) => Err(format!("\"{}\" moves a [loss], this study has an [sde]", law.name())),
-        (_, System::Loss { .. }) if training.is_none() => {
-            Err(format!("\"{}\" needs [training]", law.name()))
-        }
+        (_, System::Loss { .. }) if training.is_none() => Err(format!("\"{}\" needs [training]", law.name())),
         (Law::Langevin { order, .. }, _) if *order != 1 => {
             Err(format!("order = {order} is not there yet: langevin has order 1"))
         }
@@ -102,7 +99,8 @@ pub fn check(law: &Law, training: Option<&Training>, system: &System) -> Result<
             law.name()
         )),
         (Law::OrnsteinUhlenbeck, System::Loss { formula: None, .. }) => {
-            Err("\"ornstein-uhlenbeck\" needs the Hessian, which a model without a formula has not".to_owned())
+            Err("\"ornstein-uhlenbeck\" needs the Hessian, which a model without a formula has not"
+                .to_owned())
         }
         _ => Ok(()),
     }
@@ -242,7 +240,8 @@ impl Motion {
         const FIRST: usize = 640;
         const SECOND: usize = 8192;
         const MOST: usize = 64;
-        let fits = (FIRST / self.footprint.hot.max(1)).min(SECOND / self.footprint.streamed.max(1)).clamp(1, MOST);
+        let fits =
+            (FIRST / self.footprint.hot.max(1)).min(SECOND / self.footprint.streamed.max(1)).clamp(1, MOST);
         1 << fits.ilog2()
     }
 

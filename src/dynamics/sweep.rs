@@ -61,7 +61,8 @@ impl Batch for NodeSweep<'_> {
     fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
         fill_samples(self.nodes, self.tiles, first, count, samples);
         if self.uniform.is_none() {
-            for (to, &weight) in weights.chunks_exact_mut(self.tiles).zip(&self.nodes.weights[first..]).take(count)
+            for (to, &weight) in
+                weights.chunks_exact_mut(self.tiles).zip(&self.nodes.weights[first..]).take(count)
             {
                 to.fill(Lane::splat(weight));
             }
@@ -120,8 +121,7 @@ impl GaussianGradient {
         let nodes = &model.population().nodes;
         let vectors = |n: usize| vec![Lane::default(); n * tiles];
         let (way, purpose) = if factor && p <= FACTOR_LIMIT {
-            let way =
-                Way::Factor { mean: vectors(p), covariance: vectors(p * (p + 1) / 2), xi: vectors(p) };
+            let way = Way::Factor { mean: vectors(p), covariance: vectors(p * (p + 1) / 2), xi: vectors(p) };
             (way, Purpose::Wiener)
         } else {
             let roots = nodes.weights.iter().map(|w| w.sqrt()).collect();

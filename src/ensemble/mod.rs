@@ -1,16 +1,28 @@
 //! Blocks of replicas over threads, and what is recorded of them.
+//!
+//! A replica's path depends on (study, seed, replica) alone, and moments fold as a tree over the replicas' index ([`fold`]), so that a record has
+//! the same bits for any number of threads and any size of blocks. Memory grows with what is recorded.
 
+mod block;
 pub mod digest;
+pub mod fold;
+pub mod initial;
+mod kernels;
+mod observe;
+mod pool;
 pub mod progress;
 pub mod record;
+mod run;
 pub mod sink;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::AtomicBool;
 
-use crate::study::{Observable, Study};
 pub use digest::{digest, digest_of_first};
 pub use progress::{Progress, Silent};
 pub use record::{DynamicsRecord, ObservableRecord, Record, Stationary};
+pub use run::run;
 pub use sink::{BlockRecord, MemorySink, NoSink, Plan, Sink, SinkError};
 
 /// How a run is carried out; nothing here changes a recorded number.
@@ -47,12 +59,4 @@ pub enum RunError {
         /// The system's reason.
         reason: String,
     },
-}
-
-/// Simulates every dynamics of the study and records `observables` (`Study::observables`, and what claims ask for).
-///
-/// # Errors
-/// [`RunError`]; a diverged replica is no error but counted in the record.
-pub fn run(_study: &Study, _observables: &[Observable], _options: Options<'_>) -> Result<Record, RunError> {
-    Ok(Record::default())
 }

@@ -14,7 +14,8 @@ pub fn semidefinite(matrix: &[f64], n: usize) -> Vec<f64> {
     let mut columns = Vec::new();
     for _ in 0..n {
         let relevant = |i: &usize| rest[i * n + i] > NEGLIGIBLE * matrix[i * n + i];
-        let Some(pivot) = (0..n).filter(relevant).max_by(|&i, &j| rest[i * n + i].total_cmp(&rest[j * n + j]))
+        let Some(pivot) =
+            (0..n).filter(relevant).max_by(|&i, &j| rest[i * n + i].total_cmp(&rest[j * n + j]))
         else {
             break;
         };
@@ -68,8 +69,7 @@ mod tests {
             let mut c = vec![0.0; 9];
             for k in 0..1000 {
                 let weight = [(k % 17) as f64 - 8.1, (k % 5) as f64 - 1.9];
-                let g: Vec<f64> =
-                    (0..3).map(|i| (0..rank).map(|r| weight[r] * rows[r][i]).sum()).collect();
+                let g: Vec<f64> = (0..3).map(|i| (0..rank).map(|r| weight[r] * rows[r][i]).sum()).collect();
                 for i in 0..3 {
                     for j in 0..3 {
                         c[i * 3 + j] += g[i] * g[j] / 1000.0;

@@ -164,13 +164,17 @@ mod tests {
         let (half, whole) =
             (Transition::new(&a, &c, &d, 0.35).unwrap(), Transition::new(&a, &c, &d, 0.7).unwrap());
         let phi = multiply(&half.propagator, &half.propagator, 2);
-        let mut v = multiply_transposed(&multiply(&half.propagator, &half.covariance, 2), &half.propagator, 2);
+        let mut v =
+            multiply_transposed(&multiply(&half.propagator, &half.covariance, 2), &half.propagator, 2);
         add(&mut v, &half.covariance);
         let mut s = apply(&half.propagator, &half.shift, 2);
         add(&mut s, &half.shift);
-        for (x, y) in phi.iter().chain(&v).chain(&s).zip(
-            whole.propagator.iter().chain(&whole.covariance).chain(&whole.shift),
-        ) {
+        for (x, y) in phi
+            .iter()
+            .chain(&v)
+            .chain(&s)
+            .zip(whole.propagator.iter().chain(&whole.covariance).chain(&whole.shift))
+        {
             assert!((x - y).abs() < 1e-15);
         }
     }

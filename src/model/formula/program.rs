@@ -83,7 +83,8 @@ impl Program {
     }
     /// Vectors a tile that a run over `samples` samples touches.
     pub fn working_set(&self, samples: usize) -> usize {
-        let batched = self.width + 1 + self.body.iter().filter(|i| i.batched).map(|i| i.shape.len()).sum::<usize>();
+        let batched =
+            self.width + 1 + self.body.iter().filter(|i| i.batched).map(|i| i.shape.len()).sum::<usize>();
         self.elements - batched * self.capacity.saturating_sub(samples).min(self.capacity)
     }
     /// Writes the constants into fresh scratch memory.

@@ -1,0 +1,118 @@
+//! One block of replicas from the start to the last recorded instant.
+
+use crate::dynamics::{Clock, Motion, Stepper};
+use crate::ensemble::initial;
+use crate::ensemble::kernels::taint;
+use crate::ensemble::observe::{Tracker, Windows};
+use crate::ensemble::sink::BlockRecord;
+use crate::lanes::{LANES, Lane};
+use crate::study::{Observable, Study};
+
+/// What all blocks of a dynamics have in common.
+pub struct Job<'a> {
+    /// The study.
+    pub study: &'a Study,
+    /// The law made ready.
+    pub motion: &'a Motion,
+    /// What is recorded.
+    pub observables: &'a [Observable],
+    /// When.
+    pub instants: &'a [Clock],
+    /// Stationary windows.
+    pub windows: Windows,
+    /// Replicas of the ensemble.
+    pub replicas: usize,
+    /// The first of them, whose whole path is kept.
+    pub kept: usize,
+    /// The one path of all replicas, `[instants][P]`, where law and start are the same for all.
+    pub path: Option<Vec<Vec<f64>>>,
+}
+
+impl Job<'_> {
+    /// The path that all replicas share; `None` if they do not, or if `pulse` ended it.
+    pub fn common_path(&self, pulse: &mut dyn FnMut(u64) -> bool) -> Option<Vec<Vec<f64>>> {
+        let layout = self.study.layout();
+        let mut theta = vec![Lane::default(); layout.len()];
+        initial::fill(&mut theta, &self.study.initial, layout, self.study.run.seed, 0, 1);
+        let mut stepper = self.motion.stepper(self.study.run.seed, 0, 1);
+        let mut path = Vec::with_capacity(self.instants.len());
+        let mut before: Option<Clock> = None;
+        for &now in self.instants {
+            if let Some(before) = before
+                && !stepper.advance(&mut theta, before, now, pulse)
+            {
+                return None;
+            }
+            path.push(theta.iter().map(|x| x.0[0]).collect());
+            before = Some(now);
+        }
+        Some(path)
+    }
+
+    /// Simulates `tiles` vectors from replica `first` on; `None` if `pulse`, told of replica-steps, ended it.
+    pub fn run(&self, first: usize, tiles: usize, pulse: &mut dyn FnMut(u64) -> bool) -> Option<BlockRecord> {
+        let layout = self.study.layout();
+        let seed = self.study.run.seed;
+        let replicas = (LANES * tiles).min(self.replicas - first);
+        let kept = self.kept.saturating_sub(first).min(replicas);
+        let mut theta = vec![Lane::default(); layout.len() * tiles];
+        let mut stepper: Option<Box<dyn Stepper>> = None;
+        if self.path.is_none() {
+            initial::fill(&mut theta, &self.study.initial, layout, seed, first as u64, tiles);
+            stepper = Some(self.motion.stepper(seed, first as u64, tiles));
+        }
+        let mut trackers: Vec<Tracker> = self
+            .observables
+            .iter()
+            .map(|observable| Tracker::new(observable, self.windows, tiles, replicas, kept))
+            .collect();
+        let mut alive: Vec<u8> = (0..tiles).map(|t| padding(replicas.saturating_sub(t * LANES))).collect();
+        let mut tainted = vec![Lane::default(); tiles];
+        let mut diverged = Vec::new();
+        let mut before: Option<Clock> = None;
+        for (index, &now) in self.instants.iter().enumerate() {
+            if let Some(path) = &self.path {
+                for (row, &x) in theta.chunks_exact_mut(tiles).zip(&path[index]) {
+                    row.fill(Lane::splat(x));
+                }
+            } else if let (Some(stepper), Some(before)) = (&mut stepper, before) {
+                let mut beat = |steps: u64| pulse(steps * replicas as u64);
+                if !stepper.advance(&mut theta, before, now, &mut beat) {
+                    return None;
+                }
+            }
+            if !pulse(0) {
+                return None;
+            }
+            before = Some(now);
+            tainted.fill(Lane::default());
+            taint(&mut tainted, &theta);
+            for tracker in &mut trackers {
+                tracker.evaluate(&theta);
+                taint(&mut tainted, tracker.value());
+            }
+            for (t, (alive, tainted)) in alive.iter_mut().zip(&tainted).enumerate() {
+                for l in 0..LANES {
+                    if *alive >> l & 1 == 1 && tainted.0[l].is_nan() {
+                        *alive &= !(1 << l);
+                        diverged.push((first + t * LANES + l, now.step));
+                    }
+                }
+            }
+            for tracker in &mut trackers {
+                tracker.record(index, &alive);
+            }
+        }
+        if self.path.is_some() && !pulse(before.map_or(0, |b| b.step) * replicas as u64) {
+            return None;
+        }
+        diverged.sort_unstable();
+        let observables = trackers.into_iter().map(|tracker| tracker.finish(&alive)).collect();
+        Some(BlockRecord { first, replicas, diverged, observables })
+    }
+}
+
+/// Bits of the first `replicas` lanes of a tile.
+fn padding(replicas: usize) -> u8 {
+    if replicas >= LANES { u8::MAX } else { (1 << replicas) - 1 }
+}

@@ -1,0 +1,160 @@
+//! Where replicas start.
+
+use nalgebra::DMatrix;
+
+use crate::lanes::{LANES, Lane, Purpose, Stream};
+use crate::model::{Layout, Shape};
+use crate::study::{Initial, Study};
+
+/// True if all replicas start at the same place.
+pub fn all_fixed(initial: &[Initial]) -> bool {
+    initial.iter().all(|law| matches!(law, Initial::Fixed(_)))
+}
+
+/// θ of replicas `first .. first + 8·tiles`, `[P][tiles]`: parameters in file order, elements row by row, from each replica's initial stream.
+pub fn fill(theta: &mut [Lane], initial: &[Initial], layout: &Layout, seed: u64, first: u64, tiles: usize) {
+    for replica in 0..LANES * tiles {
+        let mut stream = Stream::new(seed, Purpose::Initial, first + replica as u64);
+        let (t, l) = (replica / LANES, replica % LANES);
+        let mut put = |element: usize, value: f64| theta[element * tiles + t].0[l] = value;
+        for (parameter, law) in layout.parameters().iter().zip(initial) {
+            let elements = parameter.offset..parameter.offset + parameter.shape.len();
+            match law {
+                Initial::Fixed(values) => elements.zip(values).for_each(|(e, &x)| put(e, x)),
+                Initial::Normal { mean, standard_deviation } => {
+                    elements.for_each(|e| put(e, mean + standard_deviation * stream.normal()));
+                }
+                Initial::Uniform { low, high } => {
+                    elements.for_each(|e| put(e, low + (high - low) * stream.uniform()));
+                }
+                Initial::Orthogonal { scale } => {
+                    let matrix = orthogonal(parameter.shape, &mut stream);
+                    elements.zip(matrix).for_each(|(e, x)| put(e, scale * x));
+                }
+            }
+        }
+    }
+}
+
+/// A Haar-distributed matrix with orthonormal columns (rows, where it is wider than high), row by row: Q of a Gaussian matrix's QR
+/// decomposition with the signs of R's diagonal. Source: Mezzadri (2007), Notices of the AMS 54, 592.
+fn orthogonal(shape: Shape, stream: &mut Stream) -> Vec<f64> {
+    let (long, short) = (shape.rows.max(shape.cols), shape.rows.min(shape.cols));
+    let gaussian = DMatrix::from_fn(long, short, |_, _| stream.normal());
+    let qr = gaussian.qr();
+    let (q, r) = (qr.q(), qr.r());
+    let element = |i: usize, j: usize| if r[(j, j)] < 0.0 { -q[(i, j)] } else { q[(i, j)] };
+    (0..shape.rows)
+        .flat_map(|i| (0..shape.cols).map(move |j| (i, j)))
+        .map(|(i, j)| if shape.rows >= shape.cols { element(i, j) } else { element(j, i) })
+        .collect()
+}
+
+/// Where a search for the study's minimum starts: the mean of the initial law, and `spread` of its standard deviations from it in a
+/// fixed, irregular direction (the mean of a symmetric law may be a saddle, a typical start is not).
+pub fn search_start(study: &Study, spread: f64) -> Vec<f64> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut irregular = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        2.0 * ((state >> 11) as f64 / (1_u64 << 53) as f64) - 1.0
+    };
+    let mut theta = Vec::with_capacity(study.layout().len());
+    for (parameter, initial) in study.layout().parameters().iter().zip(&study.initial) {
+        for element in 0..parameter.shape.len() {
+            let step = spread * irregular();
+            theta.push(match initial {
+                Initial::Fixed(values) => values.get(element).copied().unwrap_or(0.0),
+                Initial::Normal { mean, standard_deviation } => mean + step * standard_deviation,
+                Initial::Uniform { low, high } => 0.5 * ((high + low) + step * (high - low)),
+                Initial::Orthogonal { scale } => step * scale,
+            });
+        }
+    }
+    theta
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stats::moments::Moments;
+
+    fn layout(shape: Shape) -> Layout {
+        let mut layout = Layout::default();
+        layout.push("a", Shape::SCALAR);
+        layout.push("W", shape);
+        layout
+    }
+
+    #[test]
+    fn a_start_is_a_function_of_the_replica_alone() {
+        let layout = layout(Shape::matrix(2, 2));
+        let initial = [
+            Initial::Normal { mean: 1.0, standard_deviation: 2.0 },
+            Initial::Uniform { low: -1.0, high: 3.0 },
+        ];
+        let mut all = vec![Lane::default(); 5 * 4];
+        fill(&mut all, &initial, &layout, 3, 0, 4);
+        let mut last = vec![Lane::default(); 5];
+        fill(&mut last, &initial, &layout, 3, 24, 1);
+        for e in 0..5 {
+            assert_eq!(all[e * 4 + 3], last[e]);
+        }
+        let mut other = vec![Lane::default(); 5];
+        fill(&mut other, &initial, &layout, 4, 24, 1);
+        assert_ne!(last, other);
+    }
+
+    #[test]
+    fn normal_and_uniform_starts_have_their_laws() {
+        // n = 8·512·4: 5 standard errors on means and variances, odds 6e-7 each.
+        let layout = layout(Shape::vector(4));
+        let initial = [Initial::Fixed(vec![7.0]), Initial::Normal { mean: 1.0, standard_deviation: 2.0 }];
+        let mut theta = vec![Lane::default(); 5 * 512];
+        fill(&mut theta, &initial, &layout, 1, 0, 512);
+        assert!(theta[..512].iter().all(|x| *x == Lane::splat(7.0)));
+        let m = Moments::of(theta[512..].iter().flat_map(|x| x.0));
+        assert!((m.mean - 1.0).abs() < 5.0 * m.standard_error());
+        assert!((m.variance() - 4.0).abs() < 5.0 * m.variance_standard_error());
+        let initial = [Initial::Fixed(vec![7.0]), Initial::Uniform { low: -1.0, high: 3.0 }];
+        fill(&mut theta, &initial, &layout, 1, 0, 512);
+        let m = Moments::of(theta[512..].iter().flat_map(|x| x.0));
+        assert!((m.mean - 1.0).abs() < 5.0 * m.standard_error());
+        assert!((m.variance() - 16.0 / 12.0).abs() < 5.0 * m.variance_standard_error());
+        assert!(m.min >= -1.0 && m.max < 3.0);
+    }
+
+    #[test]
+    fn orthogonal_starts_are_orthonormal_and_without_a_preferred_sign() {
+        for shape in [Shape::matrix(3, 3), Shape::matrix(4, 2), Shape::matrix(2, 4)] {
+            let layout = layout(shape);
+            let initial = [Initial::Fixed(vec![0.0]), Initial::Orthogonal { scale: 0.5 }];
+            let tiles = 64;
+            let mut theta = vec![Lane::default(); layout.len() * tiles];
+            fill(&mut theta, &initial, &layout, 5, 0, tiles);
+            let value =
+                |i: usize, j: usize, r: usize| theta[(1 + i * shape.cols + j) * tiles + r / 8].0[r % 8];
+            for r in 0..8 * tiles {
+                let (long, short) = (shape.rows.max(shape.cols), shape.rows.min(shape.cols));
+                for a in 0..short {
+                    for b in 0..short {
+                        let dot: f64 = (0..long)
+                            .map(|k| {
+                                if shape.rows >= shape.cols {
+                                    value(k, a, r) * value(k, b, r)
+                                } else {
+                                    value(a, k, r) * value(b, k, r)
+                                }
+                            })
+                            .sum();
+                        assert!((dot - if a == b { 0.25 } else { 0.0 }).abs() < 1e-14);
+                    }
+                }
+            }
+            // Haar: every element has mean 0 and variance scale²/long; QR without the sign fix has a first column of one sign.
+            let m = Moments::of((0..8 * tiles).map(|r| value(0, 0, r)));
+            assert!(m.mean.abs() < 5.0 * m.standard_error(), "{shape}: {}", m.mean);
+            let long = shape.rows.max(shape.cols) as f64;
+            assert!((m.variance() - 0.25 / long).abs() < 5.0 * m.variance_standard_error());
+        }
+    }
+}

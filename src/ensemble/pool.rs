@@ -1,0 +1,112 @@
+//! Blocks over worker threads, handed back in replica order, with a bounded number in flight.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError, mpsc};
+use std::time::Duration;
+
+use crate::ensemble::block::Job;
+use crate::ensemble::progress::Progress;
+use crate::ensemble::sink::{BlockRecord, SinkError};
+use crate::lanes::LANES;
+
+/// Replica-steps that are gathered before progress is told of them.
+const TOLD_AT_ONCE: u64 = 1 << 18;
+
+/// Which block is next, and how far the fold is.
+struct Queue {
+    next: usize,
+    folded: usize,
+}
+
+/// Runs `job` in blocks of these sizes (in tiles) on `pool`; `take` gets each block with its size, in order, on the calling
+/// thread. False if `stop` ended it before the last block.
+///
+/// # Errors
+/// The first error of `take`; the workers are stopped then.
+pub fn run(
+    pool: &rayon::ThreadPool,
+    job: &Job<'_>,
+    sizes: &[usize],
+    stop: &AtomicBool,
+    progress: &dyn Progress,
+    mut take: impl FnMut(BlockRecord, usize) -> Result<(), SinkError>,
+) -> Result<bool, SinkError> {
+    let starts: Vec<usize> = sizes
+        .iter()
+        .scan(0, |first, tiles| {
+            let here = *first;
+            *first += tiles * LANES;
+            Some(here)
+        })
+        .collect();
+    let workers = pool.current_num_threads().max(1);
+    let window = 4 * workers;
+    let failed = AtomicBool::new(false);
+    let untold = AtomicU64::new(0);
+    let queue = Mutex::new(Queue { next: 0, folded: 0 });
+    let turned = Condvar::new();
+    let (sender, receiver) = mpsc::channel();
+    let ended = || stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed);
+    let (ended, queue, turned, untold, starts) = (&ended, &queue, &turned, &untold, &starts);
+    let outcome = pool.in_place_scope(|scope| {
+        for _ in 0..workers.min(sizes.len()) {
+            let sender = sender.clone();
+            scope.spawn(move |_| {
+                let mut pulse = |steps: u64| {
+                    if untold.fetch_add(steps, Ordering::Relaxed) + steps >= TOLD_AT_ONCE {
+                        progress.advance(untold.swap(0, Ordering::Relaxed));
+                    }
+                    !ended()
+                };
+                while let Some(block) = next_block(queue, turned, sizes.len(), window, ended) {
+                    let Some(record) = job.run(starts[block], sizes[block], &mut pulse) else { return };
+                    if sender.send((block, record)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut early = BTreeMap::new();
+        let mut folded = 0;
+        for (block, record) in receiver {
+            early.insert(block, record);
+            while let Some(record) = early.remove(&folded) {
+                if let Err(error) = take(record, sizes[folded]) {
+                    failed.store(true, Ordering::Relaxed);
+                    return Err(error);
+                }
+                folded += 1;
+            }
+            queue.lock().unwrap_or_else(PoisonError::into_inner).folded = folded;
+            turned.notify_all();
+        }
+        Ok(folded == sizes.len())
+    });
+    progress.advance(untold.swap(0, Ordering::Relaxed));
+    outcome
+}
+
+/// The next block to simulate, once the fold is near enough; `None` when there is none or the run has ended.
+fn next_block(
+    queue: &Mutex<Queue>,
+    turned: &Condvar,
+    blocks: usize,
+    window: usize,
+    ended: &(dyn Fn() -> bool + Sync),
+) -> Option<usize> {
+    let mut state = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        if ended() || state.next >= blocks {
+            return None;
+        }
+        if state.next < state.folded + window {
+            state.next += 1;
+            return Some(state.next - 1);
+        }
+        // A stop flag set by a signal handler notifies nobody: look again now and then.
+        let woken = turned.wait_timeout(state, Duration::from_millis(50));
+        state = woken.unwrap_or_else(PoisonError::into_inner).0;
+    }
+}

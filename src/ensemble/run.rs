@@ -1,0 +1,166 @@
+//! A study's run: dynamics by dynamics, block by block, folded in replica order.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use crate::dynamics::{Clock, Motion, Setting, System};
+use crate::ensemble::block::Job;
+use crate::ensemble::fold::{Fold, blocks};
+use crate::ensemble::observe::{Windows, blank};
+use crate::ensemble::record::{DynamicsRecord, ObservableRecord, Record};
+use crate::ensemble::sink::{BlockRecord, Plan};
+use crate::ensemble::{Options, RunError, initial, pool};
+use crate::study::{self, Dynamics, Observable, Study};
+
+/// Simulates every dynamics of the study and records `observables` (`Study::observables`, and what claims ask for).
+///
+/// # Errors
+/// [`RunError`]; a diverged replica is no error but counted in the record.
+pub fn run(study: &Study, observables: &[Observable], options: Options<'_>) -> Result<Record, RunError> {
+    run_in_blocks(study, observables, options, None)
+}
+
+/// As [`run`], with blocks of at most `most` tiles (a power of two) in place of the study's own size. No number may depend on it.
+pub(super) fn run_in_blocks(
+    study: &Study,
+    observables: &[Observable],
+    options: Options<'_>,
+    most: Option<usize>,
+) -> Result<Record, RunError> {
+    let Options { threads, stop, progress, sink } = options;
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or(0))
+        .build()
+        .map_err(|error| RunError::Threads { threads: threads.unwrap_or(0), reason: error.to_string() })?;
+    let prepared: Vec<Prepared> =
+        study.dynamics.iter().map(|dynamics| Prepared::new(study, dynamics)).collect::<Result<_, _>>()?;
+    let planned: Vec<DynamicsRecord> = study
+        .dynamics
+        .iter()
+        .zip(&prepared)
+        .map(|(dynamics, prepared)| prepared.record(study, dynamics, observables))
+        .collect();
+    sink.begin(&Plan { dynamics: planned.clone() })?;
+    let mut record = Record::default();
+    for (index, (prepared, mut done)) in prepared.iter().zip(planned).enumerate() {
+        if stop.load(Ordering::Relaxed) {
+            record.interrupted = true;
+            break;
+        }
+        let began = Instant::now();
+        let replicas = done.requested;
+        let last_step = prepared.instants.last().map_or(0, |now| now.step);
+        progress.start(&done.name, last_step * replicas as u64);
+        let mut job = Job {
+            study,
+            motion: &prepared.motion,
+            observables,
+            instants: &prepared.instants,
+            windows: prepared.windows,
+            replicas,
+            kept: done.kept,
+            path: None,
+        };
+        let mut stopped = false;
+        if study.dynamics[index].law.deterministic() && initial::all_fixed(&study.initial) {
+            job.path = job.common_path(&mut |_| !stop.load(Ordering::Relaxed));
+            stopped = job.path.is_none();
+        }
+        let sizes = blocks(replicas, most.unwrap_or_else(|| prepared.motion.tiles()));
+        let mut folds = vec![Fold::default(); observables.len()];
+        if !stopped {
+            let finished = pool::run(&pool, &job, &sizes, stop, progress, |block, tiles| {
+                sink.block(index, &block)?;
+                append(&mut done, &mut folds, block, tiles);
+                Ok(())
+            })?;
+            stopped = !finished;
+        }
+        for (observable, fold) in done.observables.iter_mut().zip(folds) {
+            observable.ensemble = fold.finish();
+        }
+        done.seconds = began.elapsed().as_secs_f64();
+        progress.finish();
+        sink.finish(index, &done)?;
+        record.dynamics.push(done);
+        if stopped {
+            record.interrupted = true;
+            break;
+        }
+    }
+    Ok(record)
+}
+
+/// One dynamics before its first block.
+struct Prepared {
+    motion: Motion,
+    instants: Vec<Clock>,
+    windows: Windows,
+}
+
+impl Prepared {
+    fn new(study: &Study, dynamics: &Dynamics) -> Result<Self, RunError> {
+        let instants: Vec<Clock> =
+            dynamics.instants.iter().map(|now| Clock { step: now.step, time: now.time }).collect();
+        let system = match &study.system {
+            study::System::Loss(loss) => {
+                System::Loss { model: loss.model.clone(), formula: loss.formula.clone() }
+            }
+            study::System::Sde(equation) => System::Sde(equation.clone()),
+        };
+        let starts = [initial::search_start(study, 0.0), initial::search_start(study, 1.0)];
+        let starts = if initial::all_fixed(&study.initial) { &starts[..1] } else { &starts[..] };
+        let setting = Setting {
+            law: &dynamics.law,
+            training: dynamics.training.as_ref(),
+            system,
+            instants: &instants,
+            starts,
+        };
+        let motion = Motion::new(&setting)
+            .map_err(|reason| RunError::Dynamics { dynamics: dynamics.name.clone(), reason })?;
+        let windows = Windows { instants: instants.len(), burn_in: burn_in(&instants, study.run.burn_in) };
+        Ok(Self { motion, instants, windows })
+    }
+
+    /// Its record without a replica in it.
+    fn record(&self, study: &Study, dynamics: &Dynamics, observables: &[Observable]) -> DynamicsRecord {
+        DynamicsRecord {
+            name: dynamics.name.clone(),
+            steps: self.instants.iter().map(|now| now.step).collect(),
+            times: self.instants.iter().map(|now| now.time).collect(),
+            burn_in: self.windows.burn_in,
+            requested: study.run.replicas,
+            kept: study.run.trajectories.min(study.run.replicas),
+            observables: observables.iter().map(|observable| blank(observable, self.windows)).collect(),
+            ..DynamicsRecord::default()
+        }
+    }
+}
+
+/// Index of the first instant after `share` of the time; a time that misses it by rounding alone counts.
+fn burn_in(instants: &[Clock], share: f64) -> usize {
+    let (Some(first), Some(last)) = (instants.first(), instants.last()) else { return 0 };
+    let length = last.time - first.time;
+    let end = first.time + share * length;
+    instants.iter().position(|now| now.time >= end - 1e-9 * length).unwrap_or(instants.len())
+}
+
+/// Adds a block's numbers behind those of the blocks before it.
+fn append(done: &mut DynamicsRecord, folds: &mut [Fold], block: BlockRecord, tiles: usize) {
+    done.replicas = block.first + block.replicas;
+    done.diverged.extend(block.diverged);
+    for ((to, fold), from) in done.observables.iter_mut().zip(folds).zip(block.observables) {
+        let ObservableRecord { ensemble, last, stationary, max_change, trajectories, .. } = from;
+        fold.push(tiles, ensemble);
+        to.last.extend(last);
+        to.max_change.extend(max_change);
+        to.trajectories.extend(trajectories);
+        to.stationary.mean.extend(stationary.mean);
+        to.stationary.variance.extend(stationary.variance);
+        to.stationary.first_mean.extend(stationary.first_mean);
+        to.stationary.first_variance.extend(stationary.first_variance);
+        to.stationary.second_mean.extend(stationary.second_mean);
+        to.stationary.second_variance.extend(stationary.second_variance);
+    }
+}
