@@ -321,6 +321,7 @@ impl<'a> Measured<'a> {
                 resolution: resolution * deviations[i],
                 size: sizes[i],
                 note: note.clone(),
+                doubt: None,
             });
         }
         let mut second = |quantity: String, estimate: Estimate, i: usize, j: usize, here: f64| {
@@ -335,6 +336,7 @@ impl<'a> Measured<'a> {
                 resolution: resolution * scale,
                 size: super::measure::Size { here, floor: sizes[i].floor * sizes[j].floor },
                 note: note.clone(),
+                doubt: prediction.heavy_tails.clone(),
             });
         };
         for (i, j, scalar) in &self.entries {
@@ -369,6 +371,7 @@ impl<'a> Measured<'a> {
             resolution: resolution * total,
             size: super::measure::Size { here, floor: sizes.iter().map(|s| s.floor * s.floor).sum() },
             note,
+            doubt: None,
         });
         questions
     }

@@ -192,6 +192,7 @@ fn moments(
                 resolution: run.study.run.resolution * reference,
                 size,
                 note: note.clone(),
+                doubt: None,
             }
         })
         .collect();

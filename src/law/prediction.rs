@@ -4,7 +4,7 @@ use nalgebra::{DMatrix, DVector};
 
 use super::lyapunov;
 use super::recursion::{Curvatures, DENSE, Linearised, Response, stationary};
-use super::sums::{Sampled, Sums};
+use super::sums::{Sampled, Sums, curvature_samples};
 use super::verdict::short;
 use crate::dynamics::{Law, Sampling, Training};
 use crate::model::critical::Minimum;
@@ -34,6 +34,8 @@ pub(super) struct Prediction {
     pub tolerance: Option<f64>,
     /// What was solved.
     pub note: String,
+    /// Why the scatter of second moments has no meaning, where it has none.
+    pub heavy_tails: Option<String>,
 }
 
 /// Why there is no prediction.
@@ -55,6 +57,7 @@ impl Prediction {
             second_moment_error: DMatrix::zeros(size, size),
             tolerance: None,
             note: note.to_owned(),
+            heavy_tails: None,
         }
     }
 }
@@ -115,6 +118,8 @@ pub(super) fn of_loss(
     };
     let decay = training.decay.force();
     let factor = training.noise_factor(model.population().size());
+    let heavy_tails =
+        if quadratic && size == 1 { heavy_tails(model, minimum, law, training, seed) } else { None };
     // Plain SGD follows the law of fresh draws itself; every other motion has the nodes for its population.
     let fresh = if *law == Law::Sgd { model.population().fresh.as_deref() } else { None };
     let sampled = matches!(model.nodes().origin, Origin::Reference { .. });
@@ -129,6 +134,7 @@ pub(super) fn of_loss(
             second_moment_error: errors.1,
             tolerance,
             note: format!("{note}, expectations over {} samples", sample.size),
+            heavy_tails,
         });
     }
     let about = if quadratic && size <= DENSE {
@@ -137,7 +143,7 @@ pub(super) fn of_loss(
     } else {
         direct(model, minimum, decay, factor, response, quadratic)?
     };
-    let mut prediction = Prediction { tolerance, ..Prediction::exact(mean, about, note) };
+    let mut prediction = Prediction { tolerance, heavy_tails, ..Prediction::exact(mean, about, note) };
     if let (Some(_), Origin::Quadrature { error, .. } | Origin::Reference { error, .. }) =
         (fresh, &model.nodes().origin)
         && *error > QUADRATURE_ROUNDING
@@ -149,6 +155,62 @@ pub(super) fn of_loss(
         prediction.note = format!("{note}, expectations to a relative error of {}", short(*error));
     }
     Ok(prediction)
+}
+
+/// For one parameter without momentum: whether noise that grows with the distance leaves ⟨δ⁴⟩ finite. Far out
+/// δ' = Mδ with a random M, and the stationary law falls as a power whose exponent solves E|M|^κ = 1 (Kesten 1973);
+/// with E M⁴ ≥ 1 the scatter of δ² is infinite, and no standard error of a variance means anything.
+fn heavy_tails(
+    model: &FormulaModel,
+    minimum: &Minimum,
+    law: &Law,
+    training: &Training,
+    seed: u64,
+) -> Option<String> {
+    if training.momentum != 0.0 && matches!(law, Law::Sgd | Law::GaussianSgd) {
+        return None;
+    }
+    // The nodes are exact for second moments of the curvature; what fresh draws do to its fourth needs draws.
+    let (curvatures, weights) = match (law, model.population().fresh.as_deref()) {
+        (Law::Sgd, Some(variates)) => {
+            let drawn = curvature_samples(model, variates, minimum.theta[0], seed);
+            let weights = vec![1.0 / drawn.len() as f64; drawn.len()];
+            (drawn, weights)
+        }
+        _ => (model.sample_hessians(&minimum.theta), model.nodes().weights.clone()),
+    };
+    let weighted = || curvatures.iter().zip(&weights);
+    let mean: f64 = weighted().map(|(a, w)| w * a).sum();
+    let central = |power: i32| -> f64 { weighted().map(|(a, w)| w * (a - mean).powi(power)).sum() };
+    let (second, third, fourth) = (central(2), central(3), central(4));
+    let factor = training.noise_factor(model.population().size());
+    let rate = training.rate.last();
+    // M = m − s with ⟨s⟩ = 0 and these moments of s.
+    let (m, s2, s3, s4) = match law {
+        Law::Sgd => {
+            let batch = training.batch as f64;
+            let (eta2, eta3) = (rate * rate, rate * rate * rate);
+            let s2 = eta2 * second / batch;
+            let of_mean = (fourth + 3.0 * (batch - 1.0) * second * second) / (batch * batch * batch);
+            (1.0 - rate * minimum.hessian[0], s2, eta3 * third / (batch * batch), rate * eta3 * of_mean)
+        }
+        Law::GaussianSgd | Law::Langevin { .. } => {
+            let step = match law {
+                Law::Langevin { substeps, .. } => rate / f64::from(*substeps),
+                _ => rate,
+            };
+            let s2 = step * rate * factor * second;
+            (1.0 - step * minimum.hessian[0], s2, 0.0, 3.0 * s2 * s2)
+        }
+        _ => return None,
+    };
+    let growth = m.powi(4) + 6.0 * m * m * s2 - 4.0 * m * s3 + s4;
+    (growth >= 1.0).then(|| {
+        format!(
+            "the stationary law has heavy tails (the fourth moment grows {}-fold a step): the variance exists, but its              standard error does not; lower the rate or raise the batch",
+            short(growth)
+        )
+    })
 }
 
 /// Without the moments of the curvatures: constant noise, or sample by sample for many parameters.

@@ -218,6 +218,26 @@ impl Sampled {
     }
 }
 
+/// Curvatures of fresh samples of a model with one parameter.
+pub(super) fn curvature_samples(
+    model: &FormulaModel,
+    variates: &[Variate],
+    theta: f64,
+    seed: u64,
+) -> Vec<f64> {
+    let mut stream = Stream::new(seed, Purpose::Reference, 2);
+    let mut gradients = Gradients::new(model, &[theta]);
+    let mut curvatures = Vec::with_capacity(MOST_SAMPLES);
+    while curvatures.len() < MOST_SAMPLES {
+        gradients.draw(variates, &mut stream);
+        for tile in 0..TILES {
+            let [here, there] = [gradients.gradients[0][tile].0, gradients.gradients[1][tile].0];
+            curvatures.extend(there.iter().zip(here).map(|(b, a)| b - a));
+        }
+    }
+    curvatures
+}
+
 /// Gradients and curvatures of a block of fresh samples, one a lane.
 struct Gradients<'a> {
     model: &'a FormulaModel,

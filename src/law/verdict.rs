@@ -142,6 +142,8 @@ pub(super) struct Question {
     pub size: Size,
     /// Remark for the reader.
     pub note: Option<String>,
+    /// Why the measurement cannot be trusted, if it cannot.
+    pub doubt: Option<String>,
 }
 
 /// Judged questions.
@@ -260,6 +262,9 @@ fn answer(question: &Question) -> Answer {
     let Question { quantity, estimate, predicted, tolerance, resolution, size, .. } = question;
     if !estimate.value.is_finite() || !predicted.is_finite() {
         return Answer::Unknown(format!("{quantity}: not finite"));
+    }
+    if let Some(doubt) = &question.doubt {
+        return Answer::Unknown(format!("{quantity}: {doubt}"));
     }
     if estimate.standard_error.is_nan() {
         return Answer::Unknown(format!(
@@ -409,6 +414,7 @@ mod tests {
             resolution: 0.2 * predicted.abs(),
             size: Size { here: 1.0, floor: 1e-13 },
             note: None,
+            doubt: None,
         }
     }
 
