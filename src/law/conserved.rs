@@ -1,7 +1,9 @@
 //! `conserved`: an observable does not change along any path.
 
 use super::measure::{Run, component_name, size};
-use super::verdict::{Kind, Settled, Test, Verdict, short};
+use super::number::short;
+use super::settle::Settled;
+use super::verdict::{Kind, Test, Verdict};
 use crate::ensemble::record::ObservableRecord;
 
 /// Judges the claim for one dynamics: max over replicas and recorded instants of |C(t) − C(0)|, against

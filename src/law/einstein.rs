@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use super::measure::{Run, Watched, all_stationary, certain, size, window};
 use super::prediction::{Prediction, Refusal, of_loss, of_sde, sde_center};
-use super::verdict::{Question, Settled, Verdict, settle};
+use super::settle::{Question, Settled, settle};
+use super::verdict::Verdict;
 use crate::dynamics::Decay;
 use crate::ensemble::record::ObservableRecord;
 use crate::lanes::stream::{Purpose, Stream};

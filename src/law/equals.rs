@@ -1,7 +1,9 @@
 //! `equals`: a statistic of an observable has a value.
 
 use super::measure::{Run, Watched, all_stationary, certain, component_name, instant, size, window};
-use super::verdict::{Kind, Question, Settled, Test, Verdict, settle, short};
+use super::number::short;
+use super::settle::{Question, Settled, settle};
+use super::verdict::{Kind, Test, Verdict};
 use crate::ensemble::record::ObservableRecord;
 use crate::model::formula::{Expression, Value};
 use crate::stats::Estimate;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::verdict::short;
+use super::number::short;
 use crate::ensemble::record::{DynamicsRecord, ObservableRecord};
 use crate::stats::Estimate;
 use crate::stats::multiple::holm;

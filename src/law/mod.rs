@@ -3,13 +3,21 @@
 //! A claim says which observables it [`needs`], what theory predicts for each dynamics, and is [`judge`]d on what the
 //! run recorded: a pure function, so that a stored record can be judged again.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "p-values and predictions are no recorded numbers of a simulation"
+)]
+
+mod amplifier;
 mod conserved;
 mod einstein;
 mod equals;
 pub mod lyapunov;
 mod measure;
+mod number;
 mod prediction;
 pub mod recursion;
+mod settle;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -22,7 +30,7 @@ use crate::ensemble::record::Record;
 use crate::study::{Claim, ClaimLaw, Observable, Study};
 use einstein::Centers;
 use measure::Run;
-use verdict::Settled;
+use settle::Settled;
 
 /// Hidden observables that the study's claims need beside those it names: to be appended to
 /// [`Study::observables`] before the run. Calling it again afterwards returns nothing new.

@@ -2,10 +2,11 @@
 
 use nalgebra::{DMatrix, DVector};
 
+use super::amplifier::{Curvatures, DENSE};
 use super::lyapunov;
-use super::recursion::{Curvatures, DENSE, Linearised, Response, stationary};
+use super::number::short;
+use super::recursion::{Linearised, Response, stationary};
 use super::sums::{Sampled, Sums, curvature_samples};
-use super::verdict::short;
 use crate::dynamics::{Law, Sampling, Training};
 use crate::model::critical::Minimum;
 use crate::model::formula::{FormulaModel, SdeModel};

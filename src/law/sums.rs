@@ -7,7 +7,8 @@
 use nalgebra::{DMatrix, DVector};
 use rand_distr::{Distribution, StudentT};
 
-use super::recursion::{Curvatures, Linearised, Response, pack, packed_index, pairs, stationary, unpack};
+use super::amplifier::{Curvatures, pack, packed_index, pairs, unpack};
+use super::recursion::{Linearised, Response, stationary};
 use crate::lanes::stream::{Purpose, Stream};
 use crate::lanes::{LANES, Lane};
 use crate::model::formula::FormulaModel;
@@ -231,7 +232,7 @@ pub(super) fn curvature_samples(
     while curvatures.len() < MOST_SAMPLES {
         gradients.draw(variates, &mut stream);
         for tile in 0..TILES {
-            let [here, there] = [gradients.gradients[0][tile].0, gradients.gradients[1][tile].0];
+            let [here, there] = [gradients.values[0][tile].0, gradients.values[1][tile].0];
             curvatures.extend(there.iter().zip(here).map(|(b, a)| b - a));
         }
     }
@@ -243,10 +244,10 @@ struct Gradients<'a> {
     model: &'a FormulaModel,
     /// `[width][TILES]`.
     samples: Vec<Lane>,
-    /// θ₀ and θ₀ + e_j, each `[P][TILES]`.
+    /// θ₀ and θ₀ + `e_j`, each `[P][TILES]`.
     points: Vec<Vec<Lane>>,
-    /// At each point.
-    gradients: Vec<Vec<Lane>>,
+    /// The samples' gradients at each point.
+    values: Vec<Vec<Lane>>,
     scratch: crate::model::Scratch,
 }
 
@@ -267,7 +268,7 @@ impl<'a> Gradients<'a> {
         Self {
             model,
             samples: vec![Lane::default(); model.population().width * TILES],
-            gradients: vec![vec![Lane::default(); theta.len() * TILES]; points.len()],
+            values: vec![vec![Lane::default(); theta.len() * TILES]; points.len()],
             points,
             scratch: model.scratch(TILES),
         }
@@ -281,7 +282,7 @@ impl<'a> Gradients<'a> {
                 }
             }
         }
-        for (point, gradient) in self.points.iter().zip(&mut self.gradients) {
+        for (point, gradient) in self.points.iter().zip(&mut self.values) {
             let mut batch = One { samples: &self.samples };
             self.model.weighted_gradient(point, &mut batch, gradient, &mut self.scratch);
         }
@@ -292,7 +293,7 @@ impl<'a> Gradients<'a> {
         let pairs = pairs(size);
         for lane in 0..TILES * LANES {
             let at = |point: usize, element: usize| {
-                self.gradients[point][element * TILES + lane / LANES].0[lane % LANES]
+                self.values[point][element * TILES + lane / LANES].0[lane % LANES]
             };
             let gradient = DVector::from_fn(size, |i, _| at(0, i));
             // The gradient is affine: the difference over a unit step is the curvature, but for rounding.

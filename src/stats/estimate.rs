@@ -1,5 +1,10 @@
 //! A measured number with its standard error, and the tests that compare it with a prediction.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "p-values and predictions are no recorded numbers of a simulation"
+)]
+
 use super::distribution::{normal_quantile_upper, student_quantile_upper, student_upper};
 use super::moments::Moments;
 

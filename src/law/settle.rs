@@ -1,0 +1,379 @@
+//! From measured numbers to a verdict: exact tests with power, tests of equivalence, and rounding.
+
+use super::measure::Size;
+use super::number::{round_up, short};
+use super::verdict::{Kind, Test, Verdict};
+use crate::stats::Estimate;
+use crate::stats::multiple::holm;
+use crate::stats::window::ROUNDING;
+
+/// Probability with which an exact claim must be able to see a deviation as large as its resolution.
+const POWER: f64 = 0.9;
+/// From so many replicas on, one that makes more than half of the scatter is a heavy tail.
+const MANY: f64 = 50.0;
+
+/// A measured number and what is claimed of it, before it is judged.
+#[derive(Clone, Debug)]
+pub(super) struct Question {
+    /// What is compared.
+    pub quantity: String,
+    /// Measured.
+    pub estimate: Estimate,
+    /// Standard error of the prediction.
+    pub prediction_error: f64,
+    /// The same squared, where the tests are better made there (a standard deviation through the variance).
+    pub squared: Option<Estimate>,
+    /// Predicted.
+    pub predicted: f64,
+    /// Absolute; `None` for an exact claim.
+    pub tolerance: Option<f64>,
+    /// Deviation that an exact claim must be able to see.
+    pub resolution: f64,
+    /// Size of the quantity, for comparisons at rounding level.
+    pub size: Size,
+    /// Remark for the reader.
+    pub note: Option<String>,
+    /// Why the measurement cannot be trusted, if it cannot.
+    pub doubt: Option<String>,
+}
+
+/// Judged questions.
+#[derive(Clone, Debug)]
+pub(super) struct Settled {
+    pub tests: Vec<Test>,
+    pub verdict: Verdict,
+    pub reason: Option<String>,
+}
+
+impl Settled {
+    /// No test could be made.
+    pub fn without_tests(verdict: Verdict, reason: impl Into<String>) -> Self {
+        Self { tests: Vec::new(), verdict, reason: Some(reason.into()) }
+    }
+
+    /// Tests that are judged already.
+    pub fn of_tests(tests: Vec<Test>, reason: Option<String>) -> Self {
+        Self { verdict: overall(&tests), tests, reason }
+    }
+}
+
+/// What one question comes to before the others are known.
+enum Answer {
+    /// Nothing random: right or wrong.
+    Certain(bool),
+    /// To be compared by its p-value.
+    Random,
+    /// Cannot be told, with the reason.
+    Unknown(String),
+}
+
+/// Judges the questions of one claim together, at level `significance`.
+///
+/// An exact question fails if Holm's procedure rejects it; it holds if not, and the test would have seen a
+/// deviation of `resolution` with probability 0.9 at the level that the correction leaves it. A question with a
+/// tolerance fails if Holm's procedure rejects "within the tolerance", and holds if the equivalence test rejects
+/// "outside" (all of them must, so there it needs no correction). Without scatter both compare at rounding level.
+pub(super) fn settle(questions: Vec<Question>, significance: f64) -> Settled {
+    let measured: Vec<Estimate> = questions.iter().map(|q| q.estimate).collect();
+    let questions: Vec<Question> = questions
+        .into_iter()
+        .map(|q| Question { estimate: q.estimate.with_error(q.prediction_error), ..q })
+        .collect();
+    let answers: Vec<Answer> = questions.iter().map(answer).collect();
+    let p_values: Vec<f64> = questions
+        .iter()
+        .zip(&answers)
+        .map(|(q, answer)| match answer {
+            Answer::Certain(right) => f64::from(u8::from(*right)),
+            Answer::Random => q.p_value(),
+            Answer::Unknown(_) => 1.0,
+        })
+        .collect();
+    let adjusted = holm(&p_values);
+    let level = significance / questions.len().max(1) as f64;
+    let mut reasons = Vec::new();
+    let mut tests = Vec::with_capacity(questions.len());
+    for (index, (question, answer)) in questions.into_iter().zip(answers).enumerate() {
+        let verdict = match answer {
+            Answer::Certain(true) => Verdict::Holds,
+            Answer::Certain(false) => Verdict::Fails,
+            Answer::Unknown(reason) => {
+                reasons.push(reason);
+                Verdict::Undecided
+            }
+            Answer::Random if adjusted[index] <= significance => Verdict::Fails,
+            Answer::Random => match question.shortfall(&measured[index], significance, level) {
+                None => Verdict::Holds,
+                Some(reason) => {
+                    reasons.push(reason);
+                    Verdict::Undecided
+                }
+            },
+        };
+        let kind = if question.tolerance.is_some() { Kind::LeadingOrder } else { Kind::Exact };
+        tests.push(Test {
+            quantity: question.quantity,
+            measured: question.estimate.value,
+            standard_error: question.estimate.standard_error,
+            predicted: question.predicted,
+            tolerance: question.tolerance.unwrap_or(0.0),
+            p_value: p_values[index],
+            kind,
+            verdict,
+            note: question.note,
+        });
+    }
+    let verdict = overall(&tests);
+    let reason = if verdict == Verdict::Undecided { Some(together(&reasons)) } else { None };
+    Settled { tests, verdict, reason }
+}
+
+fn overall(tests: &[Test]) -> Verdict {
+    let any = |verdict| tests.iter().any(|t| t.verdict == verdict);
+    if any(Verdict::Fails) {
+        Verdict::Fails
+    } else if any(Verdict::Undecided) || tests.is_empty() {
+        Verdict::Undecided
+    } else {
+        Verdict::Holds
+    }
+}
+
+fn together(reasons: &[String]) -> String {
+    match reasons {
+        [] => "nothing was measured".to_owned(),
+        [one] => one.clone(),
+        [first, rest @ ..] => {
+            format!("{first} (and {} other{})", rest.len(), if rest.len() == 1 { "" } else { "s" })
+        }
+    }
+}
+
+fn answer(question: &Question) -> Answer {
+    let Question { quantity, estimate, predicted, tolerance, resolution, size, .. } = question;
+    if !estimate.value.is_finite() || !predicted.is_finite() {
+        return Answer::Unknown(format!("{quantity}: not finite"));
+    }
+    if let Some(doubt) = &question.doubt {
+        return Answer::Unknown(format!("{quantity}: {doubt}"));
+    }
+    if estimate.standard_error.is_nan() {
+        return Answer::Unknown(format!(
+            "{quantity}: one replica gives no standard error; run more replicas"
+        ));
+    }
+    let deviation = (estimate.value - predicted).abs();
+    let relative = ROUNDING * size.here.max(predicted.abs());
+    let rounding = relative.max(size.floor);
+    let both_nothing = estimate.standard_error <= size.floor && deviation <= size.floor;
+    if estimate.standard_error <= relative || both_nothing {
+        return match tolerance {
+            Some(tolerance) => Answer::Certain(deviation <= tolerance.max(rounding)),
+            None if deviation > rounding => Answer::Certain(false),
+            None if *predicted != 0.0 && *resolution > 0.0 && rounding > *resolution => {
+                Answer::Unknown(format!(
+                    "{quantity}: {} lies below the rounding of numbers as large as {}",
+                    short(*predicted),
+                    short(size.here)
+                ))
+            }
+            None => Answer::Certain(true),
+        };
+    }
+    if *tolerance == Some(0.0) {
+        return Answer::Unknown(format!(
+            "{quantity}: a tolerance relative to a prediction of 0 is 0; give absolute_tolerance"
+        ));
+    }
+    if estimate.units >= MANY && estimate.dominance > 0.5 {
+        return Answer::Unknown(format!(
+            "{quantity}: one replica of {} makes {:.0} % of the scatter (heavy tails), so its standard error says little",
+            estimate.units,
+            100.0 * estimate.dominance
+        ));
+    }
+    Answer::Random
+}
+
+impl Question {
+    fn interval(&self) -> (f64, f64) {
+        let tolerance = self.tolerance.unwrap_or(0.0);
+        (self.predicted - tolerance, self.predicted + tolerance)
+    }
+
+    fn p_value(&self) -> f64 {
+        let (low, high) = self.interval();
+        match &self.squared {
+            None => self.estimate.outside(low, high),
+            Some(squared) => squared.outside(low.max(0.0).powi(2), high.powi(2)),
+        }
+    }
+
+    /// Why the data do not suffice to say `holds`, if they do not.
+    fn shortfall(&self, measured: &Estimate, significance: f64, level: f64) -> Option<String> {
+        let Self { quantity, estimate, predicted, resolution, .. } = self;
+        let Some(tolerance) = self.tolerance else {
+            let detectable = estimate.detectable(level, POWER);
+            if detectable <= *resolution {
+                return None;
+            }
+            return Some(format!(
+                "{quantity}: a deviation of {} would not be seen reliably, only one of {}; {}",
+                short(*resolution),
+                short(detectable),
+                self.more(measured, detectable / resolution)
+            ));
+        };
+        let (low, high) = self.interval();
+        let p = match &self.squared {
+            None => estimate.inside(low, high),
+            Some(squared) => squared.inside(low.max(0.0).powi(2), high.powi(2)),
+        };
+        if p <= significance {
+            return None;
+        }
+        let deviation = (estimate.value - predicted).abs();
+        let room = (deviation - tolerance).abs();
+        let needed = Estimate { value: 0.0, ..*estimate }.detectable(2.0 * significance, 0.5);
+        Some(format!(
+            "{quantity}: the deviation {} ± {} is neither inside nor outside the tolerance {}; {}",
+            short(deviation),
+            short(estimate.standard_error),
+            short(tolerance),
+            self.more(measured, needed / room)
+        ))
+    }
+
+    /// How many more replicas bring the standard error, `measured`'s and the prediction's, down by `factor`.
+    fn more(&self, measured: &Estimate, factor: f64) -> String {
+        let target = self.estimate.standard_error / factor;
+        let left = target * target - self.prediction_error * self.prediction_error;
+        let needed = measured.units * measured.standard_error * measured.standard_error / left;
+        if left <= 0.0 && self.prediction_error > 0.0 {
+            return format!("the prediction itself is known only to ± {}", short(self.prediction_error));
+        }
+        if !(0.0..=1e12).contains(&needed) {
+            return "no feasible number of replicas would tell".to_owned();
+        }
+        format!(
+            "about {} replicas (now {}) or as much more time would tell",
+            round_up(needed),
+            measured.units
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(value: f64, standard_error: f64, predicted: f64, tolerance: Option<f64>) -> Question {
+        Question {
+            quantity: "mean of x".to_owned(),
+            estimate: Estimate { value, standard_error, skewness: 0.0, units: 400.0, dominance: 0.0 },
+            prediction_error: 0.0,
+            squared: None,
+            predicted,
+            tolerance,
+            resolution: 0.2 * predicted.abs(),
+            size: Size { here: 1.0, floor: 1e-13 },
+            note: None,
+            doubt: None,
+        }
+    }
+
+    fn verdict(questions: Vec<Question>) -> Verdict {
+        settle(questions, 1e-3).verdict
+    }
+
+    #[test]
+    fn exact_claims_are_right_wrong_or_underpowered() {
+        assert_eq!(verdict(vec![question(1.01, 0.01, 1.0, None)]), Verdict::Holds);
+        assert_eq!(verdict(vec![question(1.05, 0.01, 1.0, None)]), Verdict::Fails);
+        // 0.2/0.06 is 3.3 standard errors: too few to be powered (4.6).
+        let settled = settle(vec![question(1.01, 0.06, 1.0, None)], 1e-3);
+        assert_eq!(settled.verdict, Verdict::Undecided);
+        // (0.06·4.6/0.2)²·400 = 760.
+        assert!(settled.reason.unwrap().contains("about 770 replicas (now 400)"));
+    }
+
+    #[test]
+    fn a_factor_of_two_never_holds() {
+        for standard_error in [0.0, 1e-6, 1e-3, 0.01, 0.03, 0.05, 0.1, 0.3, 1.0, 10.0] {
+            for (measured, predicted) in [(1.0, 2.0), (2.0, 1.0)] {
+                for deviation in [-3.0, -2.0, 0.0, 2.0, 3.0] {
+                    let value = measured + deviation * standard_error;
+                    let exact = verdict(vec![question(value, standard_error, predicted, None)]);
+                    // Three standard errors of bad luck may hide it only where it has not been tested for.
+                    assert_ne!(exact, Verdict::Holds, "{value} ± {standard_error} for {predicted}");
+                    let near =
+                        verdict(vec![question(value, standard_error, predicted, Some(0.1 * predicted))]);
+                    assert_ne!(near, Verdict::Holds);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn tolerances_are_tests_of_equivalence() {
+        assert_eq!(verdict(vec![question(1.02, 0.005, 1.0, Some(0.05))]), Verdict::Holds);
+        assert_eq!(verdict(vec![question(1.10, 0.005, 1.0, Some(0.05))]), Verdict::Fails);
+        let settled = settle(vec![question(1.00, 0.05, 1.0, Some(0.05))], 1e-3);
+        assert_eq!(settled.verdict, Verdict::Undecided);
+        assert!(settled.reason.unwrap().contains("replicas"));
+        assert_eq!(settled.tests[0].kind, Kind::LeadingOrder);
+        // Relative to a prediction of 0.
+        assert_eq!(verdict(vec![question(0.1, 0.01, 0.0, Some(0.0))]), Verdict::Undecided);
+    }
+
+    #[test]
+    fn many_questions_are_corrected_together() {
+        // p = 4e-4 alone is a rejection at 1e-3, among ten it is not.
+        let doubtful = question(1.0355, 0.01, 1.0, None);
+        assert_eq!(verdict(vec![doubtful.clone()]), Verdict::Fails);
+        let mut ten = vec![question(1.0, 0.01, 1.0, None); 9];
+        ten.push(doubtful);
+        assert_eq!(verdict(ten.clone()), Verdict::Holds);
+        ten.push(question(1.08, 0.01, 1.0, None));
+        let settled = settle(ten, 1e-3);
+        assert_eq!(settled.verdict, Verdict::Fails);
+        assert_eq!(settled.tests.iter().filter(|t| t.verdict == Verdict::Fails).count(), 1);
+    }
+
+    #[test]
+    fn without_scatter_rounding_decides() {
+        assert_eq!(verdict(vec![question(1.0 + 1e-12, 0.0, 1.0, None)]), Verdict::Holds);
+        assert_eq!(verdict(vec![question(1.0 + 1e-6, 0.0, 1.0, None)]), Verdict::Fails);
+        let settled = settle(vec![question(1.0, 0.0, 1.0, None)], 1e-3);
+        assert_eq!(settled.tests[0].p_value, 1.0);
+        // A prediction so small that rounding hides it, beside an honest zero.
+        assert_eq!(verdict(vec![question(1e-12, 0.0, 2e-12, None)]), Verdict::Undecided);
+        assert_eq!(verdict(vec![question(1e-12, 0.0, 0.0, None)]), Verdict::Holds);
+        assert_eq!(verdict(vec![question(1.04, 0.0, 1.0, Some(0.05))]), Verdict::Holds);
+        assert_eq!(verdict(vec![question(1.06, 0.0, 1.0, Some(0.05))]), Verdict::Fails);
+    }
+
+    #[test]
+    fn errors_of_the_prediction_count_and_are_named() {
+        // 0.01 measured, 0.05 predicted: 4 % off is no deviation, and more replicas would not help.
+        let mut unsure = question(1.04, 0.01, 1.0, None);
+        unsure.prediction_error = 0.05;
+        let settled = settle(vec![unsure], 1e-3);
+        assert_eq!(settled.verdict, Verdict::Undecided);
+        assert!(settled.reason.unwrap().contains("the prediction itself is known only to ± 0.05"));
+        assert!((settled.tests[0].standard_error - 0.01_f64.hypot(0.05)).abs() < 1e-15);
+        let mut better = question(1.01, 0.01, 1.0, None);
+        better.prediction_error = 0.01;
+        assert_eq!(verdict(vec![better]), Verdict::Holds);
+    }
+
+    #[test]
+    fn what_cannot_be_measured_is_undecided() {
+        assert_eq!(verdict(vec![question(1.0, f64::NAN, 1.0, None)]), Verdict::Undecided);
+        assert_eq!(verdict(vec![question(f64::NAN, 0.1, 1.0, None)]), Verdict::Undecided);
+        assert_eq!(verdict(Vec::new()), Verdict::Undecided);
+        let mut heavy = question(1.0, 0.01, 1.0, None);
+        heavy.estimate.dominance = 0.8;
+        assert_eq!(verdict(vec![heavy]), Verdict::Undecided);
+    }
+}
