@@ -116,7 +116,7 @@ fn measured(
     if let Some(component) = summary.get(index).filter(|c| c.reached) {
         return Measured {
             mean: with_error(component.mean, component.standard_error),
-            variance: with_error(component.variance, component.variance_standard_error),
+            variance: scatter(component.mean, component.variance, component.variance_standard_error),
             settled: true,
         };
     }
@@ -131,11 +131,16 @@ fn measured(
             mean: with_error(moments.mean, if moments.count == 1 { 0.0 } else { moments.standard_error() }),
             variance: match moments.count {
                 1 => "-".into(),
-                _ => with_error(moments.variance(), moments.variance_standard_error()),
+                _ => scatter(moments.mean, moments.variance(), moments.variance_standard_error()),
             },
             settled: false,
         },
     }
+}
+
+/// A variance with its error; rounding of a number that does not scatter is shown as none.
+fn scatter(mean: f64, variance: f64, error: f64) -> String {
+    if variance.abs().sqrt() <= 1e-13 * mean.abs() { "0".into() } else { with_error(variance, error) }
 }
 
 /// Means and variances, a row an observable's component, two columns a dynamics.
