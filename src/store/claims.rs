@@ -37,6 +37,9 @@ type Word = (&'static str, fn(&ClaimRow) -> &str, fn(&mut ClaimRow, String));
 /// Rows a chunk of the table has.
 pub(super) const CHUNK: usize = 64;
 
+/// A column of numbers whose chunks beyond the extent may be written without harm.
+pub(super) const SPARE: &str = "claims/test";
+
 /// Columns of numbers.
 pub(super) const NUMBERS: [Number; 5] = [
     ("predicted", |r| r.predicted, |r, x| r.predicted = x),

@@ -131,12 +131,12 @@ impl Committer {
         dynamics.seconds = finish.seconds;
         dynamics.finished = true;
         dynamics.changed = true;
-        self.two_phases(true)
+        self.two_phases()
     }
 
     /// Commits what has come.
     pub fn commit(&mut self) -> Result<(), StoreError> {
-        self.two_phases(false)
+        self.two_phases()
     }
 
     /// Commits what has come of a run that ends without a word.
@@ -144,15 +144,22 @@ impl Committer {
         for dynamics in &mut self.dynamics {
             dynamics.finished = true;
         }
-        self.two_phases(true)
+        self.two_phases()
     }
 
-    fn two_phases(&mut self, sync: bool) -> Result<(), StoreError> {
+    fn two_phases(&mut self) -> Result<(), StoreError> {
         if !self.dynamics.iter().any(|d| d.changed) {
             return Ok(());
         }
+        self.fill()?;
+        self.reveal()?;
+        self.target.has_data()
+    }
+
+    /// First phase: chunks beyond the extents, which no reader looks at.
+    fn fill(&mut self) -> Result<(), StoreError> {
         let Self { target, dynamics } = self;
-        target.session("writing", sync, |file| {
+        target.session("writing", false, |file| {
             for dynamics in dynamics.iter_mut().filter(|d| d.changed) {
                 let last = dynamics.finished;
                 for buffer in dynamics.tables.iter_mut().flat_map(|t| t.1.iter_mut()) {
@@ -160,8 +167,13 @@ impl Committer {
                 }
             }
             Ok(())
-        })?;
-        target.session("writing", sync, |file| {
+        })
+    }
+
+    /// Second phase: the extents.
+    fn reveal(&mut self) -> Result<(), StoreError> {
+        let Self { target, dynamics } = self;
+        target.session("writing", false, |file| {
             for dynamics in dynamics.iter().filter(|d| d.changed) {
                 dynamics.extend(file)?;
             }
@@ -171,7 +183,7 @@ impl Committer {
             dynamics.tables.iter_mut().flat_map(|t| t.1.iter_mut()).for_each(Buffer::settle);
             dynamics.changed = false;
         }
-        target.has_data()
+        Ok(())
     }
 
     /// The claims, then digest and status.
@@ -179,7 +191,7 @@ impl Committer {
         for dynamics in &mut self.dynamics {
             dynamics.finished = true;
         }
-        self.two_phases(true)?;
+        self.two_phases()?;
         if !claims.is_empty() {
             self.target.session("writing the claims of", false, |file| write_numbers(file, claims))?;
             self.target.session("writing the claims of", false, |file| write_words(file, claims))?;
@@ -281,4 +293,127 @@ fn write_words(file: &H5File, rows: &[ClaimRow]) -> hdf5::Result<()> {
 
 fn signed(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ensemble::{DynamicsRecord, Plan, Stationary};
+    use crate::store::layout::StudyHeader;
+
+    const INSTANTS: usize = 5;
+    const KEPT: usize = 20;
+
+    fn plan(dynamics: usize, observables: usize) -> Plan {
+        let shapes: [&[usize]; 3] = [&[], &[3], &[2, 3]];
+        let observable = |i: usize| ObservableRecord {
+            name: format!("observable_{i}"),
+            shape: shapes[i % 3].to_vec(),
+            ..Default::default()
+        };
+        let record = |i: usize| DynamicsRecord {
+            name: format!("dynamics_{i}"),
+            steps: (0..INSTANTS as u64).collect(),
+            times: (0..INSTANTS).map(|t| t as f64).collect(),
+            requested: 4096,
+            kept: KEPT,
+            observables: (0..observables).map(observable).collect(),
+            ..Default::default()
+        };
+        Plan { dynamics: (0..dynamics).map(record).collect() }
+    }
+
+    fn block(plan: &DynamicsRecord, first: usize, replicas: usize) -> BlockRecord {
+        let kept = KEPT.saturating_sub(first).min(replicas);
+        let rows = |o: &ObservableRecord| {
+            let all = || vec![first as f64 + 0.3; replicas * o.components()];
+            let stationary = Stationary {
+                mean: all(),
+                variance: all(),
+                first_mean: all(),
+                first_variance: all(),
+                second_mean: all(),
+                second_variance: all(),
+                ..Default::default()
+            };
+            let trajectories = vec![0.7; kept * INSTANTS * o.components()];
+            ObservableRecord { last: all(), max_change: all(), trajectories, stationary, ..o.clone() }
+        };
+        BlockRecord {
+            first,
+            replicas,
+            diverged: vec![(first, 3)],
+            observables: plan.observables.iter().map(rows).collect(),
+        }
+    }
+
+    fn finish(plan: &DynamicsRecord) -> Finish {
+        let moments = |o: &ObservableRecord| vec![Moments::of([1.0, 2.0, 4.0]); INSTANTS * o.components()];
+        Finish {
+            steps: plan.steps.clone(),
+            times: plan.times.clone(),
+            seconds: 2.5,
+            ensemble: plan.observables.iter().map(moments).collect(),
+        }
+    }
+
+    struct File {
+        path: std::path::PathBuf,
+        bytes: Vec<u8>,
+        variables: usize,
+    }
+
+    impl File {
+        /// Bytes of the old file that are not what they were, and whether it grew.
+        fn changed(&mut self) -> (usize, bool) {
+            let now = std::fs::read(&self.path).unwrap();
+            let changed = self.bytes.iter().zip(&now).filter(|(old, new)| old != new).count();
+            let grew = now.len() != self.bytes.len();
+            self.bytes = now;
+            (changed, grew)
+        }
+
+        /// Each phase in turn: extents and indices are all that may change, a dozen or two bytes a variable. A header
+        /// or heap that moves changes hundreds, and a kill while it moves leaves a file that does not open.
+        fn two_phases(&mut self, committer: &mut Committer, what: &str, data: usize) {
+            committer.fill().unwrap();
+            let (changed, _) = self.changed();
+            assert!(changed < 64 * self.variables + data, "{what}: {changed} bytes in the first phase");
+            committer.reveal().unwrap();
+            let (changed, grew) = self.changed();
+            assert!(!grew, "{what}: the second phase takes no space");
+            assert!(changed < 16 * self.variables + 64, "{what}: {changed} bytes in the second phase");
+        }
+    }
+
+    #[test]
+    fn a_commit_moves_no_header() {
+        let folder = tempfile::tempdir().unwrap();
+        for (dynamics, observables) in [(1, 1), (2, 4), (3, 9), (1, 14)] {
+            let plan = plan(dynamics, observables);
+            let layout = Layout::new(&StudyHeader::default(), &plan);
+            let path = folder.path().join(format!("{dynamics}-{observables}.h5"));
+            let mut target = Target::create(&path, false).unwrap();
+            target.build(|file| skeleton::write(file, &StudyHeader::default(), &layout, &plan)).unwrap();
+            let bytes = std::fs::read(&path).unwrap();
+            let mut committer = Committer::new(target, &layout);
+            let variables = committer.dynamics.iter().flat_map(Dynamics::buffers).count();
+            let mut file = File { path: path.clone(), bytes, variables };
+            for (index, plan) in plan.dynamics.iter().enumerate() {
+                let row: usize = plan.observables.iter().map(ObservableRecord::components).sum();
+                for step in 0..3 {
+                    committer.rows(index, &block(plan, step * 16, 16));
+                    let what = format!("{dynamics} dynamics, {observables} observables, {index}, {step}");
+                    file.two_phases(&mut committer, &what, 8 * 16 * (8 * row + 3));
+                }
+                committer.finish(index, &finish(plan)).unwrap();
+                let (changed, _) = file.changed();
+                assert!(changed < 100 * variables, "{changed} bytes at a dynamics' end");
+            }
+            let claims = vec![ClaimRow { quantity: "a quantity".repeat(20), ..Default::default() }; 100];
+            committer.complete("digest", &claims, Status::Complete).unwrap();
+            let (changed, _) = file.changed();
+            assert!(changed < 64 * 100 + 64 * 14, "{changed} bytes at the end");
+        }
+    }
 }

@@ -68,6 +68,16 @@ pub enum StoreError {
         /// Where the file had been.
         path: PathBuf,
     },
+    /// Shorter than its own superblock says: a copy that was cut off.
+    #[error("{path} is cut off: {found} bytes of {expected}")]
+    Truncated {
+        /// The file.
+        path: PathBuf,
+        /// Bytes there should be.
+        expected: u64,
+        /// Bytes there are.
+        found: u64,
+    },
     /// An HDF5 file, but not one of perrin's.
     #[error("{path} was not written by perrin: {what}")]
     Foreign {

@@ -1,5 +1,6 @@
 //! A file read back: the record as the engine left it, the claims, and what the study said.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use hdf5::{H5File, H5Type};
@@ -57,8 +58,29 @@ fn open(path: &Path, replicas: bool) -> Result<Stored, StoreError> {
     if !metadata.is_file() {
         return Err(StoreError::NotAFile { path: path.to_path_buf() });
     }
+    check_length(path, metadata.len())?;
     let file = H5File::options().no_locking().open(path).map_err(|e| StoreError::hdf5("reading", path, e))?;
     Reader { file, path: path.to_path_buf() }.all(replicas)
+}
+
+/// The library reads zeros beyond the end of a file; the reference library refuses such a file, and so do we.
+fn check_length(path: &Path, found: u64) -> Result<(), StoreError> {
+    let mut superblock = [0; 36];
+    let mut file = std::fs::File::open(path).map_err(|e| StoreError::io("reading", path, e))?;
+    if file.read_exact(&mut superblock).is_err()
+        || !superblock.starts_with(b"\x89HDF\r\n\x1a\n\x02")
+            && !superblock.starts_with(b"\x89HDF\r\n\x1a\n\x03")
+    {
+        // Not ours; opening it says why.
+        return Ok(());
+    }
+    // HDF5 File Format Specification 3.0, II.A: versions 2 and 3 have the end-of-file address at byte 28.
+    let (_, end) = superblock.split_at(28);
+    let expected = end.try_into().map_or(0, u64::from_le_bytes);
+    if found < expected {
+        return Err(StoreError::Truncated { path: path.to_path_buf(), expected, found });
+    }
+    Ok(())
 }
 
 struct Reader {

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use hdf5::H5File;
 use tempfile::TempPath;
 
+use super::claims;
 use super::error::StoreError;
 
 /// The file of a run.
@@ -27,7 +28,11 @@ pub(super) struct Target {
     path: PathBuf,
     /// The name it still has; `None` once it has its own.
     temporary: Option<TempPath>,
+    /// May an older file be replaced?
+    force: bool,
     identity: Identity,
+    /// While it is open, no other file can have its number.
+    _open: fs::File,
 }
 
 impl Target {
@@ -40,15 +45,15 @@ impl Target {
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let fail = |source| StoreError::io("creating", &path, source);
-        let temporary = tempfile::Builder::new()
+        let (open, temporary) = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
             .suffix(".tmp")
             .permissions_of_a_new_file()
             .tempfile_in(folder)
             .map_err(fail)?
-            .into_temp_path();
+            .into_parts();
         let identity = Identity::of(&temporary).map_err(fail)?;
-        Ok(Self { path, temporary: Some(temporary), identity })
+        Ok(Self { path, temporary: Some(temporary), force, identity, _open: open })
     }
 
     /// Builds the skeleton with `build` and commits it. It takes its name now, unless `force` is to replace an older
@@ -58,10 +63,9 @@ impl Target {
         let fail = |e| StoreError::hdf5("creating", &self.path, e);
         let file = H5File::options().track_order(true).no_locking().create(temporary).map_err(fail)?;
         finish(file, build, false).map_err(fail)?;
-        // The first rewrites of a fresh file move object headers to where they stay; let it happen out of sight.
-        session(temporary, false, |_| Ok(())).map_err(fail)?;
-        session(temporary, true, |_| Ok(())).map_err(fail)?;
-        if self.path.exists() { Ok(()) } else { self.take_name(false) }
+        settle(temporary).map_err(fail)?;
+        // An older file keeps its name until there are data; one that came meanwhile is an error.
+        if self.force && self.path.exists() { Ok(()) } else { self.take_name(false) }
     }
 
     /// Opens for a while. `sync` waits until the disk has it.
@@ -124,6 +128,37 @@ fn session(path: &Path, sync: bool, work: impl FnOnce(&H5File) -> hdf5::Result<(
     // Without `no_locking`, a Python reader that holds the file open would end the run.
     finish(H5File::options().no_locking().open_rw(path)?, work, sync)
 }
+
+/// Rewrites a fresh file until rewriting moves nothing any more; returns whether that was reached.
+///
+/// At every close the library frees the blocks of group metadata and takes them again, smallest fit first. So a
+/// commit writes the same bytes to the same places only once the blocks have found places that they keep, whether or
+/// not the commit takes new space at the end of the file. That must be so before the file has its name: a kill while
+/// blocks move leaves a file that does not open.
+fn settle(path: &Path) -> hdf5::Result<bool> {
+    let read = || fs::read(path).map_err(hdf5::Hdf5Error::Io);
+    let mut before = read()?;
+    let mut settled = false;
+    for spare in 0..ROUNDS {
+        // A chunk beyond the extent, which the claims will fill one day.
+        let zeros = [0; 8 * claims::CHUNK];
+        session(path, false, |file| file.dataset_writer(claims::SPARE)?.write_chunk(spare, &zeros))?;
+        let grown = read()?;
+        session(path, false, |_| Ok(()))?;
+        let after = read()?;
+        // What may change: the superblock's end of file; index and header of the one variable that was written.
+        let changed = before.iter().zip(&grown).filter(|(old, new)| old != new).count();
+        settled = changed < 256 && grown == after;
+        if settled {
+            break;
+        }
+        before = after;
+    }
+    Ok(settled)
+}
+
+/// Rewrites after which [`settle`] gives up; a kill in some microseconds of a commit then does harm.
+const ROUNDS: usize = 12;
 
 fn finish(file: H5File, work: impl FnOnce(&H5File) -> hdf5::Result<()>, sync: bool) -> hdf5::Result<()> {
     match work(&file) {

@@ -44,7 +44,7 @@ impl Status {
 
 /// Blocks on their way to the thread; more, and the engine waits for the disk.
 const CHANNEL: usize = 4;
-/// Time between two commits, at least.
+/// Time between two commits, unless they are slow.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// Share of the time that commits may take.
 const SHARE: u32 = 20;
@@ -66,6 +66,7 @@ enum Message {
 pub struct Writer {
     path: PathBuf,
     header: StudyHeader,
+    interval: Duration,
     state: State,
     /// As in the plan, but with the replicas that have come.
     dynamics: Vec<Progress>,
@@ -101,9 +102,18 @@ impl Writer {
         Ok(Self {
             path: path.to_path_buf(),
             header: header.clone(),
+            interval: INTERVAL,
             state: State::Created(target),
             dynamics: vec![],
         })
+    }
+
+    /// Time between two commits, one second unless said otherwise; zero commits every block. To be said before the run
+    /// begins.
+    #[must_use]
+    pub fn commit_every(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
     }
 
     /// The file.
@@ -123,9 +133,10 @@ impl Writer {
         target.build(|file| skeleton::write(file, &self.header, &layout, plan))?;
         let committer = Committer::new(target, &layout);
         let (sender, receiver) = mpsc::sync_channel(CHANNEL);
+        let interval = self.interval;
         let thread = std::thread::Builder::new()
             .name("store".to_string())
-            .spawn(move || run(committer, &receiver))
+            .spawn(move || run(committer, &receiver, interval))
             .map_err(|e| StoreError::io("starting the writer of", &self.path, e))?;
         self.state = State::Running(sender, thread);
         self.dynamics = plan
@@ -343,9 +354,13 @@ fn rest(record: &DynamicsRecord, first: usize) -> BlockRecord {
 }
 
 /// The thread: takes messages, and commits what has come when the time is ripe.
-fn run(mut committer: Committer, receiver: &mpsc::Receiver<Message>) -> Result<(), StoreError> {
+fn run(
+    mut committer: Committer,
+    receiver: &mpsc::Receiver<Message>,
+    interval: Duration,
+) -> Result<(), StoreError> {
     let mut last = Instant::now();
-    let mut pause = INTERVAL;
+    let mut pause = interval;
     loop {
         let message = if committer.waiting() == 0 {
             receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
@@ -376,7 +391,9 @@ fn run(mut committer: Committer, receiver: &mpsc::Receiver<Message>) -> Result<(
             let begin = Instant::now();
             committer.commit()?;
             last = Instant::now();
-            pause = INTERVAL.max((last - begin) * SHARE);
+            if !interval.is_zero() {
+                pause = interval.max((last - begin) * SHARE);
+            }
         }
     }
 }

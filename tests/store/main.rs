@@ -2,7 +2,6 @@
 
 mod sample;
 
-mod bytes;
 mod errors;
 mod full_disk;
 mod kill;
