@@ -118,14 +118,14 @@ fn clip(line: &str, skip: usize, length: usize) -> (String, String, usize) {
     let mut first = 0;
     let mut last = shown.len();
     if total > EXCERPT_WIDTH {
-        let mut room = EXCERPT_WIDTH / 2;
         first = skip;
+        let mut room = EXCERPT_WIDTH / 2;
         while first > 0 && room >= width(&shown[first - 1]) {
             first -= 1;
             room -= width(&shown[first]);
         }
-        let mut room = EXCERPT_WIDTH - (EXCERPT_WIDTH / 2 - room);
         last = first;
+        room = EXCERPT_WIDTH;
         while last < shown.len() && room >= width(&shown[last]) {
             room -= width(&shown[last]);
             last += 1;
