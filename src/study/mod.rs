@@ -1,14 +1,19 @@
 //! What the user wrote, and what will be run: text → `Spec` (as written, with places) → [`Study`] (resolved).
 
 pub mod diagnostics;
+pub mod keys;
+mod overrides;
 pub mod resolved;
 pub mod source;
+pub mod spec;
+pub mod tree;
 
 use std::path::Path;
 
 pub use diagnostics::{Diagnostic, Rendered};
 pub use resolved::*;
 pub use source::{Source, Sources, Span, Spanned};
+pub use spec::Spec;
 
 /// Reads and resolves a study file, with `--set` overrides `K=V` applied.
 ///

@@ -1,0 +1,359 @@
+//! The keys of every section: what each takes, its default and an example, in one table. Messages are made from it.
+
+/// A key of a section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// As written in the study.
+    pub name: &'static str,
+    /// What it takes, after "expected".
+    pub takes: &'static str,
+    /// Its default, in words; empty where it must be given or is optional.
+    pub default: &'static str,
+    /// A line that shows it.
+    pub example: &'static str,
+}
+
+/// A section, or the settings of a law or a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Section {
+    /// What messages call it.
+    pub name: &'static str,
+    /// Its keys.
+    pub keys: &'static [Key],
+}
+
+impl Section {
+    /// The key of that name.
+    pub fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|k| k.name == name)
+    }
+}
+
+const fn key(name: &'static str, takes: &'static str, default: &'static str, example: &'static str) -> Key {
+    Key { name, takes, default, example }
+}
+
+/// Top level.
+pub const STUDY: Section = Section {
+    name: "the study",
+    keys: &[
+        key("title", "a string", "the file's name", "title = \"Rescaling symmetry\""),
+        key("constants", "a table", "", "[constants]"),
+        key("parameters", "a table", "", "[parameters]"),
+        key("data", "a table", "", "[data]"),
+        key("population", "a table", "infinite, fresh draws", "[population]"),
+        key("loss", "a table", "", "[loss]"),
+        key("sde", "a table", "", "[sde]"),
+        key("training", "a table", "", "[training]"),
+        key("dynamics", "a table", "", "[dynamics]"),
+        key("run", "a table", "", "[run]"),
+        key("observe", "a table", "", "[observe]"),
+        key("symmetries", "a table", "", "[symmetries]"),
+        key("claims", "an array of tables", "", "[[claims]]"),
+    ],
+};
+
+/// `{ shape, init }` of a parameter.
+pub const PARAMETER: Section = Section {
+    name: "a parameter",
+    keys: &[
+        key(
+            "shape",
+            "an array of one or two whole numbers",
+            "that of `init`",
+            "W = { shape = [3, 4], init = \"kaiming\" }",
+        ),
+        key("init", "a number, a law or an array", "", "w = { init = \"normal(0, 0.3)\" }"),
+    ],
+};
+
+/// `{ shape, law }` or table columns, of a data name.
+pub const DATA: Section = Section {
+    name: "a data entry",
+    keys: &[
+        key(
+            "shape",
+            "an array of one or two whole numbers",
+            "scalar",
+            "x = { shape = [64], law = \"normal(0, 1)\" }",
+        ),
+        key("law", "a string", "", "x = { shape = [64], law = \"normal(0, 1)\" }"),
+        key("column", "a string", "", "y = { column = \"label\" }"),
+        key("columns", "a string with * and ?, or an array of strings", "", "x = { columns = \"pixel*\" }"),
+    ],
+};
+
+/// `[population]`.
+pub const POPULATION: Section = Section {
+    name: "[population]",
+    keys: &[
+        key("size", "a whole number", "infinite", "size = 1024"),
+        key("table", "a string", "none", "table = \"digits.csv\""),
+        key("dataset", "a string", "the file's root group", "dataset = \"train\""),
+    ],
+};
+
+/// `[loss]`.
+pub const LOSS: Section =
+    Section { name: "[loss]", keys: &[key("formula", "a string", "", "formula = \"(u*w*x - y)^2\"")] };
+
+/// `[sde]`.
+pub const SDE: Section = Section {
+    name: "[sde]",
+    keys: &[
+        key("drift", "a table of formulas", "0", "drift = { x = \"-mu*x\" }"),
+        key("diffusion", "a table of formulas", "0", "diffusion = { x = \"sqrt(D)\" }"),
+        key("interpretation", "a string", "ito", "interpretation = \"stratonovich\""),
+    ],
+};
+
+/// `[training]`.
+pub const TRAINING: Section = Section { name: "[training]", keys: &TRAINING_KEYS };
+
+const TRAINING_KEYS: [Key; 7] = [
+    key("rate", "a number or a schedule [[step, rate], …]", "", "rate = 0.01"),
+    key("batch", "a whole number", "1", "batch = 1"),
+    key("weight_decay", "a number", "0", "weight_decay = 1e-4"),
+    key("penalty", "a number", "0", "penalty = 1e-4"),
+    key("momentum", "a number", "0", "momentum = 0.9"),
+    key("sampling", "a string", "with-replacement", "sampling = \"without-replacement\""),
+    key("drop_last", "a boolean", "false", "drop_last = true"),
+];
+
+const fn settings<const N: usize, const M: usize>(own: [Key; N]) -> [Key; M] {
+    let mut keys = [key("", "", "", ""); M];
+    let mut i = 0;
+    while i < 7 {
+        keys[i] = TRAINING_KEYS[i];
+        i += 1;
+    }
+    while i < 7 + N {
+        keys[i] = own[i - 7];
+        i += 1;
+    }
+    keys
+}
+
+const LANGEVIN_KEYS: [Key; 10] = settings([
+    key("order", "1", "1", "sde = { langevin = { order = 1 } }"),
+    key("scheme", "a string", "euler-maruyama", "sde = { langevin = { scheme = \"euler-maruyama\" } }"),
+    key("substeps", "a whole number", "1", "sde = { langevin = { substeps = 4 } }"),
+]);
+
+const FLOW_KEYS: [Key; 8] =
+    settings([key("tolerance", "a number", "1e-12", "flow = { gradient-flow = { tolerance = 1e-10 } }")]);
+
+/// The laws of motion and their settings. Laws of a loss also take the settings of `[training]`.
+pub const LAWS: [(&str, Section); 8] = [
+    ("gradient-flow", Section { name: "gradient-flow", keys: &FLOW_KEYS }),
+    ("gradient-descent", Section { name: "gradient-descent", keys: &TRAINING_KEYS }),
+    ("sgd", Section { name: "sgd", keys: &TRAINING_KEYS }),
+    ("gaussian-sgd", Section { name: "gaussian-sgd", keys: &TRAINING_KEYS }),
+    ("langevin", Section { name: "langevin", keys: &LANGEVIN_KEYS }),
+    ("ornstein-uhlenbeck", Section { name: "ornstein-uhlenbeck", keys: &TRAINING_KEYS }),
+    (
+        "euler-maruyama",
+        Section {
+            name: "euler-maruyama",
+            keys: &[key("dt", "a number", "", "em = { euler-maruyama = { dt = 0.01 } }")],
+        },
+    ),
+    ("exact", Section { name: "exact", keys: &[] }),
+];
+
+/// Laws of motion that the design names and this version does not have.
+pub const LATER_LAWS: [&str; 6] =
+    ["svag", "underdamped", "milstein", "heun", "stochastic-runge-kutta", "weak-2"];
+
+/// `[run]`.
+pub const RUN: Section = Section {
+    name: "[run]",
+    keys: &[
+        key("steps", "a whole number", "", "steps = 20_000"),
+        key("time", "a number", "", "time = 200.0"),
+        key("replicas", "a whole number", "1024", "replicas = 4096"),
+        key("seed", "a whole number", "0", "seed = 7"),
+        key(
+            "record",
+            "a whole number, { every = time } or { log = number }",
+            "100, or the number of steps where that is less",
+            "record = 200",
+        ),
+        key("burn_in", "a number", "0.5", "burn_in = 0.5"),
+        key("trajectories", "a whole number", "0", "trajectories = 16"),
+        key("significance", "a number", "1e-3", "significance = 1e-3"),
+        key("resolution", "a number", "0.2", "resolution = 0.2"),
+        key("record_parameters", "a boolean", "true up to 1000 numbers", "record_parameters = false"),
+        key("precision", "a table", "none", "precision = { observable = \"charge\", standard_error = 1e-3 }"),
+    ],
+};
+
+/// `record = { … }`.
+pub const RECORD: Section = Section {
+    name: "record",
+    keys: &[
+        key("every", "a number", "", "record = { every = 10.0 }"),
+        key("log", "a whole number", "", "record = { log = 100 }"),
+    ],
+};
+
+/// `precision = { … }`.
+pub const PRECISION: Section = Section {
+    name: "precision",
+    keys: &[
+        key("observable", "a string", "", "observable = \"charge\""),
+        key("standard_error", "a number", "", "standard_error = 1e-3"),
+    ],
+};
+
+/// `{ … }` of an observable.
+pub const OBSERVE: Section = Section {
+    name: "an observable",
+    keys: &[key("singular_values", "a string", "", "spectrum = { singular_values = \"W\" }")],
+};
+
+/// Kinds of symmetries.
+pub const SYMMETRY: Section = Section {
+    name: "a symmetry",
+    keys: &[
+        key("exponential", "a table", "", "a = { exponential = { u = 1, w = -1 } }"),
+        key("rotation", "a table", "", "c = { rotation = { left = \"W\", right = \"U\" } }"),
+        key("double_rotation", "a table", "", "d = { double_rotation = { left = \"W\", right = \"U\" } }"),
+        key("scale", "an array of names", "", "e = { scale = [\"w\"] }"),
+        key("permutation", "a table", "", "f = { permutation = { swap = [[\"u1\", \"u2\"]] } }"),
+        key("mirror", "a table", "", "g = { mirror = { negate = [\"u\", \"w\"] } }"),
+    ],
+};
+
+/// `rotation = { … }`.
+pub const ROTATION: Section = Section {
+    name: "rotation",
+    keys: &[
+        key("left", "a name or an array of names", "none", "rotation = { left = \"W\", right = \"U\" }"),
+        key("right", "a name or an array of names", "none", "rotation = { left = \"W\", right = \"U\" }"),
+    ],
+};
+
+/// `double_rotation = { … }`.
+pub const DOUBLE_ROTATION: Section = Section {
+    name: "double_rotation",
+    keys: &[
+        key("left", "a name", "", "double_rotation = { left = \"W\", right = \"U\" }"),
+        key("right", "a name", "", "double_rotation = { left = \"W\", right = \"U\" }"),
+    ],
+};
+
+/// `permutation = { … }`.
+pub const PERMUTATION: Section = Section {
+    name: "permutation",
+    keys: &[
+        key("swap", "an array of pairs of names", "", "permutation = { swap = [[\"u1\", \"u2\"]] }"),
+        key("rows", "a name or an array of names", "none", "permutation = { rows = \"W\", columns = \"U\" }"),
+        key(
+            "columns",
+            "a name or an array of names",
+            "none",
+            "permutation = { rows = \"W\", columns = \"U\" }",
+        ),
+    ],
+};
+
+/// `mirror = { … }`.
+pub const MIRROR: Section = Section {
+    name: "mirror",
+    keys: &[
+        key("negate", "an array of names", "", "mirror = { negate = [\"u\", \"w\"] }"),
+        key("projector", "a matrix", "", "mirror = { projector = [[1, 0], [0, 0]] }"),
+    ],
+};
+
+const DYNAMICS: Key =
+    key("dynamics", "a name or an array of names", "all that it makes sense for", "dynamics = \"sgd\"");
+
+/// A claim: one of the laws, and what is expected of it.
+pub const CLAIM: Section = Section {
+    name: "a claim",
+    keys: &[
+        key("equals", "a table", "", "equals = { observable = \"w^2\", value = 1.0 }"),
+        key("conserved", "a table", "", "conserved = { observable = \"charge\" }"),
+        key("einstein", "a table", "", "einstein = { dynamics = \"sgd\" }"),
+        key("expect", "\"holds\" or \"fails\"", "holds", "expect = \"fails\""),
+        key("significance", "a number", "that of [run]", "significance = 1e-3"),
+    ],
+};
+
+/// Claims that the design names and this version does not have.
+pub const LATER_CLAIMS: [&str; 7] =
+    ["noether-flow", "fixed-point", "decay-rate", "fdt", "stationary-density", "equilibrium", "convergence"];
+
+/// `equals = { … }`.
+pub const EQUALS: Section = Section {
+    name: "equals",
+    keys: &[
+        key("observable", "a string", "", "observable = \"w^2\""),
+        key("statistic", "a string", "mean", "statistic = \"variance\""),
+        key("at", "\"stationary\", \"end\", \"start\" or a time", "stationary", "at = \"end\""),
+        key("value", "a number, a formula or an array of them", "", "value = \"rate/2\""),
+        key("tolerance", "a number", "exact", "tolerance = 0.05"),
+        key("absolute_tolerance", "a number", "exact", "absolute_tolerance = 0.02"),
+        DYNAMICS,
+    ],
+};
+
+/// `conserved = { … }`.
+pub const CONSERVED: Section = Section {
+    name: "conserved",
+    keys: &[
+        key("observable", "a string", "", "observable = \"u^2 - w^2\""),
+        key("symmetry", "a string", "", "symmetry = \"rescaling\""),
+        key("tolerance", "a number", "1e-8", "tolerance = 1e-8"),
+        DYNAMICS,
+    ],
+};
+
+/// `einstein = { … }`.
+pub const EINSTEIN: Section = Section {
+    name: "einstein",
+    keys: &[
+        key("tolerance", "a number", "none", "tolerance = 0.05"),
+        key("equation", "a string", "own", "equation = \"continuous\""),
+        DYNAMICS,
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_a_name_and_an_example() {
+        let sections = [
+            STUDY,
+            PARAMETER,
+            DATA,
+            POPULATION,
+            LOSS,
+            SDE,
+            TRAINING,
+            RUN,
+            RECORD,
+            PRECISION,
+            OBSERVE,
+            SYMMETRY,
+            ROTATION,
+            DOUBLE_ROTATION,
+            PERMUTATION,
+            MIRROR,
+            CLAIM,
+            EQUALS,
+            CONSERVED,
+            EINSTEIN,
+        ];
+        for section in sections.iter().chain(LAWS.iter().map(|(_, s)| s)) {
+            for key in section.keys {
+                assert!(!key.name.is_empty() && !key.takes.is_empty(), "{}", section.name);
+                assert!(key.example.contains(key.name), "{}: {}", section.name, key.example);
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! `[[claims]]` as written.
+
+use super::read::{Errors, Field, Fields, names, number, suggestion};
+use super::values::{self, Quantity};
+use crate::study::keys;
+use crate::study::resolved::{At, Equation, Statistic};
+use crate::study::source::{Span, Spanned};
+use crate::study::tree::{Node, Table, Value};
+
+/// One claim.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClaimSpec {
+    /// Its index in the file.
+    pub index: usize,
+    /// Place of the law's name.
+    pub at: Span,
+    /// What it says.
+    pub law: ClaimLawSpec,
+    /// `dynamics`.
+    pub dynamics: Field<Vec<Spanned<String>>>,
+    /// `expect`: `holds` or `fails`.
+    pub expect: Field<&'static str>,
+    /// `significance`.
+    pub significance: Field<f64>,
+}
+
+/// What a claim says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClaimLawSpec {
+    /// A statistic of an observable has a value.
+    Equals {
+        /// Name or formula.
+        observable: Field<String>,
+        /// Which statistic.
+        statistic: Field<Statistic>,
+        /// When.
+        at: Field<At>,
+        /// The value.
+        value: Field<Quantity>,
+        /// Relative.
+        tolerance: Field<f64>,
+        /// In the observable's units.
+        absolute_tolerance: Field<f64>,
+    },
+    /// An observable, or the charge of a symmetry, does not change.
+    Conserved {
+        /// Name or formula.
+        observable: Field<String>,
+        /// Name of a symmetry.
+        symmetry: Field<String>,
+        /// Relative to the size of the charge's terms.
+        tolerance: Field<f64>,
+    },
+    /// The stationary covariance follows from dissipation and noise.
+    Einstein {
+        /// Relative, for leading-order predictions.
+        tolerance: Field<f64>,
+        /// Which equation.
+        equation: Field<Equation>,
+    },
+}
+
+/// Names of the statistics.
+pub const STATISTICS: [(&str, Statistic); 6] = [
+    ("mean", Statistic::Mean),
+    ("variance", Statistic::Variance),
+    ("second_moment", Statistic::SecondMoment),
+    ("standard_deviation", Statistic::StandardDeviation),
+    ("minimum", Statistic::Minimum),
+    ("maximum", Statistic::Maximum),
+];
+
+/// Names of the equations.
+pub const EQUATIONS: [(&str, Equation); 3] =
+    [("own", Equation::Own), ("continuous", Equation::Continuous), ("discrete", Equation::Discrete)];
+
+pub fn claims(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Vec<ClaimSpec> {
+    let Some(node) = fields.node("claims") else { return Vec::new() };
+    let Value::Array(list) = &node.value else {
+        fields.wrong("claims", node, errors);
+        return Vec::new();
+    };
+    list.iter().enumerate().filter_map(|(index, node)| claim(index, node, errors)).collect()
+}
+
+fn claim(index: usize, node: &Node, errors: &mut Errors<'_>) -> Option<ClaimSpec> {
+    let Value::Table(table) = &node.value else {
+        errors.at(node.span, format!("expected a claim, found {}", node.value.found()), "write [[claims]]");
+        return None;
+    };
+    let mut laws = Vec::new();
+    let before = errors.list.len();
+    for (key, value) in &table.entries {
+        if ["expect", "significance"].contains(&key.value.as_str()) {
+            continue;
+        }
+        if keys::LATER_CLAIMS.contains(&key.value.as_str()) {
+            errors.at(
+                key.span,
+                format!("the claim `{}` is not available yet", key.value),
+                "available in this version: equals, conserved, einstein",
+            );
+        } else if keys::CLAIM.key(&key.value).is_none() {
+            let known = keys::CLAIM.keys.iter().map(|k| k.name).chain(keys::LATER_CLAIMS);
+            errors.at(
+                key.span,
+                format!("unknown key `{}` in a claim", key.value),
+                suggestion(&key.value, known),
+            );
+        } else {
+            laws.push((key, value));
+        }
+    }
+    let known: Vec<(&Spanned<String>, &Node)> = laws.clone();
+    if known.is_empty() && errors.list.len() == before {
+        errors.at(
+            node.span,
+            "this claim says nothing",
+            "add one of equals = { … }, conserved = { … }, einstein = { … }",
+        );
+    }
+    if let [_, (second, _), ..] = known[..] {
+        errors.at(second.span, "a claim makes one statement, this is the second", "begin another [[claims]]");
+        return None;
+    }
+    let only: Table = Table {
+        entries: table
+            .entries
+            .iter()
+            .filter(|(k, _)| ["expect", "significance"].contains(&k.value.as_str()))
+            .cloned()
+            .collect(),
+    };
+    let fields = Fields::new(&keys::CLAIM, &only, node.span, errors);
+    let expect = fields.word("expect", &["holds", "fails"], errors);
+    let significance = fields.number("significance", errors);
+    let &[(key, inner)] = &known[..] else { return None };
+    let Value::Table(settings) = &inner.value else {
+        let outer = Fields::new(&keys::CLAIM, &only, node.span, errors);
+        outer.wrong(&key.value, inner, errors);
+        return None;
+    };
+    let (law, dynamics) = match key.value.as_str() {
+        "equals" => equals(settings, key.span, errors),
+        "conserved" => conserved(settings, key.span, errors),
+        _ => einstein(settings, key.span, errors),
+    };
+    Some(ClaimSpec { index, at: key.span, law, dynamics, expect, significance })
+}
+
+type Read = (ClaimLawSpec, Field<Vec<Spanned<String>>>);
+
+fn dynamics(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<Vec<Spanned<String>>> {
+    let Some(node) = fields.node("dynamics") else { return Field::Absent };
+    let list = names(node);
+    if list.is_none() {
+        fields.wrong("dynamics", node, errors);
+    }
+    Field::from_read(list, node.span)
+}
+
+fn word<T: Copy>(
+    fields: &Fields<'_>,
+    name: &str,
+    words: &[(&'static str, T)],
+    errors: &mut Errors<'_>,
+) -> Field<T> {
+    let names: Vec<&'static str> = words.iter().map(|(w, _)| *w).collect();
+    match fields.word(name, &names, errors) {
+        Field::Absent => Field::Absent,
+        Field::Broken => Field::Broken,
+        Field::Given(given) => {
+            let value = words.iter().find(|(w, _)| *w == given.value).map(|(_, t)| *t);
+            Field::from_read(value, given.span)
+        }
+    }
+}
+
+fn equals(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
+    let fields = Fields::new(&keys::EQUALS, table, at, errors);
+    let observable = fields.string("observable", errors);
+    let observable = fields.require("observable", observable, errors);
+    let value = match fields.node("value") {
+        Some(node) => {
+            let name = Spanned::new("value".to_owned(), node.span);
+            Field::from_read(values::quantity(node, &name, errors), node.span)
+        }
+        None => fields.require("value", Field::Absent, errors),
+    };
+    let law = ClaimLawSpec::Equals {
+        observable,
+        statistic: word(&fields, "statistic", &STATISTICS, errors),
+        at: instant(&fields, errors),
+        value,
+        tolerance: positive(&fields, "tolerance", errors),
+        absolute_tolerance: positive(&fields, "absolute_tolerance", errors),
+    };
+    if let (
+        ClaimLawSpec::Equals { tolerance: Field::Given(_), absolute_tolerance: Field::Given(second), .. },
+        _,
+    ) = (&law, ())
+    {
+        errors.at(
+            second.span,
+            "a claim has one tolerance",
+            "give `tolerance` or `absolute_tolerance`, not both",
+        );
+    }
+    (law, dynamics(&fields, errors))
+}
+
+/// `"stationary"`, `"end"`, `"start"` or a time.
+fn instant(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<At> {
+    let words = [("stationary", At::Stationary), ("end", At::End), ("start", At::Start)];
+    match fields.node("at") {
+        Some(Node { value: Value::String(_), .. }) => word(fields, "at", &words, errors),
+        _ => fields.read("at", errors, |v| number(v).filter(|t| t.is_finite()).map(At::Time)),
+    }
+}
+
+/// A tolerance, above 0.
+fn positive(fields: &Fields<'_>, name: &str, errors: &mut Errors<'_>) -> Field<f64> {
+    let field = fields.number(name, errors);
+    if let Some(given) = field.given()
+        && given.value <= 0.0
+    {
+        errors.at(
+            given.span,
+            format!("`{name}` is not positive"),
+            "give a tolerance above 0; without one the claim is exact",
+        );
+        return Field::Broken;
+    }
+    field
+}
+
+fn conserved(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
+    let fields = Fields::new(&keys::CONSERVED, table, at, errors);
+    let observable = fields.string("observable", errors);
+    let symmetry = fields.string("symmetry", errors);
+    match (&observable, &symmetry) {
+        (Field::Given(_), Field::Given(second)) => errors.at(
+            second.span,
+            "`conserved` has both an observable and a symmetry",
+            "keep one: `symmetry` stands for the symmetry's own charge",
+        ),
+        (Field::Absent, Field::Absent) => fields.missing("observable", errors),
+        _ => {}
+    }
+    let tolerance = positive(&fields, "tolerance", errors);
+    (ClaimLawSpec::Conserved { observable, symmetry, tolerance }, dynamics(&fields, errors))
+}
+
+fn einstein(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
+    let fields = Fields::new(&keys::EINSTEIN, table, at, errors);
+    let law = ClaimLawSpec::Einstein {
+        tolerance: positive(&fields, "tolerance", errors),
+        equation: word(&fields, "equation", &EQUATIONS, errors),
+    };
+    (law, dynamics(&fields, errors))
+}

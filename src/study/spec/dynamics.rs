@@ -1,0 +1,174 @@
+//! `[training]` and `[dynamics]` as written.
+
+use super::read::{self, Errors, Field, Fields, suggestion};
+use crate::study::keys;
+use crate::study::source::{Span, Spanned};
+use crate::study::tree::{Node, Table, Value};
+
+/// η as written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RateSpec {
+    /// The same at every step.
+    Constant(f64),
+    /// `[[step, rate], …]`.
+    Schedule(Vec<(Spanned<i64>, Spanned<f64>)>),
+}
+
+/// `[training]`, or a dynamics' own settings.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TrainingSpec {
+    /// `rate`.
+    pub rate: Field<RateSpec>,
+    /// `batch`.
+    pub batch: Field<u64>,
+    /// `weight_decay`.
+    pub weight_decay: Field<f64>,
+    /// `penalty`.
+    pub penalty: Field<f64>,
+    /// `momentum`.
+    pub momentum: Field<f64>,
+    /// `sampling`: `with-replacement` or `without-replacement`.
+    pub sampling: Field<&'static str>,
+    /// `drop_last`.
+    pub drop_last: Field<bool>,
+}
+
+pub fn training(table: &Table, at: Span, errors: &mut Errors<'_>) -> TrainingSpec {
+    training_fields(&Fields::new(&keys::TRAINING, table, at, errors), errors)
+}
+
+fn training_fields(fields: &Fields<'_>, errors: &mut Errors<'_>) -> TrainingSpec {
+    TrainingSpec {
+        rate: rate(fields, errors),
+        batch: fields.count("batch", errors),
+        weight_decay: fields.number("weight_decay", errors),
+        penalty: fields.number("penalty", errors),
+        momentum: fields.number("momentum", errors),
+        sampling: fields.word("sampling", &["with-replacement", "without-replacement"], errors),
+        drop_last: fields.boolean("drop_last", errors),
+    }
+}
+
+fn rate(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<RateSpec> {
+    fields.read("rate", errors, |value| match value {
+        Value::Array(list) if !list.is_empty() => list
+            .iter()
+            .map(|piece| match &piece.value {
+                Value::Array(pair) if pair.len() == 2 => Some((
+                    Spanned::new(read::whole(&pair[0].value)?, pair[0].span),
+                    Spanned::new(read::number(&pair[1].value)?, pair[1].span),
+                )),
+                _ => None,
+            })
+            .collect::<Option<Vec<_>>>()
+            .map(RateSpec::Schedule),
+        other => read::number(other).map(RateSpec::Constant),
+    })
+}
+
+/// One entry of `[dynamics]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DynamicsSpec {
+    /// The law's name, one of [`keys::LAWS`].
+    pub law: Field<&'static str>,
+    /// Settings of `[training]` that it overrides.
+    pub training: TrainingSpec,
+    /// `tolerance` of gradient flow.
+    pub tolerance: Field<f64>,
+    /// `order` of langevin.
+    pub order: Field<u64>,
+    /// `scheme` of langevin.
+    pub scheme: Field<String>,
+    /// `substeps` of langevin.
+    pub substeps: Field<u64>,
+    /// `dt` of euler-maruyama.
+    pub dt: Field<f64>,
+}
+
+pub fn dynamics(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> DynamicsSpec {
+    let empty = Table::default();
+    let (law, settings) = match &node.value {
+        Value::String(law) => (Spanned::new(law.clone(), node.span), &empty),
+        Value::Table(table) => match &table.entries[..] {
+            [(law, Node { value: Value::Table(settings), .. })] => (law.clone(), settings),
+            [(law, other)] => {
+                if law_named(law, errors).is_some() {
+                    errors.at(
+                        other.span,
+                        format!(
+                            "`{}`: expected a table of settings, found {}",
+                            law.value,
+                            other.value.found()
+                        ),
+                        format!("write {} = {{ {} = {{}} }}", name.value, law.value),
+                    );
+                }
+                return DynamicsSpec { law: Field::Broken, ..DynamicsSpec::default() };
+            }
+            _ => {
+                errors.at(
+                    name.span,
+                    format!("`{}` names {} laws of motion instead of one", name.value, table.entries.len()),
+                    format!("write {} = \"sgd\" or {} = {{ sgd = {{ batch = 8 }} }}", name.value, name.value),
+                );
+                return DynamicsSpec { law: Field::Broken, ..DynamicsSpec::default() };
+            }
+        },
+        other => {
+            errors.at(
+                node.span,
+                format!("`{}`: expected a law of motion, found {}", name.value, other.found()),
+                format!("write {} = \"sgd\" or {} = {{ sgd = {{ batch = 8 }} }}", name.value, name.value),
+            );
+            return DynamicsSpec { law: Field::Broken, ..DynamicsSpec::default() };
+        }
+    };
+    let Some((known, section)) = law_named(&law, errors) else {
+        return DynamicsSpec { law: Field::Broken, ..DynamicsSpec::default() };
+    };
+    let fields = Fields::new(section, settings, law.span, errors);
+    let has = |key: &str| section.key(key).is_some();
+    let mut spec =
+        DynamicsSpec { law: Field::Given(Spanned::new(*known, law.span)), ..DynamicsSpec::default() };
+    if has("rate") {
+        spec.training = training_fields(&fields, errors);
+    }
+    if has("tolerance") {
+        spec.tolerance = fields.number("tolerance", errors);
+    }
+    if has("order") {
+        spec.order = fields.count("order", errors);
+        spec.scheme = fields.string("scheme", errors);
+        spec.substeps = fields.count("substeps", errors);
+    }
+    if has("dt") {
+        let dt = fields.number("dt", errors);
+        spec.dt = fields.require("dt", dt, errors);
+    }
+    spec
+}
+
+fn law_named(
+    law: &Spanned<String>,
+    errors: &mut Errors<'_>,
+) -> Option<(&'static &'static str, &'static keys::Section)> {
+    static LAWS: [(&str, keys::Section); 8] = keys::LAWS;
+    let found = LAWS.iter().find(|(name, _)| *name == law.value);
+    if found.is_none() {
+        let known = LAWS.iter().map(|(name, _)| *name);
+        if keys::LATER_LAWS.contains(&law.value.as_str()) {
+            errors.at(
+                law.span,
+                format!("the law of motion `{}` is not available in this version", law.value),
+                format!("available: {}", known.collect::<Vec<_>>().join(", ")),
+            );
+        } else {
+            errors.at(
+                law.span,
+                format!("unknown law of motion `{}`", law.value),
+                suggestion(&law.value, known),
+            );
+        }
+    }
+    found.map(|(name, section)| (name, section))
+}

@@ -1,0 +1,142 @@
+//! `[run]` and `[observe]` as written.
+
+use super::read::{Errors, Field, Fields, whole};
+use crate::study::keys;
+use crate::study::source::{Span, Spanned};
+use crate::study::tree::{Node, Table, Value};
+
+/// When to record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecordSpec {
+    /// So many instants after the start, evenly in steps.
+    Count(u64),
+    /// Every so much time.
+    Every(Spanned<f64>),
+    /// So many instants, evenly in the logarithm of the step.
+    Log(Spanned<u64>),
+}
+
+/// `[run]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunSpec {
+    /// `steps`.
+    pub steps: Field<u64>,
+    /// `time`.
+    pub time: Field<f64>,
+    /// `replicas`.
+    pub replicas: Field<u64>,
+    /// `seed`.
+    pub seed: Field<u64>,
+    /// `record`.
+    pub record: Field<RecordSpec>,
+    /// `burn_in`.
+    pub burn_in: Field<f64>,
+    /// `trajectories`.
+    pub trajectories: Field<u64>,
+    /// `significance`.
+    pub significance: Field<f64>,
+    /// `resolution`.
+    pub resolution: Field<f64>,
+    /// `record_parameters`.
+    pub record_parameters: Field<bool>,
+    /// Place of `precision`, which this version reads and does not yet obey.
+    pub precision: Option<Span>,
+}
+
+pub fn run(table: &Table, at: Span, errors: &mut Errors<'_>) -> RunSpec {
+    let fields = Fields::new(&keys::RUN, table, at, errors);
+    RunSpec {
+        steps: fields.count("steps", errors),
+        time: fields.number("time", errors),
+        replicas: fields.count("replicas", errors),
+        seed: fields.count("seed", errors),
+        record: record(&fields, errors),
+        burn_in: fields.number("burn_in", errors),
+        trajectories: fields.count("trajectories", errors),
+        significance: fields.number("significance", errors),
+        resolution: fields.number("resolution", errors),
+        record_parameters: fields.boolean("record_parameters", errors),
+        precision: precision(&fields, errors),
+    }
+}
+
+fn record(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<RecordSpec> {
+    let Some(node) = fields.node("record") else { return Field::Absent };
+    let Value::Table(table) = &node.value else {
+        if whole(&node.value).is_none() {
+            fields.wrong("record", node, errors);
+            return Field::Broken;
+        }
+        return match fields.count("record", errors).given() {
+            Some(n) => Field::Given(Spanned::new(RecordSpec::Count(n.value), n.span)),
+            None => Field::Broken,
+        };
+    };
+    let inner = Fields::new(&keys::RECORD, table, node.span, errors);
+    let spec = match &table.entries[..] {
+        [(key, _)] if key.value == "every" => {
+            inner.number("every", errors).given().cloned().map(RecordSpec::Every)
+        }
+        [(key, _)] if key.value == "log" => inner.count("log", errors).given().cloned().map(RecordSpec::Log),
+        // An unknown key is reported already.
+        [_] => None,
+        _ => {
+            fields.wrong("record", node, errors);
+            None
+        }
+    };
+    Field::from_read(spec, node.span)
+}
+
+fn precision(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Option<Span> {
+    let node = fields.node("precision")?;
+    let Value::Table(table) = &node.value else {
+        fields.wrong("precision", node, errors);
+        return None;
+    };
+    let before = errors.list.len();
+    let inner = Fields::new(&keys::PRECISION, table, node.span, errors);
+    let observable = inner.string("observable", errors);
+    inner.require("observable", observable, errors);
+    let error = inner.number("standard_error", errors);
+    if let Some(given) = inner.require("standard_error", error, errors).given()
+        && given.value <= 0.0
+    {
+        errors.at(given.span, "`standard_error` is not positive", "give a standard error above 0");
+    }
+    (errors.list.len() == before).then_some(node.span)
+}
+
+/// One observable.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ObserveSpec {
+    /// A formula.
+    Formula(Spanned<String>),
+    /// `{ singular_values = "W" }`.
+    SingularValues(Spanned<String>),
+}
+
+pub fn observe(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> Field<ObserveSpec> {
+    let spec = match &node.value {
+        Value::String(text) => Some(ObserveSpec::Formula(Spanned::new(text.clone(), node.span))),
+        Value::Table(table) => {
+            let fields = Fields::new(&keys::OBSERVE, table, name.span, errors);
+            let formula = fields.string("singular_values", errors);
+            let unknown = table.entries.iter().any(|(k, _)| keys::OBSERVE.key(&k.value).is_none());
+            let formula = if unknown { formula } else { fields.require("singular_values", formula, errors) };
+            formula.given().cloned().map(ObserveSpec::SingularValues)
+        }
+        other => {
+            errors.at(
+                node.span,
+                format!("`{}`: expected a formula, found {}", name.value, other.found()),
+                format!(
+                    "write {} = \"u^2 - w^2\" or {} = {{ singular_values = \"W\" }}",
+                    name.value, name.value
+                ),
+            );
+            None
+        }
+    };
+    Field::from_read(spec, node.span)
+}

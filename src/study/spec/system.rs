@@ -1,0 +1,251 @@
+//! `[parameters]`, `[data]`, `[population]`, `[loss]` and `[sde]` as written.
+
+use super::read::{self, Errors, Field, Fields, suggestion};
+use super::values::{self, Quantity};
+use super::{Named, shape};
+use crate::model::Shape;
+use crate::study::keys;
+use crate::study::source::{Span, Spanned};
+use crate::study::tree::{Node, Table, Value};
+
+/// One parameter.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ParameterSpec {
+    /// `shape`.
+    pub shape: Field<Shape>,
+    /// `init`, or the value itself.
+    pub init: Field<Quantity>,
+}
+
+pub fn parameter(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> ParameterSpec {
+    let Value::Table(table) = &node.value else {
+        return ParameterSpec {
+            shape: Field::Absent,
+            init: Field::from_read(values::quantity(node, name, errors), node.span),
+        };
+    };
+    let fields = Fields::new(&keys::PARAMETER, table, name.span, errors);
+    let shape = shape(&fields, errors);
+    let init = match fields.node("init") {
+        Some(node) => Field::from_read(values::quantity(node, name, errors), node.span),
+        None => fields.require("init", Field::Absent, errors),
+    };
+    ParameterSpec { shape, init }
+}
+
+/// One data name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DataSpec {
+    /// A law or a derived formula; a bare name of a column too.
+    Formula {
+        /// Its text.
+        formula: Spanned<String>,
+        /// `shape`.
+        shape: Field<Shape>,
+    },
+    /// `{ column = "label" }`.
+    Column(Spanned<String>),
+    /// `{ columns = "pixel*" }`, or an array of names.
+    Columns(Vec<Spanned<String>>),
+}
+
+pub fn data(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> Field<DataSpec> {
+    let Value::Table(table) = &node.value else {
+        return match values::formula(node) {
+            Some(formula) => {
+                Field::Given(Spanned::new(DataSpec::Formula { formula, shape: Field::Absent }, node.span))
+            }
+            None => {
+                errors.at(
+                    node.span,
+                    format!(
+                        "`{}`: expected a law, a formula or columns, found {}",
+                        name.value,
+                        node.value.found()
+                    ),
+                    format!("for example: {} = \"normal(0, 1)\"", name.value),
+                );
+                Field::Broken
+            }
+        };
+    };
+    let before = errors.list.len();
+    let fields = Fields::new(&keys::DATA, table, name.span, errors);
+    if errors.list.len() > before {
+        return Field::Broken;
+    }
+    let ways: Vec<&str> =
+        ["law", "column", "columns"].into_iter().filter(|k| fields.node(k).is_some()).collect();
+    let spec = match ways[..] {
+        ["law"] => {
+            let shape = shape(&fields, errors);
+            let Some(node) = fields.node("law") else { return Field::Broken };
+            match values::formula(node) {
+                Some(formula) if shape != Field::Broken => Some(DataSpec::Formula { formula, shape }),
+                Some(_) => None,
+                None => {
+                    fields.wrong("law", node, errors);
+                    None
+                }
+            }
+        }
+        ["column"] => {
+            let column = fields.read("column", errors, column_name);
+            column.given().cloned().map(DataSpec::Column)
+        }
+        ["columns"] => {
+            let Some(node) = fields.node("columns") else { return Field::Broken };
+            let list = match &node.value {
+                Value::Array(list) => {
+                    list.iter().map(|e| column_name(&e.value).map(|s| Spanned::new(s, e.span))).collect()
+                }
+                other => read::string(other).map(|s| vec![Spanned::new(s, node.span)]),
+            };
+            if list.is_none() {
+                fields.wrong("columns", node, errors);
+            }
+            list.map(DataSpec::Columns)
+        }
+        [] => {
+            errors.at(
+                name.span,
+                format!("`{}` has neither a law nor columns", name.value),
+                "write { shape = [64], law = \"normal(0, 1)\" }, { column = \"label\" } or { columns = \"pixel*\" }",
+            );
+            None
+        }
+        _ => {
+            errors.at(
+                name.span,
+                format!("`{}` is given in {} ways: {}", name.value, ways.len(), ways.join(", ")),
+                "keep one of them",
+            );
+            None
+        }
+    };
+    if spec.is_some()
+        && ways != ["law"]
+        && let Some(shape) = fields.node("shape")
+    {
+        errors.at(shape.span, "columns have the shape that their number gives", "remove `shape`");
+        return Field::Broken;
+    }
+    Field::from_read(spec, node.span)
+}
+
+/// A column by name, or by number.
+fn column_name(value: &Value) -> Option<String> {
+    match value {
+        Value::String(s) => Some(s.clone()),
+        Value::Integer(i) if *i >= 0 => Some(i.to_string()),
+        _ => None,
+    }
+}
+
+/// `[population]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PopulationSpec {
+    /// `size`.
+    pub size: Field<u64>,
+    /// `table`.
+    pub table: Field<String>,
+    /// `dataset`.
+    pub dataset: Field<String>,
+}
+
+pub fn population(table: &Table, at: Span, errors: &mut Errors<'_>) -> PopulationSpec {
+    let fields = Fields::new(&keys::POPULATION, table, at, errors);
+    PopulationSpec {
+        size: fields.count("size", errors),
+        table: fields.string("table", errors),
+        dataset: fields.string("dataset", errors),
+    }
+}
+
+/// `[loss]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LossSpec {
+    /// `formula`.
+    pub formula: Field<String>,
+}
+
+pub fn loss(table: &Table, at: Span, errors: &mut Errors<'_>) -> LossSpec {
+    let fields = Fields::new(&keys::LOSS, table, at, errors);
+    let formula = fields.string("formula", errors);
+    LossSpec { formula: fields.require("formula", formula, errors) }
+}
+
+/// `[sde]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SdeSpec {
+    /// `drift`, by parameter.
+    pub drift: Vec<Named<Field<String>>>,
+    /// `diffusion`, by parameter.
+    pub diffusion: Vec<Named<DiffusionSpec>>,
+    /// `interpretation`: `ito` or `stratonovich`.
+    pub interpretation: Field<&'static str>,
+    /// Something in it was reported already.
+    pub broken: bool,
+}
+
+/// Diffusion of one parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DiffusionSpec {
+    /// One formula.
+    Own(Field<String>),
+    /// By name of the Wiener process.
+    Named(Vec<Named<Field<String>>>),
+}
+
+pub fn sde(table: &Table, at: Span, errors: &mut Errors<'_>) -> SdeSpec {
+    let before = errors.list.len();
+    let fields = Fields::new(&keys::SDE, table, at, errors);
+    let formula = |node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>| {
+        let read = values::formula(node);
+        if read.is_none() {
+            errors.at(
+                node.span,
+                format!("`{}`: expected a formula, found {}", name.value, node.value.found()),
+                "write a formula in quotes, such as \"-mu*x\"",
+            );
+        }
+        Field::from_read(read.map(|f| f.value), node.span)
+    };
+    let tables = |name: &str, errors: &mut Errors<'_>| match fields.node(name) {
+        Some(Node { value: Value::Table(table), .. }) => table.entries.iter().collect::<Vec<_>>(),
+        Some(node) => {
+            fields.wrong(name, node, errors);
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    let drift = tables("drift", errors)
+        .into_iter()
+        .map(|(name, node)| Named { name: name.clone(), value: formula(node, name, errors) })
+        .collect();
+    let diffusion = tables("diffusion", errors)
+        .into_iter()
+        .map(|(name, node)| {
+            let value = match &node.value {
+                Value::Table(table) => DiffusionSpec::Named(
+                    table
+                        .entries
+                        .iter()
+                        .map(|(n, e)| Named { name: n.clone(), value: formula(e, n, errors) })
+                        .collect(),
+                ),
+                _ => DiffusionSpec::Own(formula(node, name, errors)),
+            };
+            Named { name: name.clone(), value }
+        })
+        .collect();
+    if fields.node("drift").is_none() && fields.node("diffusion").is_none() {
+        errors.at(
+            at,
+            "[sde] has neither drift nor diffusion",
+            suggestion("", ["drift", "diffusion"].into_iter()),
+        );
+    }
+    let interpretation = fields.word("interpretation", &["ito", "stratonovich"], errors);
+    SdeSpec { drift, diffusion, interpretation, broken: errors.list.len() > before }
+}
