@@ -1,11 +1,13 @@
 //! What the user wrote, and what will be run: text → `Spec` (as written, with places) → [`Study`] (resolved).
 
+pub mod clock;
 pub mod diagnostics;
 pub mod keys;
 mod overrides;
 pub mod resolved;
 pub mod source;
 pub mod spec;
+pub mod table;
 pub mod tree;
 
 use std::path::Path;

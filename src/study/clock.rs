@@ -1,0 +1,248 @@
+//! The clock t = Σ η that all dynamics of a study share, and the instants that are recorded on it.
+
+use super::resolved::Instant;
+use crate::dynamics::Schedule;
+use crate::lanes::math::scalar;
+
+/// Most instants that a dynamics records.
+pub const MOST_INSTANTS: u64 = 1_000_000;
+
+/// First instant of `{ log = n }` where there are no steps to begin with, relative to the whole time.
+const LOG_START: f64 = 1e-3;
+
+/// When to record.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Record {
+    /// n instants after the start, evenly in steps.
+    Count(u64),
+    /// Every so much time, and the end.
+    Every(f64),
+    /// n instants after the start, evenly in the logarithm of the step, from the first step to the last.
+    Log(u64),
+}
+
+/// Length of the run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Clock {
+    /// `[training]`'s rate and the iterations it makes; `None` where only time counts.
+    pub steps: Option<(Schedule, u64)>,
+    /// T.
+    pub time: f64,
+}
+
+/// The iteration whose time is nearest to `time`: round(time/η) for a constant rate.
+pub fn steps_for(schedule: &Schedule, time: f64) -> u64 {
+    let mut begin = 0.0;
+    for (i, &(first, rate)) in schedule.pieces.iter().enumerate() {
+        let next = schedule.pieces.get(i + 1).map(|p| p.0);
+        let length = next.map_or(f64::INFINITY, |n| (n - first) as f64 * rate);
+        if time <= begin + length {
+            let steps = ((time - begin) / rate).round().max(0.0);
+            return first.saturating_add(steps as u64);
+        }
+        begin += length;
+    }
+    0
+}
+
+/// What runs on the clock.
+#[derive(Clone, Copy, Debug)]
+pub enum Pace<'a> {
+    /// Iterations of a schedule.
+    Schedule(&'a Schedule),
+    /// Steps of a fixed length.
+    Step(f64),
+    /// Transitions from instant to instant.
+    Instants,
+}
+
+impl Clock {
+    /// Iterations of a dynamics until T.
+    pub fn steps_of(&self, pace: Pace<'_>) -> u64 {
+        match (pace, &self.steps) {
+            (Pace::Schedule(own), Some((study, steps))) if own == study => *steps,
+            (Pace::Schedule(own), _) => steps_for(own, self.time),
+            (Pace::Step(dt), _) => (self.time / dt).round() as u64,
+            (Pace::Instants, _) => u64::MAX,
+        }
+    }
+
+    /// Instants that `record` asks for, as a dynamics of that pace can reach them: the start, then increasing.
+    pub fn instants(&self, record: Record, pace: Pace<'_>) -> Vec<Instant> {
+        let total = self.steps_of(pace);
+        let mut instants = vec![Instant { step: 0, time: 0.0 }];
+        let mut push = |step: u64, time: f64| {
+            if instants.last().is_some_and(|last| step > last.step) {
+                instants.push(Instant { step, time });
+            }
+        };
+        match (pace, &self.steps) {
+            (Pace::Schedule(own), Some((study, _))) if own == study => {
+                for step in self.study_steps(record, own, total) {
+                    push(step, own.time(step));
+                }
+            }
+            (Pace::Schedule(own), Some((study, steps))) => {
+                for step in self.study_steps(record, study, *steps) {
+                    let step = steps_for(own, study.time(step));
+                    push(step, own.time(step));
+                }
+            }
+            (Pace::Schedule(own), None) => {
+                for time in self.times(record, 1.0 / total.max(1) as f64) {
+                    let step = steps_for(own, time);
+                    push(step, own.time(step));
+                }
+            }
+            (Pace::Step(dt), _) => {
+                for time in self.times(record, 1.0 / total.max(1) as f64) {
+                    let step = (time / dt).round() as u64;
+                    push(step, step as f64 * dt);
+                }
+            }
+            (Pace::Instants, _) => {
+                let mut step = 0;
+                for time in self.times(record, LOG_START) {
+                    if time > 0.0 {
+                        step += 1;
+                        push(step, time);
+                    }
+                }
+            }
+        }
+        instants
+    }
+
+    /// Instants in the study's own steps.
+    fn study_steps(&self, record: Record, schedule: &Schedule, steps: u64) -> Vec<u64> {
+        match record {
+            Record::Count(n) => {
+                let n = n.clamp(1, steps.max(1));
+                (1..=n).map(|k| nearest_share(k, n, steps)).collect()
+            }
+            Record::Every(_) => {
+                let mut list: Vec<u64> =
+                    self.times(record, 1.0).into_iter().map(|t| steps_for(schedule, t).min(steps)).collect();
+                if let Some(last) = list.last_mut() {
+                    *last = steps;
+                }
+                list
+            }
+            Record::Log(n) => {
+                let n = n.clamp(1, steps.max(1));
+                let range = scalar::ln(steps.max(1) as f64);
+                let mut list: Vec<u64> =
+                    (0..n).map(|k| scalar::exp(range * share(k, n - 1)).round() as u64).collect();
+                if let Some(last) = list.last_mut() {
+                    *last = steps;
+                }
+                list
+            }
+        }
+    }
+
+    /// Instants in time; `first` is the first of a logarithmic scale, relative to T.
+    fn times(&self, record: Record, first: f64) -> Vec<f64> {
+        match record {
+            Record::Count(n) => {
+                let n = n.clamp(1, MOST_INSTANTS);
+                (1..=n).map(|k| self.time * (k as f64 / n as f64)).collect()
+            }
+            Record::Every(every) => {
+                let whole = (self.time / every * (1.0 + 1e-12)).floor().min(MOST_INSTANTS as f64) as u64;
+                let mut list: Vec<f64> = (1..=whole).map(|k| k as f64 * every).collect();
+                match list.last_mut() {
+                    Some(last) if self.time - *last < 1e-9 * every => *last = self.time,
+                    _ => list.push(self.time),
+                }
+                list
+            }
+            Record::Log(n) => {
+                let n = n.clamp(1, MOST_INSTANTS);
+                let range = -scalar::ln(first.min(1.0));
+                let mut list: Vec<f64> =
+                    (0..n).map(|k| self.time * scalar::exp(-range * (1.0 - share(k, n - 1)))).collect();
+                if let Some(last) = list.last_mut() {
+                    *last = self.time;
+                }
+                list
+            }
+        }
+    }
+}
+
+/// k/n, 1 where there is only one.
+fn share(k: u64, n: u64) -> f64 {
+    if n == 0 { 1.0 } else { k as f64 / n as f64 }
+}
+
+/// round(k·steps/n), in whole numbers.
+fn nearest_share(k: u64, n: u64, steps: u64) -> u64 {
+    let (k, n, steps) = (u128::from(k), u128::from(n), u128::from(steps));
+    u64::try_from((2 * k * steps + n) / (2 * n)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn constant(rate: f64, steps: u64) -> Clock {
+        let schedule = Schedule::constant(rate);
+        let time = schedule.time(steps);
+        Clock { steps: Some((schedule, steps)), time }
+    }
+
+    fn steps(instants: &[Instant]) -> Vec<u64> {
+        instants.iter().map(|i| i.step).collect()
+    }
+
+    #[test]
+    fn counted_instants_are_even_and_end_at_the_end() {
+        let clock = constant(0.1, 10);
+        let own = Schedule::constant(0.1);
+        let list = clock.instants(Record::Count(4), Pace::Schedule(&own));
+        assert_eq!(steps(&list), [0, 3, 5, 8, 10]);
+        assert_eq!(list[4].time, own.time(10));
+        assert_eq!(steps(&clock.instants(Record::Count(100), Pace::Schedule(&own))).len(), 11);
+    }
+
+    #[test]
+    fn another_rate_reaches_the_same_times_with_its_own_steps() {
+        let clock = constant(0.1, 100);
+        let slow = Schedule::constant(0.01);
+        let list = clock.instants(Record::Count(10), Pace::Schedule(&slow));
+        assert_eq!(steps(&list), [0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000]);
+        assert!((list[10].time - 10.0).abs() < 1e-12);
+        assert_eq!(clock.steps_of(Pace::Schedule(&Schedule::constant(0.3))), 33);
+    }
+
+    #[test]
+    fn schedules_are_inverted_piece_by_piece() {
+        let schedule = Schedule { pieces: vec![(0, 0.001), (5000, 0.008)] };
+        for step in [0, 1, 4999, 5000, 5001, 9000] {
+            assert_eq!(steps_for(&schedule, schedule.time(step)), step);
+        }
+    }
+
+    #[test]
+    fn every_and_log_begin_at_the_start_and_end_at_the_end() {
+        let clock = constant(0.5, 21);
+        let own = Schedule::constant(0.5);
+        assert_eq!(
+            steps(&clock.instants(Record::Every(2.0), Pace::Schedule(&own))),
+            [0, 4, 8, 12, 16, 20, 21]
+        );
+        let list =
+            steps(&constant(1.0, 10_000).instants(Record::Log(5), Pace::Schedule(&Schedule::constant(1.0))));
+        assert_eq!(list, [0, 1, 10, 100, 1000, 10_000]);
+        let sde = Clock { steps: None, time: 10.0 };
+        assert_eq!(steps(&sde.instants(Record::Every(2.5), Pace::Step(0.1))), [0, 25, 50, 75, 100]);
+        let exact = sde.instants(Record::Count(4), Pace::Instants);
+        assert_eq!(
+            exact.iter().map(|i| (i.step, i.time)).collect::<Vec<_>>(),
+            [(0, 0.0), (1, 2.5), (2, 5.0), (3, 7.5), (4, 10.0)]
+        );
+        assert_eq!(sde.instants(Record::Log(7), Pace::Instants).len(), 8);
+        assert_eq!(sde.instants(Record::Log(1), Pace::Step(0.1)).last().unwrap().step, 100);
+    }
+}
