@@ -2,17 +2,23 @@
 
 pub mod clock;
 pub mod diagnostics;
+pub mod draft;
 pub mod keys;
 mod overrides;
+mod resolve;
 pub mod resolved;
 pub mod source;
 pub mod spec;
 pub mod table;
 pub mod tree;
+mod written;
 
 use std::path::Path;
+use std::sync::Arc;
 
+use crate::model::Model;
 pub use diagnostics::{Diagnostic, Rendered};
+pub use draft::Draft;
 pub use resolved::*;
 pub use source::{Source, Sources, Span, Spanned};
 pub use spec::Spec;
@@ -41,6 +47,23 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Study, Vec<Diagnostic>>
 /// # Errors
 /// As [`load`].
 pub fn parse(name: &str, text: &str, base: &Path, overrides: &[String]) -> Result<Study, Vec<Diagnostic>> {
-    let _ = (text, base, overrides);
-    Err(vec![Diagnostic::whole(name, "studies cannot be resolved yet", "wait")])
+    let (spec, errors) = Spec::parse(name, text, base, overrides);
+    finish(spec, errors, None)
+}
+
+/// Resolves what could be read; errors of reading and of resolving come together.
+fn finish(
+    spec: Option<Spec>,
+    mut errors: Vec<Diagnostic>,
+    model: Option<Arc<dyn Model>>,
+) -> Result<Study, Vec<Diagnostic>> {
+    let Some(spec) = spec else { return Err(errors) };
+    match spec.resolve(model) {
+        Ok(study) if errors.is_empty() => Ok(study),
+        Ok(_) => Err(resolve::tidy(errors)),
+        Err(list) => {
+            errors.extend(list);
+            Err(resolve::tidy(errors))
+        }
+    }
 }

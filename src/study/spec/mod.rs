@@ -10,7 +10,7 @@ mod values;
 
 use std::path::PathBuf;
 
-pub use claims::{ClaimLawSpec, ClaimSpec};
+pub use claims::{ClaimLawSpec, ClaimSpec, EQUATIONS, STATISTICS};
 pub use dynamics::{DynamicsSpec, RateSpec, TrainingSpec};
 pub use read::Field;
 pub use run::{ObserveSpec, RecordSpec, RunSpec};
@@ -137,6 +137,11 @@ impl Spec {
             claims: claims::claims(&fields, errors),
             ..Self::default()
         }
+    }
+
+    /// The overrides as given.
+    pub fn overrides(&self) -> Vec<String> {
+        (1..).map_while(|i| self.sources.get(i)).map(|s| s.text.clone()).collect()
     }
 
     /// True where a section was written but is not a table: what depends on it is not reported again.

@@ -1,0 +1,365 @@
+//! `[[claims]]`: observables found or made, values and dynamics checked.
+
+use super::dynamics::{Motions, settings};
+use super::names::{self, SETTINGS};
+use super::observe::Observables;
+use super::symmetries::{Symmetries, charge};
+use super::{Constants, Kind, number};
+use crate::dynamics::Law;
+use crate::model::formula::Expression;
+use crate::model::{Layout, Shape};
+use crate::study::resolved::{At, Claim, ClaimLaw, Equation, Observable, Statistic, Tolerance};
+use crate::study::source::Spanned;
+use crate::study::spec::read::Errors;
+use crate::study::spec::{ClaimLawSpec, ClaimSpec, Field, Quantity, Scalar, Spec};
+
+/// Default tolerance of `conserved`, relative to the charge's scale.
+const CONSERVED_TOLERANCE: f64 = 1e-8;
+
+/// What claims refer to.
+pub struct Parts<'a> {
+    pub kind: Option<Kind>,
+    /// False for a model written in Rust.
+    pub formula: bool,
+    pub motion: &'a Motions,
+    pub constants: &'a Constants,
+    pub layout: &'a Layout,
+    pub symmetries: &'a Symmetries,
+    pub time: Option<f64>,
+    pub significance: f64,
+}
+
+pub fn claims(
+    spec: &Spec,
+    parts: Parts<'_>,
+    observables: &mut Observables<'_>,
+    errors: &mut Errors<'_>,
+) -> Vec<Claim> {
+    spec.claims.iter().filter_map(|claim| resolve(claim, &parts, observables, errors)).collect()
+}
+
+fn resolve(
+    spec: &ClaimSpec,
+    parts: &Parts<'_>,
+    observables: &mut Observables<'_>,
+    errors: &mut Errors<'_>,
+) -> Option<Claim> {
+    let stochastic = matches!(spec.law, ClaimLawSpec::Einstein { .. });
+    let dynamics = dynamics(spec, stochastic, parts, errors);
+    let law = match &spec.law {
+        ClaimLawSpec::Equals { observable, statistic, at, value, tolerance, absolute_tolerance } => {
+            let tolerance = match (tolerance, absolute_tolerance) {
+                (Field::Given(t), _) => Tolerance::Relative(t.value),
+                (_, Field::Given(t)) => Tolerance::Absolute(t.value),
+                _ => Tolerance::Exact,
+            };
+            let observable = observable.given().and_then(|text| find(text, observables, errors));
+            check_instant(at, parts, errors);
+            let values = value
+                .given()
+                .and_then(|v| expressions(v, observable.as_ref(), tolerance, &dynamics, parts, errors));
+            observable.zip(values).map(|(observable, value)| ClaimLaw::Equals {
+                observable: observable.name,
+                statistic: statistic.value().copied().unwrap_or(Statistic::Mean),
+                at: at.value().copied().unwrap_or(At::Stationary),
+                value,
+                value_text: written(value_place(spec), errors),
+                tolerance,
+            })
+        }
+        ClaimLawSpec::Conserved { observable, symmetry, tolerance } => {
+            let tolerance = tolerance.value().copied().unwrap_or(CONSERVED_TOLERANCE);
+            let found = match (observable, symmetry) {
+                (Field::Given(text), Field::Absent) => {
+                    find(text, observables, errors).map(|o| (o.name, text.clone()))
+                }
+                (Field::Absent, Field::Given(name)) => of_symmetry(name, parts, observables, errors),
+                _ => None,
+            };
+            found.map(|(observable, text)| ClaimLaw::Conserved {
+                scale: observables.magnitude(&observable, &text, errors),
+                observable,
+                tolerance,
+            })
+        }
+        ClaimLawSpec::Einstein { tolerance, equation } => {
+            if !parts.formula {
+                errors.at(
+                    spec.at,
+                    "`einstein` needs the loss as a formula",
+                    "write the model as a [loss], or claim with `equals`",
+                );
+            }
+            Some(ClaimLaw::Einstein {
+                equation: equation.value().copied().unwrap_or(Equation::Own),
+                tolerance: tolerance.value().copied(),
+            })
+        }
+    };
+    let significance = match spec.significance.given() {
+        Some(s) if s.value > 0.0 && s.value < 1.0 => s.value,
+        Some(s) => {
+            errors.at(
+                s.span,
+                format!("`significance` is {}", s.value),
+                "the chance that a true claim fails is above 0 and below 1, for example 1e-3",
+            );
+            parts.significance
+        }
+        None => parts.significance,
+    };
+    Some(Claim {
+        law: law?,
+        dynamics: dynamics?,
+        expect_holds: spec.expect.value() != Some(&"fails"),
+        significance,
+        line: errors.sources.line(spec.at),
+    })
+}
+
+/// Indices of the dynamics that a claim is about.
+fn dynamics(
+    spec: &ClaimSpec,
+    stochastic: bool,
+    parts: &Parts<'_>,
+    errors: &mut Errors<'_>,
+) -> Option<Vec<usize>> {
+    let list = &parts.motion.list;
+    let Some(given) = spec.dynamics.given() else {
+        if !spec.dynamics.is_absent() {
+            return None;
+        }
+        let all: Vec<usize> =
+            (0..list.len()).filter(|&i| !stochastic || !list[i].law.deterministic()).collect();
+        if all.is_empty() && !parts.motion.broken && !list.is_empty() {
+            errors.at(
+                spec.at,
+                "`einstein` speaks of noise, and no dynamics of this study has any",
+                "add sgd, gaussian-sgd, langevin or ornstein-uhlenbeck to [dynamics]",
+            );
+        }
+        return Some(all);
+    };
+    if given.value.is_empty() {
+        errors.at(
+            given.span,
+            "this claim is about no dynamics",
+            "name at least one, or remove `dynamics` to speak of all",
+        );
+        return None;
+    }
+    let mut indices = Vec::new();
+    let mut fine = true;
+    for name in &given.value {
+        match list.iter().position(|m| m.name == name.value) {
+            Some(index) if stochastic && list[index].law.deterministic() => {
+                fine = false;
+                errors.at(
+                    name.span,
+                    format!(
+                        "`einstein` speaks of noise, and `{}` ({}) has none",
+                        name.value,
+                        list[index].law.name()
+                    ),
+                    "name a dynamics with noise, such as sgd or langevin",
+                );
+            }
+            Some(index) if indices.contains(&index) => {}
+            Some(index) => indices.push(index),
+            None => {
+                fine = false;
+                if !parts.motion.names.contains(&name.value) {
+                    errors.unknown(
+                        name.span,
+                        "dynamics",
+                        &name.value,
+                        parts.motion.names.iter().map(String::as_str),
+                    );
+                }
+            }
+        }
+    }
+    fine.then_some(indices)
+}
+
+/// An observable by name or formula.
+fn find(
+    text: &Spanned<String>,
+    observables: &mut Observables<'_>,
+    errors: &mut Errors<'_>,
+) -> Option<Observable> {
+    let before = errors.list.len();
+    let found = observables.of_claim(text, errors);
+    // A single unknown name is more likely a misspelt observable than a formula.
+    let bare = text.value.trim();
+    if found.is_none()
+        && errors.list.len() == before + 1
+        && bare.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+        && let Some(last) = errors.list.last_mut()
+        && last.message.starts_with("unknown name")
+    {
+        last.message = format!("unknown observable `{bare}`");
+        last.help = format!("{}; or a formula", observables.suggestion(bare));
+    }
+    found
+}
+
+/// The charge of a symmetry, as a hidden observable.
+fn of_symmetry(
+    name: &Spanned<String>,
+    parts: &Parts<'_>,
+    observables: &mut Observables<'_>,
+    errors: &mut Errors<'_>,
+) -> Option<(String, Spanned<String>)> {
+    let Some((_, symmetry)) = parts.symmetries.list.iter().find(|(n, _)| *n == name.value) else {
+        if !parts.symmetries.names.contains(&name.value) {
+            errors.unknown(
+                name.span,
+                "symmetry",
+                &name.value,
+                parts.symmetries.names.iter().map(String::as_str),
+            );
+        }
+        return None;
+    };
+    match charge(symmetry, parts.layout) {
+        Ok(text) => {
+            let text = Spanned::new(text, name.span);
+            let observable = observables.of_formula(&format!("charge({})", name.value), &text, errors)?;
+            Some((observable.name, text))
+        }
+        Err(reason) => {
+            errors.at(
+                name.span,
+                format!("the symmetry `{}` has no charge: {reason}", name.value),
+                "name an exponential, scale or double_rotation symmetry, or give an observable",
+            );
+            None
+        }
+    }
+}
+
+fn check_instant(at: &Field<At>, parts: &Parts<'_>, errors: &mut Errors<'_>) {
+    if let (Some(Spanned { value: At::Time(t), span }), Some(end)) = (at.given(), parts.time)
+        && !(0.0..=end * (1.0 + 1e-9)).contains(t)
+    {
+        errors.at(*span, format!("the time {t} is outside the run"), format!("the run goes from 0 to {end}"));
+    }
+}
+
+/// The value as formulas, one or one a component, each of which has a finite value for every dynamics.
+fn expressions(
+    value: &Spanned<Quantity>,
+    observable: Option<&Observable>,
+    tolerance: Tolerance,
+    dynamics: &Option<Vec<usize>>,
+    parts: &Parts<'_>,
+    errors: &mut Errors<'_>,
+) -> Option<Vec<Expression>> {
+    let scalars: Vec<&Spanned<Scalar>> = match &value.value {
+        Quantity::Single(single) => vec![single],
+        Quantity::Vector(list) => list.iter().collect(),
+        Quantity::Matrix(rows) => rows.iter().flatten().collect(),
+    };
+    let mut list = Vec::new();
+    let mut components = 0;
+    for scalar in scalars {
+        let text = match &scalar.value {
+            Scalar::Number(x) => Spanned::new(format!("{x:?}"), scalar.span),
+            Scalar::Formula(text) => Spanned::new(text.clone(), scalar.span),
+        };
+        let (expression, count) = claimed(&text, tolerance, dynamics, parts, errors)?;
+        components += count;
+        list.push(expression);
+    }
+    if let Some(observable) = observable
+        && components != 1
+        && components != observable.shape.len()
+    {
+        errors.at(
+            value.span,
+            format!(
+                "the value has {components} components, `{}` has {}",
+                observable.name,
+                components_of(observable.shape)
+            ),
+            "give one number, which holds for all, or one a component",
+        );
+        return None;
+    }
+    Some(list)
+}
+
+fn components_of(shape: Shape) -> String {
+    if shape.is_scalar() { "one".to_owned() } else { format!("{} ({shape})", shape.len()) }
+}
+
+/// One formula of the value, with the number of its components.
+fn claimed(
+    text: &Spanned<String>,
+    tolerance: Tolerance,
+    dynamics: &Option<Vec<usize>>,
+    parts: &Parts<'_>,
+    errors: &mut Errors<'_>,
+) -> Option<(Expression, usize)> {
+    let expression = names::parse(&text.value, text, errors)?;
+    let mut known: Vec<&str> = parts.constants.keys().map(String::as_str).collect();
+    if parts.kind != Some(Kind::Sde) {
+        known.extend(SETTINGS.iter().filter(|s| **s != "pi"));
+    }
+    if !names::check(text, &expression, &known, &[], false, errors) {
+        return None;
+    }
+    let all: Vec<usize> = (0..parts.motion.list.len()).collect();
+    let mut components = 1;
+    for &index in dynamics.as_ref().unwrap_or(&all) {
+        let motion = &parts.motion.list[index];
+        if motion.training.is_none() && !matches!(motion.law, Law::EulerMaruyama { .. } | Law::Exact) {
+            continue;
+        }
+        let mut scope = parts.constants.clone();
+        for (name, value) in settings(motion.training.as_ref()) {
+            scope.insert(name.to_owned(), number(value));
+        }
+        match expression.evaluate_among(&scope) {
+            Ok(value) => {
+                components = value.data.len();
+                if let Some(bad) = value.data.iter().find(|x| !x.is_finite()) {
+                    errors.at(
+                        text.span,
+                        format!("the value for `{}` is {bad}", motion.name),
+                        "the claimed value must be finite",
+                    );
+                    return None;
+                }
+                if matches!(tolerance, Tolerance::Relative(_)) && value.data.contains(&0.0) {
+                    errors.at(
+                        text.span,
+                        format!("a tolerance relative to 0, the value for `{}`", motion.name),
+                        "give absolute_tolerance, in the observable's units",
+                    );
+                    return None;
+                }
+            }
+            Err(error) => {
+                errors.formula(text, 0, &error);
+                return None;
+            }
+        }
+    }
+    Some((expression, components))
+}
+
+fn value_place(spec: &ClaimSpec) -> Option<&Spanned<Quantity>> {
+    if let ClaimLawSpec::Equals { value, .. } = &spec.law { value.given() } else { None }
+}
+
+/// The value as written, on one line.
+fn written(value: Option<&Spanned<Quantity>>, errors: &Errors<'_>) -> String {
+    let Some(value) = value else { return String::new() };
+    let text = match &value.value {
+        Quantity::Single(Spanned { value: Scalar::Formula(text), .. }) => text.as_str(),
+        _ => errors.sources.slice(value.span),
+    };
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,472 @@
+//! `[training]` and `[dynamics]`: each law of motion with the settings that hold for it.
+
+use super::system::PopulationKind;
+use super::{Constants, Kind, number};
+use crate::dynamics::{Decay, Law, Sampling, Schedule, Training};
+use crate::model::formula::SdeModel;
+use crate::study::clock::Pace;
+use crate::study::source::{Span, Spanned};
+use crate::study::spec::read::Errors;
+use crate::study::spec::{DynamicsSpec, Field, Named, RateSpec, Spec, TrainingSpec};
+
+/// Accuracy of gradient flow, a step.
+const FLOW_TOLERANCE: f64 = 1e-12;
+
+/// One dynamics before its instants are known.
+pub struct Motion {
+    pub name: String,
+    /// Place of the law.
+    pub at: Span,
+    pub law: Law,
+    pub training: Option<Training>,
+    /// Place of `dt`.
+    pub dt: Option<Span>,
+}
+
+impl Motion {
+    /// How it moves on the clock.
+    pub fn pace(&self) -> Pace<'_> {
+        match (&self.law, &self.training) {
+            (Law::EulerMaruyama { dt }, _) => Pace::Step(*dt),
+            (Law::Exact, _) | (_, None) => Pace::Instants,
+            (_, Some(training)) => Pace::Schedule(&training.rate),
+        }
+    }
+}
+
+/// All dynamics, and `[training]`'s own rate.
+#[derive(Default)]
+pub struct Motions {
+    pub list: Vec<Motion>,
+    /// Every name written, whether or not its law could be read.
+    pub names: Vec<String>,
+    pub base: Option<Schedule>,
+    /// `[training]` by itself, for the names that formulas know.
+    pub shared: Option<Training>,
+    /// Something was reported: what is missing may be there.
+    pub broken: bool,
+}
+
+impl Motions {
+    /// `rate batch decay momentum` of `[training]` (of the first dynamics, where it has no rate of its own).
+    pub fn add_constants(&self, constants: &mut Constants) {
+        let training = self.shared.as_ref().or_else(|| self.list.iter().find_map(|m| m.training.as_ref()));
+        for (name, value) in settings(training) {
+            constants.insert(name.to_owned(), number(value));
+        }
+    }
+}
+
+/// The names of `[training]` that formulas know, with their values.
+pub fn settings(training: Option<&Training>) -> [(&'static str, f64); 4] {
+    [
+        ("rate", training.map_or(1.0, |t| t.rate.last())),
+        ("batch", training.map_or(1.0, |t| t.batch as f64)),
+        ("decay", training.map_or(0.0, |t| t.decay.force())),
+        ("momentum", training.map_or(0.0, |t| t.momentum)),
+    ]
+}
+
+pub fn dynamics(
+    spec: &Spec,
+    kind: Option<Kind>,
+    population: &PopulationKind,
+    errors: &mut Errors<'_>,
+) -> Motions {
+    let before = errors.list.len();
+    let mut motions = Motions::default();
+    let empty = TrainingSpec::default();
+    let shared = spec.training.as_ref().map_or(&empty, |s| &s.value);
+    let shared_broken =
+        matches!(shared.rate, Field::Broken) || (spec.training.is_none() && spec.written("training"));
+    motions.base = schedule(&shared.rate, errors);
+    if kind == Some(Kind::Loss) {
+        let merged = merge(shared, &empty, false, population, errors);
+        motions.shared = motions.base.clone().map(|rate| Training { rate, ..merged });
+    }
+    let entries: &[Named<DynamicsSpec>] = spec.dynamics.as_ref().map_or(&[], |s| &s.value);
+    if entries.is_empty() {
+        let help = "add [dynamics] with a line such as sgd = \"sgd\"";
+        match &spec.dynamics {
+            Some(section) => errors.at(section.at, "[dynamics] is empty", help),
+            None if !spec.written("dynamics") => {
+                errors.at(Span::default(), "the study has no [dynamics]", help)
+            }
+            None => {}
+        }
+    }
+    let mut rate_missing: Vec<&str> = Vec::new();
+    for entry in entries {
+        motions.names.push(entry.name.value.clone());
+        check_name(&entry.name, errors);
+        let Some(law) = entry.value.law.given() else { continue };
+        if !fits(law, kind, errors) {
+            continue;
+        }
+        let Some(law) = settings_of(&entry.value, law, errors) else { continue };
+        let at = entry.value.law.span().unwrap_or(entry.name.span);
+        let mut motion =
+            Motion { name: entry.name.value.clone(), at, law, training: None, dt: entry.value.dt.span() };
+        if !matches!(motion.law, Law::EulerMaruyama { .. } | Law::Exact) {
+            let own = &entry.value.training;
+            let takes_momentum = matches!(motion.law, Law::Sgd | Law::GaussianSgd);
+            check_momentum(&motion.law, own, errors);
+            let rate = match &own.rate {
+                Field::Absent => motions.base.clone(),
+                given => schedule(given, errors),
+            };
+            let training = merge(shared, own, takes_momentum, population, errors);
+            match rate {
+                Some(rate) => motion.training = Some(Training { rate, ..training }),
+                None => {
+                    if own.rate.is_absent() && shared.rate.is_absent() && !shared_broken {
+                        rate_missing.push(&entry.name.value);
+                    }
+                    continue;
+                }
+            }
+        }
+        motions.list.push(motion);
+    }
+    if !rate_missing.is_empty() && kind == Some(Kind::Loss) {
+        let at = spec.training.as_ref().map_or_else(Span::default, |s| s.at);
+        errors.at(
+            at,
+            if spec.training.is_some() {
+                "`rate` is missing in [training]"
+            } else {
+                "the study has no [training]"
+            },
+            format!("add rate = 0.01 there: it is the clock of {}", rate_missing.join(", ")),
+        );
+    }
+    motions.broken = errors.list.len() > before;
+    motions
+}
+
+/// Names of dynamics are groups of the output.
+fn check_name(name: &Spanned<String>, errors: &mut Errors<'_>) {
+    let text = &name.value;
+    if text.is_empty() || text.contains('/') || text.chars().any(char::is_control) || text.starts_with('.') {
+        errors.at(
+            name.span,
+            format!("`{text}` cannot be the name of a dynamics"),
+            "it becomes a group of the output: use letters, digits, - and _",
+        );
+    } else if text == "claims" {
+        errors.at(
+            name.span,
+            "`claims` is a group of the output already",
+            "choose another name for the dynamics",
+        );
+    }
+}
+
+/// A law of a loss moves a loss, one of an SDE an SDE.
+fn fits(law: &Spanned<&'static str>, kind: Option<Kind>, errors: &mut Errors<'_>) -> bool {
+    let of_sde = matches!(law.value, "euler-maruyama" | "exact");
+    match kind {
+        Some(Kind::Loss) if of_sde => {
+            errors.at(
+                law.span,
+                format!("`{}` moves an [sde], this study has a [loss]", law.value),
+                "write langevin = {} for the loss's own Langevin equation",
+            );
+            false
+        }
+        Some(Kind::Sde) if !of_sde => {
+            errors.at(
+                law.span,
+                format!("`{}` needs a [loss], this study has an [sde]", law.value),
+                "an [sde] moves by euler-maruyama = { dt = 0.01 } or exact = {}",
+            );
+            false
+        }
+        Some(_) => true,
+        None => !of_sde,
+    }
+}
+
+fn settings_of(spec: &DynamicsSpec, law: &Spanned<&'static str>, errors: &mut Errors<'_>) -> Option<Law> {
+    Some(match law.value {
+        "gradient-flow" => {
+            let tolerance = match &spec.tolerance {
+                Field::Broken => return None,
+                Field::Given(t) if !(t.value > 0.0 && t.value < 1.0) => {
+                    errors.at(
+                        t.span,
+                        format!("`tolerance` is {}", t.value),
+                        "the relative error a step is above 0 and below 1, for example 1e-12",
+                    );
+                    return None;
+                }
+                field => field.value().copied().unwrap_or(FLOW_TOLERANCE),
+            };
+            Law::GradientFlow { tolerance }
+        }
+        "gradient-descent" => Law::GradientDescent,
+        "sgd" => Law::Sgd,
+        "gaussian-sgd" => Law::GaussianSgd,
+        "ornstein-uhlenbeck" => Law::OrnsteinUhlenbeck,
+        "langevin" => langevin(spec, errors)?,
+        "euler-maruyama" => {
+            let dt = spec.dt.given()?;
+            if dt.value <= 0.0 {
+                errors.at(
+                    dt.span,
+                    format!("`dt` is {}", dt.value),
+                    "give a step above 0, well below the fastest time of the drift",
+                );
+                return None;
+            }
+            Law::EulerMaruyama { dt: dt.value }
+        }
+        _ => Law::Exact,
+    })
+}
+
+fn langevin(spec: &DynamicsSpec, errors: &mut Errors<'_>) -> Option<Law> {
+    let before = errors.list.len();
+    if let Some(order) = spec.order.given() {
+        match order.value {
+            1 => {}
+            2 => errors.at(order.span, "langevin of order 2 is not available yet", "write order = 1"),
+            n => errors.at(order.span, format!("langevin has no order {n}"), "write order = 1"),
+        }
+    }
+    if let Some(scheme) = spec.scheme.given() {
+        let known = crate::study::keys::LATER_LAWS;
+        if known.contains(&scheme.value.as_str()) {
+            errors.at(
+                scheme.span,
+                format!("the scheme `{}` is not available in this version", scheme.value),
+                "write scheme = \"euler-maruyama\"",
+            );
+        } else if scheme.value != "euler-maruyama" {
+            errors.unknown(scheme.span, "scheme", &scheme.value, ["euler-maruyama"].into_iter());
+        }
+    }
+    let substeps = match spec.substeps.given() {
+        Some(given) => match u32::try_from(given.value) {
+            Ok(n) if n > 0 => n,
+            _ => {
+                errors.at(
+                    given.span,
+                    format!("`substeps` is {}", given.value),
+                    "the equation is integrated with dt = η/substeps: at least 1",
+                );
+                1
+            }
+        },
+        None => 1,
+    };
+    let broken = [&spec.order, &spec.substeps].into_iter().any(|f| matches!(f, Field::Broken));
+    (errors.list.len() == before && !broken).then_some(Law::Langevin { order: 1, substeps })
+}
+
+/// η, with its sense checked.
+fn schedule(field: &Field<RateSpec>, errors: &mut Errors<'_>) -> Option<Schedule> {
+    let given = field.given()?;
+    let mut positive = |rate: f64, span: Span| {
+        if rate > 0.0 && rate.is_finite() {
+            return true;
+        }
+        let message = if rate < 0.0 {
+            format!("the rate {rate} is negative")
+        } else if rate == 0.0 {
+            "the rate is 0".to_owned()
+        } else {
+            "the rate is not finite".to_owned()
+        };
+        errors.at(span, message, "the learning rate η is above 0, for example rate = 0.01");
+        false
+    };
+    match &given.value {
+        RateSpec::Constant(rate) => positive(*rate, given.span).then(|| Schedule::constant(*rate)),
+        RateSpec::Schedule(list) => {
+            let mut fine = true;
+            for (_, rate) in list {
+                fine &= positive(rate.value, rate.span);
+            }
+            let mut pieces: Vec<(u64, f64)> = Vec::new();
+            for (index, (step, rate)) in list.iter().enumerate() {
+                let after = pieces.last().map(|p| p.0);
+                let Ok(first) = u64::try_from(step.value) else {
+                    errors.at(
+                        step.span,
+                        format!("the step {} is negative", step.value),
+                        "steps count from 0",
+                    );
+                    return None;
+                };
+                if index == 0 && first != 0 {
+                    errors.at(
+                        step.span,
+                        format!("the schedule begins at step {first}"),
+                        "the first piece is [0, rate]",
+                    );
+                    return None;
+                }
+                if after.is_some_and(|a| first <= a) {
+                    errors.at(
+                        step.span,
+                        format!("step {first} does not come after step {}", after.unwrap_or(0)),
+                        "steps of a schedule increase",
+                    );
+                    return None;
+                }
+                pieces.push((first, rate.value));
+            }
+            fine.then_some(Schedule { pieces })
+        }
+    }
+}
+
+/// Momentum given to a law that has none.
+fn check_momentum(law: &Law, own: &TrainingSpec, errors: &mut Errors<'_>) {
+    let takes = matches!(law, Law::Sgd | Law::GaussianSgd | Law::GradientDescent);
+    if let Some(momentum) = own.momentum.given()
+        && !takes
+        && momentum.value != 0.0
+    {
+        errors.at(
+            momentum.span,
+            format!("`{}` has no momentum", law.name()),
+            "momentum belongs to sgd, gaussian-sgd and gradient-descent",
+        );
+    }
+}
+
+/// `[training]` with a dynamics' own settings over it; the rate is filled in by the caller.
+fn merge(
+    shared: &TrainingSpec,
+    own: &TrainingSpec,
+    shared_momentum: bool,
+    population: &PopulationKind,
+    errors: &mut Errors<'_>,
+) -> Training {
+    // Where neither is given, the shared place would be reported once a dynamics: `tidy` keeps it once.
+    let batch = pick(&own.batch, &shared.batch);
+    if let Some(given) = batch.given()
+        && given.value == 0
+    {
+        errors.at(given.span, "`batch` is 0", "a minibatch has at least one sample");
+    }
+    if let (Some(given), PopulationKind::Finite(rows)) = (batch.given(), population)
+        && given.value > *rows as u64
+    {
+        errors.at(
+            given.span,
+            format!("minibatch larger than the population: {} of {rows} samples", given.value),
+            format!("choose batch ≤ {rows}"),
+        );
+    }
+    let decay = if own.weight_decay.is_absent() && own.penalty.is_absent() {
+        decay(shared, errors)
+    } else {
+        decay(own, errors)
+    };
+    check_range(&shared.momentum, errors);
+    check_range(&own.momentum, errors);
+    let momentum = match (&own.momentum, shared_momentum) {
+        (Field::Absent, true) => shared.momentum.value().copied(),
+        (field, _) => field.value().copied(),
+    };
+    Training {
+        rate: Schedule::constant(1.0),
+        batch: usize::try_from(batch.value().copied().unwrap_or(1)).unwrap_or(usize::MAX),
+        decay,
+        momentum: momentum.unwrap_or(0.0),
+        sampling: sampling(shared, own, population, errors),
+    }
+}
+
+fn pick<'a, T>(own: &'a Field<T>, shared: &'a Field<T>) -> &'a Field<T> {
+    if own.is_absent() { shared } else { own }
+}
+
+fn check_range(momentum: &Field<f64>, errors: &mut Errors<'_>) {
+    if let Some(given) = momentum.given()
+        && !(0.0..1.0).contains(&given.value)
+    {
+        errors.at(
+            given.span,
+            format!("the momentum {} is not in [0, 1)", given.value),
+            "a heavy ball has 0 ≤ momentum < 1, for example 0.9",
+        );
+    }
+}
+
+fn decay(spec: &TrainingSpec, errors: &mut Errors<'_>) -> Decay {
+    if let (Some(first), Some(second)) = (spec.weight_decay.given(), spec.penalty.given()) {
+        let later = if second.span > first.span { second } else { first };
+        errors.at(
+            later.span,
+            "`weight_decay` and `penalty` are two conventions for one thing",
+            "keep one: weight_decay = λ gives the force λθ, penalty = γ the force 2γθ",
+        );
+    }
+    for (name, field) in [("weight_decay", &spec.weight_decay), ("penalty", &spec.penalty)] {
+        if let Some(given) = field.given()
+            && given.value < 0.0
+        {
+            errors.at(
+                given.span,
+                format!("`{name}` is negative"),
+                "a decay pulls towards 0: give a number that is not negative",
+            );
+        }
+    }
+    match (spec.weight_decay.value(), spec.penalty.value()) {
+        (Some(&lambda), _) if lambda > 0.0 => Decay::Force(lambda),
+        (_, Some(&gamma)) if gamma > 0.0 => Decay::Penalty(gamma),
+        _ => Decay::None,
+    }
+}
+
+fn sampling(
+    shared: &TrainingSpec,
+    own: &TrainingSpec,
+    population: &PopulationKind,
+    errors: &mut Errors<'_>,
+) -> Sampling {
+    let sampling = pick(&own.sampling, &shared.sampling);
+    let drop_last = pick(&own.drop_last, &shared.drop_last);
+    let drop = drop_last.value().copied().unwrap_or(false);
+    let Some(given) = sampling.given().filter(|s| s.value == "without-replacement") else {
+        if let Some(given) = drop_last.given()
+            && given.value
+            && !matches!(sampling, Field::Broken)
+        {
+            errors.at(
+                given.span,
+                "`drop_last` says what becomes of an epoch's last batch, but there are no epochs",
+                "add sampling = \"without-replacement\", or remove `drop_last`",
+            );
+        }
+        return Sampling::WithReplacement;
+    };
+    if matches!(population, PopulationKind::Infinite) {
+        errors.at(
+            given.span,
+            "sampling without replacement from an infinite population",
+            "add [population] with size = N or a table, or sample with replacement",
+        );
+    }
+    Sampling::WithoutReplacement { drop_last: drop }
+}
+
+/// `exact` needs a linear drift and constant noise; Euler–Maruyama is an Itô scheme.
+pub fn check_exact(motions: &Motions, sde: &SdeModel, errors: &mut Errors<'_>) {
+    for motion in &motions.list {
+        if matches!(motion.law, Law::Exact)
+            && let Err(reason) = sde.linear()
+        {
+            errors.at(
+                motion.at,
+                format!("`exact` needs a linear drift and constant noise: {reason}"),
+                "integrate it instead: euler-maruyama = { dt = 0.01 }",
+            );
+        }
+    }
+}

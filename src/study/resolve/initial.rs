@@ -1,0 +1,289 @@
+//! `[parameters]`: shapes and initial laws.
+//!
+//! A `[rows, cols]` matrix has fan-in `cols` and fan-out `rows`; a vector `[n]` is an n×1 column, so its fan-in is 1 and
+//! its fan-out n (write a row as `shape = [1, n]`), a scalar has both 1.
+
+use std::ops::Range;
+
+use super::constants;
+use super::names::Names;
+use super::{Constants, Parameters};
+use crate::model::formula::Value;
+use crate::model::formula::operations::functions;
+use crate::model::{Layout, Shape};
+use crate::study::resolved::Initial;
+use crate::study::source::Spanned;
+use crate::study::spec::read::Errors;
+use crate::study::spec::{Field, Named, ParameterSpec, Quantity, Scalar, Spec};
+
+/// Initial laws, as messages list them.
+const LAWS: [(&str, &str); 6] = [
+    ("kaiming", "kaiming: normal, variance 2/fan_in"),
+    ("xavier", "xavier: normal, variance 2/(fan_in + fan_out)"),
+    ("orthogonal", "orthogonal(s): s times a Haar-distributed orthogonal matrix"),
+    ("identity", "identity(s): s on the diagonal"),
+    ("normal", "normal(mean, standard deviation)"),
+    ("uniform", "uniform(low, high)"),
+];
+
+pub fn parameters(
+    spec: &Spec,
+    constants: &Constants,
+    names: &mut Names,
+    errors: &mut Errors<'_>,
+) -> Parameters {
+    let mut parameters = Parameters { layout: Layout::default(), initial: Vec::new(), complete: true };
+    if spec.parameters.is_empty() {
+        match spec.tree.get("parameters") {
+            None => errors.at(
+                crate::study::Span::default(),
+                "the study has no [parameters]",
+                "add [parameters] with a line such as w = 1.0",
+            ),
+            Some(node) if matches!(node.value, crate::study::tree::Value::Table(_)) => {
+                errors.at(node.span, "[parameters] is empty", "add a line such as w = 1.0");
+            }
+            Some(_) => {}
+        }
+        parameters.complete = false;
+    }
+    for entry in &spec.parameters {
+        if !names.take(&entry.name, "parameter", errors) {
+            parameters.complete = false;
+            continue;
+        }
+        match parameter(entry, constants, &names.broken, errors) {
+            Some((shape, initial)) => {
+                parameters.layout.push(&entry.name.value, shape);
+                parameters.initial.push(initial);
+            }
+            None => {
+                names.broken.push(entry.name.value.clone());
+                parameters.complete = false;
+            }
+        }
+    }
+    parameters
+}
+
+fn parameter(
+    entry: &Named<ParameterSpec>,
+    constants: &Constants,
+    broken: &[String],
+    errors: &mut Errors<'_>,
+) -> Option<(Shape, Initial)> {
+    let ParameterSpec { shape, init } = &entry.value;
+    let init = init.given()?;
+    if let Quantity::Single(Spanned { value: Scalar::Formula(text), span }) = &init.value {
+        let text = Spanned::new(text.clone(), *span);
+        match law(&text, constants, broken, errors) {
+            Found::Law(name, arguments) => {
+                if matches!(shape, Field::Broken) {
+                    return None;
+                }
+                let shape = shape.value().copied().unwrap_or(Shape::SCALAR);
+                return initial(&text, name, &arguments, shape, errors).map(|initial| (shape, initial));
+            }
+            Found::Broken => return None,
+            Found::Formula => {}
+        }
+    }
+    let value = constants::quantity(&init.value, constants, broken, errors)?;
+    fixed(value, shape, init, errors)
+}
+
+/// A literal value, spread over the shape where it is a single number.
+fn fixed(
+    value: Value,
+    shape: &Field<Shape>,
+    init: &Spanned<Quantity>,
+    errors: &mut Errors<'_>,
+) -> Option<(Shape, Initial)> {
+    match shape {
+        Field::Broken => None,
+        Field::Absent => Some((value.shape, Initial::Fixed(value.data))),
+        Field::Given(given) if value.shape.is_scalar() => {
+            let x = value.data.first().copied().unwrap_or(0.0);
+            Some((given.value, Initial::Fixed(vec![x; given.value.len()])))
+        }
+        Field::Given(given) if given.value == value.shape => Some((value.shape, Initial::Fixed(value.data))),
+        Field::Given(given) => {
+            errors.at(
+                init.span,
+                format!("the value has the shape {}, `shape` says {}", value.shape, given.value),
+                "remove `shape`, or give a single number, which fills it",
+            );
+            None
+        }
+    }
+}
+
+enum Found {
+    Law(&'static str, Vec<f64>),
+    Formula,
+    Broken,
+}
+
+/// Recognises `name` or `name(a, b)` as an initial law and evaluates its arguments.
+fn law(text: &Spanned<String>, constants: &Constants, broken: &[String], errors: &mut Errors<'_>) -> Found {
+    let written = text.value.as_str();
+    let Some((head, arguments)) = call(written) else { return Found::Formula };
+    let name = &written[head.clone()];
+    let Some((known, _)) = LAWS.iter().find(|(n, _)| *n == name) else {
+        let is_constant = constants.contains_key(name) || broken.iter().any(|b| b == name);
+        if is_constant || functions::find(name).is_some() {
+            return Found::Formula;
+        }
+        let span = errors.sources.inside(text.span, written, head);
+        let known = LAWS.iter().map(|(n, _)| *n).chain(constants.keys().map(String::as_str));
+        errors.unknown(span, "initial law or constant", name, known);
+        return Found::Broken;
+    };
+    let values: Vec<Option<f64>> = arguments
+        .iter()
+        .map(|range| {
+            // Blanks keep the argument in its place, so that errors point into it.
+            let argument = format!("{}{}", " ".repeat(range.start), &written[range.clone()]);
+            let value = constants::part(&argument, text, constants, broken, errors)?;
+            if !value.shape.is_scalar() {
+                let span = errors.sources.inside(text.span, written, range.clone());
+                errors.at(
+                    span,
+                    format!("this argument has the shape {}", value.shape),
+                    "give a single number",
+                );
+            }
+            (value.shape.is_scalar()).then(|| value.data.first().copied()).flatten()
+        })
+        .collect();
+    match values.into_iter().collect() {
+        Some(values) => Found::Law(known, values),
+        None => Found::Broken,
+    }
+}
+
+/// `name` or `name(a, b)`: the place of the name and of the arguments.
+fn call(text: &str) -> Option<(Range<usize>, Vec<Range<usize>>)> {
+    let start = text.len() - text.trim_start().len();
+    let end = text.trim_end().len();
+    let name = text[start..end].find(|c: char| !(c.is_alphanumeric() || c == '_')).map_or(end, |i| start + i);
+    if name == start || text[start..].starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let rest = text[name..end].trim_start();
+    if rest.is_empty() {
+        return Some((start..name, Vec::new()));
+    }
+    let open = end - rest.len();
+    if !rest.starts_with('(') || !rest.ends_with(')') {
+        return None;
+    }
+    let mut depth = 0_usize;
+    let mut arguments = Vec::new();
+    let mut begin = open + 1;
+    for (i, c) in text[open..end].char_indices() {
+        let at = open + i;
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' => {
+                depth = depth.checked_sub(1)?;
+                // A bracket that closes before the end: the text is an expression.
+                if depth == 0 && at + 1 != end {
+                    return None;
+                }
+            }
+            ',' if depth == 1 => {
+                arguments.push(begin..at);
+                begin = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if !arguments.is_empty() || !text[begin..end - 1].trim().is_empty() {
+        arguments.push(begin..end - 1);
+    }
+    Some((start..name, arguments))
+}
+
+fn initial(
+    text: &Spanned<String>,
+    name: &'static str,
+    arguments: &[f64],
+    shape: Shape,
+    errors: &mut Errors<'_>,
+) -> Option<Initial> {
+    let wrong = |errors: &mut Errors<'_>, message: String, help: &str| {
+        errors.at(text.span, message, help);
+        None
+    };
+    let form = LAWS.iter().find(|(n, _)| *n == name).map_or("", |(_, form)| *form);
+    let allowed: &[usize] = match name {
+        "kaiming" | "xavier" => &[0],
+        "orthogonal" | "identity" => &[0, 1],
+        _ => &[0, 2],
+    };
+    if !allowed.contains(&arguments.len()) {
+        let wanted = allowed.iter().map(usize::to_string).collect::<Vec<_>>().join(" or ");
+        return wrong(errors, format!("`{name}` takes {wanted} arguments, not {}", arguments.len()), form);
+    }
+    if arguments.iter().any(|x| !x.is_finite()) {
+        return wrong(errors, format!("an argument of `{name}` is not finite"), form);
+    }
+    let normal = |variance: f64| Initial::Normal { mean: 0.0, standard_deviation: variance.sqrt() };
+    let (fan_in, fan_out) = (shape.cols as f64, shape.rows as f64);
+    match (name, arguments) {
+        ("kaiming", _) => Some(normal(2.0 / fan_in)),
+        ("xavier", _) => Some(normal(2.0 / (fan_in + fan_out))),
+        ("orthogonal", _) => Some(Initial::Orthogonal { scale: arguments.first().copied().unwrap_or(1.0) }),
+        ("identity", _) => {
+            if shape.cols == 1 && shape.rows > 1 {
+                return wrong(
+                    errors,
+                    format!("`identity` needs a matrix, the shape is {shape}"),
+                    "give shape = [rows, columns]",
+                );
+            }
+            let scale = arguments.first().copied().unwrap_or(1.0);
+            let mut data = vec![0.0; shape.len()];
+            for i in 0..shape.rows.min(shape.cols) {
+                data[i * shape.cols + i] = scale;
+            }
+            Some(Initial::Fixed(data))
+        }
+        ("normal", &[_, s]) if s < 0.0 => wrong(
+            errors,
+            format!("the standard deviation {s} is negative"),
+            "normal(mean, standard deviation), the deviation at least 0",
+        ),
+        ("normal", &[mean, standard_deviation]) => Some(Initial::Normal { mean, standard_deviation }),
+        ("normal", _) => Some(normal(1.0)),
+        ("uniform", &[low, high]) if low >= high => wrong(
+            errors,
+            format!("the interval from {low} to {high} is empty"),
+            "uniform(low, high) with low < high",
+        ),
+        ("uniform", &[low, high]) => Some(Initial::Uniform { low, high }),
+        _ => Some(Initial::Uniform { low: 0.0, high: 1.0 }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_told_from_expressions() {
+        let parts = |text: &'static str| {
+            call(text).map(|(n, a)| (&text[n], a.into_iter().map(|r| text[r].trim()).collect::<Vec<_>>()))
+        };
+        assert_eq!(parts(" normal(0, max(1, 2)) "), Some(("normal", vec!["0", "max(1, 2)"])));
+        assert_eq!(parts("kaiming"), Some(("kaiming", vec![])));
+        assert_eq!(parts("kaiming()"), Some(("kaiming", vec![])));
+        assert_eq!(parts("sqrt(2) + (1)"), None);
+        assert_eq!(parts("2*a"), None);
+        assert_eq!(parts("a + b"), None);
+        assert_eq!(parts("normal(0,)"), Some(("normal", vec!["0", ""])));
+        assert_eq!(parts(""), None);
+        assert_eq!(parts("µ(1))("), None);
+    }
+}

@@ -1,0 +1,240 @@
+//! What was written → what will be run: names looked up, defaults filled in, sense checked, formulas compiled.
+
+mod claims;
+mod constants;
+mod dynamics;
+mod initial;
+mod names;
+mod observe;
+mod run;
+mod symmetries;
+mod system;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::clock::Clock;
+use super::resolved::{LossSystem, Study, System};
+use super::source::Span;
+use super::spec::Spec;
+use super::spec::read::Errors;
+use super::{Diagnostic, written};
+use crate::model::formula::{Expression, FormulaError, FormulaModel, Function, SdeModel, Value};
+use crate::model::{Layout, Model, Shape};
+use names::Names;
+
+/// Compiles formulas over the state.
+enum Compiler {
+    Loss(Arc<FormulaModel>),
+    State(Arc<SdeModel>),
+}
+
+impl Compiler {
+    fn function(&self, formula: &Expression) -> Result<Function, FormulaError> {
+        match self {
+            Compiler::Loss(model) => model.function(formula),
+            Compiler::State(model) => model.function(formula),
+        }
+    }
+    fn magnitude(&self, formula: &Expression) -> Result<Function, FormulaError> {
+        match self {
+            Compiler::Loss(model) => model.magnitude(formula),
+            Compiler::State(model) => model.magnitude(formula),
+        }
+    }
+}
+
+/// Which kind of system a study has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Loss,
+    Sde,
+}
+
+impl Spec {
+    /// Resolves; `model` takes the place of `[loss]`, `[data]` and `[population]`.
+    ///
+    /// # Errors
+    /// Everything wrong that can be found independently.
+    pub fn resolve(&self, model: Option<Arc<dyn Model>>) -> Result<Study, Vec<Diagnostic>> {
+        let mut errors = Errors::new(&self.sources);
+        let study = resolve(self, model, &mut errors);
+        let list = tidy(errors.list);
+        match study {
+            Some(study) if list.is_empty() => Ok(study),
+            _ => Err(list),
+        }
+    }
+}
+
+/// In the order of the file, each once.
+pub(super) fn tidy(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut seen: Vec<Diagnostic> = Vec::new();
+    list.retain(|d| {
+        let new = !seen.contains(d);
+        if new {
+            seen.push(d.clone());
+        }
+        new
+    });
+    let mut files: Vec<String> = Vec::new();
+    for d in &list {
+        if !files.contains(&d.file) {
+            files.push(d.file.clone());
+        }
+    }
+    list.sort_by_key(|d| (files.iter().position(|f| *f == d.file), d.line, d.column));
+    list
+}
+
+fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) -> Option<Study> {
+    let kind = kind_of(spec, model.is_some(), errors);
+    let mut names = Names::default();
+    let constants = constants::constants(spec, &mut names, errors);
+    let parameters = initial::parameters(spec, &constants, &mut names, errors);
+    let population = system::population(spec, model.as_ref(), &mut names, errors);
+    let run = run::run(spec, &parameters.layout, errors);
+    let motion = dynamics::dynamics(spec, kind, &population, errors);
+    let clock = run::clock(spec, &motion, errors);
+    let seed = run.as_ref().map_or(0, |r| r.run.seed);
+    let mut scope = constants.clone();
+    if kind == Some(Kind::Loss) {
+        motion.add_constants(&mut scope);
+    }
+    let system = system::system(
+        spec,
+        kind,
+        system::Parts {
+            model,
+            parameters: &parameters,
+            population: &population,
+            constants: &scope,
+            seed,
+            motion: &motion,
+        },
+        &names,
+        errors,
+    );
+    if let Some(System::Sde(sde)) = system.as_ref().map(|s| &s.system) {
+        dynamics::check_exact(&motion, sde, errors);
+    }
+    let compiler = system.as_ref().map(|s| &s.compiler);
+    let recorded = run.as_ref().is_none_or(|r| r.record_parameters);
+    let mut observables =
+        observe::observables(spec, recorded, &parameters, &names, &scope, kind, compiler, errors);
+    let symmetries = symmetries::symmetries(spec, &parameters, errors);
+    let claims = claims::claims(
+        spec,
+        claims::Parts {
+            kind,
+            formula: !matches!(
+                system.as_ref().map(|s| &s.system),
+                Some(System::Loss(LossSystem { formula: None, .. }))
+            ),
+            motion: &motion,
+            constants: &constants,
+            layout: &parameters.layout,
+            symmetries: &symmetries,
+            time: clock.as_ref().map(|c| c.time),
+            significance: run.as_ref().map_or(1e-3, |r| r.run.significance),
+        },
+        &mut observables,
+        errors,
+    );
+    if !errors.list.is_empty() {
+        return None;
+    }
+    let run = run?;
+    let observed = observables.list;
+    let (list, record) = run::instants(&motion, &clock?, run.record);
+    let mut study = Study {
+        title: title(spec),
+        path: spec.sources.get(0).map(|s| s.name.clone()).unwrap_or_default(),
+        text: spec.sources.get(0).map(|s| s.text.clone()).unwrap_or_default(),
+        overrides: spec.overrides(),
+        resolved: String::new(),
+        constants,
+        system: system?.system,
+        initial: parameters.initial,
+        dynamics: list,
+        run: run.run,
+        observables: observed,
+        symmetries: symmetries.list,
+        claims,
+    };
+    study.resolved = written::resolved(spec, &study, record, run.record_parameters);
+    Some(study)
+}
+
+fn title(spec: &Spec) -> String {
+    spec.title.value().cloned().unwrap_or_else(|| {
+        let name = spec.sources.get(0).map_or("", |s| s.name.as_str());
+        std::path::Path::new(name)
+            .file_stem()
+            .map_or_else(|| "study".to_owned(), |s| s.to_string_lossy().into_owned())
+    })
+}
+
+/// A loss or an SDE, never both.
+fn kind_of(spec: &Spec, model: bool, errors: &mut Errors<'_>) -> Option<Kind> {
+    if model {
+        for name in ["loss", "sde", "data", "population"] {
+            if let Some(node) = spec.tree.get(name) {
+                errors.at(
+                    node.span,
+                    format!("[{name}] cannot stand beside a model written in Rust"),
+                    "the model brings its own loss and population",
+                );
+            }
+        }
+        return Some(Kind::Loss);
+    }
+    match (spec.tree.get("loss"), spec.tree.get("sde")) {
+        (Some(_), Some(sde)) => {
+            errors.at(
+                sde.span,
+                "a study has a [loss] or an [sde], not both",
+                "keep one of the two, or make two studies",
+            );
+            None
+        }
+        (Some(_), None) => Some(Kind::Loss),
+        (None, Some(_)) => {
+            for name in ["data", "training", "population"] {
+                if let Some(node) = spec.tree.get(name) {
+                    errors.at(
+                        node.span,
+                        format!("[{name}] has no place in an [sde] study"),
+                        "an SDE has drift and diffusion only: remove the section, or write a [loss]",
+                    );
+                }
+            }
+            Some(Kind::Sde)
+        }
+        (None, None) => {
+            errors.at(
+                Span::default(),
+                "the study has neither a [loss] nor an [sde]",
+                "add [loss] with formula = \"…\", or [sde] with drift and diffusion",
+            );
+            None
+        }
+    }
+}
+
+fn number(x: f64) -> Value {
+    Value { shape: Shape::SCALAR, data: vec![x] }
+}
+
+/// Length of the run, once it is known.
+type Length = Option<Clock>;
+
+/// Named constants.
+type Constants = BTreeMap<String, Value>;
+
+/// Names and shapes; `complete` is false where a parameter could not be read.
+struct Parameters {
+    layout: Layout,
+    initial: Vec<super::resolved::Initial>,
+    complete: bool,
+}

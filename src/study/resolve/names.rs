@@ -1,0 +1,111 @@
+//! Names of a study: what they must look like, that each means one thing, and that formulas know them.
+
+use crate::model::formula::elaborate::LAWS;
+use crate::model::formula::{Expression, FormulaError};
+use crate::study::source::Spanned;
+use crate::study::spec::read::{Errors, suggestion};
+
+/// Names that every formula of a loss knows.
+pub const SETTINGS: [&str; 5] = ["rate", "batch", "decay", "momentum", "pi"];
+
+/// Names that observables know.
+pub const MEASURED: [&str; 3] = ["loss", "objective", "gradient_norm2"];
+
+/// Who has which name.
+#[derive(Default)]
+pub struct Names {
+    taken: Vec<(String, &'static str)>,
+    /// Parameters whose declaration is broken: errors about them are not repeated.
+    pub broken: Vec<String>,
+}
+
+impl Names {
+    /// Takes a name for a constant, a parameter or a data entry; false where it cannot be had.
+    pub fn take(&mut self, name: &Spanned<String>, what: &'static str, errors: &mut Errors<'_>) -> bool {
+        let text = name.value.as_str();
+        if !is_identifier(text) {
+            errors.at(
+                name.span,
+                format!("`{text}` cannot be the name of a {what}"),
+                "names of formulas begin with a letter and have letters, digits and _",
+            );
+            return false;
+        }
+        if SETTINGS.contains(&text) || MEASURED.contains(&text) || text == "grad" {
+            errors.at(
+                name.span,
+                format!("`{text}` has a meaning already and cannot be the name of a {what}"),
+                format!(
+                    "choose another name; reserved are {}, {}, grad",
+                    SETTINGS.join(", "),
+                    MEASURED.join(", ")
+                ),
+            );
+            return false;
+        }
+        if let Some((_, other)) = self.taken.iter().find(|(n, _)| n == text) {
+            errors.at(
+                name.span,
+                format!("`{text}` is the name of a {other} already"),
+                "give each constant, parameter and data entry a name of its own",
+            );
+            return false;
+        }
+        self.taken.push((text.to_owned(), what));
+        true
+    }
+
+    /// Names taken by one kind.
+    pub fn of<'a>(&'a self, what: &'a str) -> impl Iterator<Item = &'a str> + Clone {
+        self.taken.iter().filter(move |(_, w)| *w == what).map(|(n, _)| n.as_str())
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    let mut characters = name.chars();
+    characters.next().is_some_and(|c| c.is_alphabetic() || c == '_')
+        && characters.all(|c| c.is_alphanumeric() || c == '_' || c == '\'')
+}
+
+/// Parses a formula, `text` or a part of it; errors at their places in `text`.
+pub fn parse(formula: &str, text: &Spanned<String>, errors: &mut Errors<'_>) -> Option<Expression> {
+    match Expression::parse(formula) {
+        Ok(expression) => Some(expression),
+        Err(list) => {
+            list.iter().for_each(|error| errors.formula(text, 0, error));
+            None
+        }
+    }
+}
+
+/// Reports every free name of a formula that is not among `known`; true if all are. Laws count as known where `laws`.
+pub fn check(
+    formula: &Spanned<String>,
+    expression: &Expression,
+    known: &[&str],
+    broken: &[String],
+    laws: bool,
+    errors: &mut Errors<'_>,
+) -> bool {
+    let mut fine = true;
+    for (name, span) in expression.names() {
+        if known.contains(&name.as_str()) || (laws && LAWS.contains(&name.as_str())) {
+            continue;
+        }
+        fine = false;
+        if broken.contains(&name) {
+            continue;
+        }
+        let error = if LAWS.contains(&name.as_str()) {
+            FormulaError::new(span, format!("the law `{name}` cannot stand here"))
+                .help("laws stand in [data]; name the draw there and use its name here")
+        } else if crate::model::formula::operations::functions::find(&name).is_some() {
+            FormulaError::new(span, format!("`{name}` is a function")).help(format!("call it: {name}(…)"))
+        } else {
+            FormulaError::new(span, format!("unknown name `{name}`"))
+                .help(suggestion(&name, known.iter().copied()))
+        };
+        errors.formula(formula, 0, &error);
+    }
+    fine
+}

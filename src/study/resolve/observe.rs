@@ -1,0 +1,342 @@
+//! Observables: parameters, `[observe]`, and what claims ask for.
+//!
+//! A formula may name observables that stand before it: their formulas are put in front of it as named intermediates.
+
+use std::sync::Arc;
+
+use super::names::{self, MEASURED, Names};
+use super::{Compiler, Constants, Kind, Parameters};
+use crate::model::formula::{Expression, Function, syntax};
+use crate::model::{Layout, Shape};
+use crate::study::resolved::{Observable, ObservableKind};
+use crate::study::source::Spanned;
+use crate::study::spec::read::{Errors, suggestion};
+use crate::study::spec::{Field, ObserveSpec, Spec};
+
+/// Observables, and all that is needed to add more of them.
+pub struct Observables<'a> {
+    pub list: Vec<Observable>,
+    compiler: Option<&'a Compiler>,
+    layout: Layout,
+    /// Names that formulas know beside observables.
+    known: Vec<String>,
+    /// Names of broken declarations: errors about them are not repeated.
+    broken: Vec<String>,
+    /// Observables that are formulas, with their texts as given.
+    definitions: Vec<(String, String)>,
+}
+
+#[allow(clippy::too_many_arguments, reason = "all that formulas may name")]
+pub fn observables<'a>(
+    spec: &Spec,
+    record_parameters: bool,
+    parameters: &Parameters,
+    names: &Names,
+    constants: &Constants,
+    kind: Option<Kind>,
+    compiler: Option<&'a Compiler>,
+    errors: &mut Errors<'_>,
+) -> Observables<'a> {
+    let mut known: Vec<String> = names.of("parameter").map(str::to_owned).collect();
+    known.extend(names.of("data entry").map(str::to_owned));
+    known.extend(constants.keys().cloned());
+    if kind != Some(Kind::Sde) && !matches!(compiler, Some(Compiler::State(_))) {
+        known.extend(MEASURED.iter().map(|s| (*s).to_owned()));
+        let loss = spec.loss.as_ref().and_then(|s| s.value.formula.value());
+        if let Some(Ok(lines)) = loss.map(|text| syntax::parse(text)) {
+            known.extend(lines.intermediates.into_iter().map(|i| i.name));
+        }
+    }
+    let mut observables = Observables {
+        list: Vec::new(),
+        compiler,
+        layout: parameters.layout.clone(),
+        known,
+        broken: names.broken.clone(),
+        definitions: Vec::new(),
+    };
+    if record_parameters {
+        for parameter in parameters.layout.parameters() {
+            observables.list.push(of_parameter(parameter, false));
+        }
+    }
+    for entry in &spec.observe {
+        if !check_name(&entry.name, &entry.value, names, errors) {
+            observables.broken.push(entry.name.value.clone());
+            continue;
+        }
+        let made = entry.value.given().and_then(|written| match &written.value {
+            ObserveSpec::Formula(text) => observables.function(text, errors).map(|function| {
+                observables.definitions.push((entry.name.value.clone(), text.value.clone()));
+                (function.shape(), ObservableKind::Function(Arc::new(function)))
+            }),
+            ObserveSpec::SingularValues(text) => observables.function(text, errors).and_then(|function| {
+                let shape = function.shape();
+                if shape.is_scalar() {
+                    errors.at(
+                        text.span,
+                        "a scalar has no singular values",
+                        "name a matrix, such as W, or a formula of one",
+                    );
+                    return None;
+                }
+                let values = Shape::vector(shape.rows.min(shape.cols));
+                Some((values, ObservableKind::SingularValues(Arc::new(function))))
+            }),
+        });
+        match made {
+            Some((shape, kind)) => {
+                observables.list.push(Observable {
+                    name: entry.name.value.clone(),
+                    shape,
+                    hidden: false,
+                    kind,
+                });
+            }
+            None => observables.broken.push(entry.name.value.clone()),
+        }
+    }
+    observables
+}
+
+fn of_parameter(parameter: &crate::model::Parameter, hidden: bool) -> Observable {
+    Observable {
+        name: parameter.name.clone(),
+        shape: parameter.shape,
+        hidden,
+        kind: ObservableKind::Parameter { offset: parameter.offset },
+    }
+}
+
+/// Names of observables are names in the output, and mean one thing in claims.
+fn check_name(
+    name: &Spanned<String>,
+    value: &Field<ObserveSpec>,
+    names: &Names,
+    errors: &mut Errors<'_>,
+) -> bool {
+    let text = name.value.as_str();
+    if text.trim().is_empty()
+        || text.contains('/')
+        || text.chars().any(char::is_control)
+        || text.starts_with('.')
+    {
+        errors.at(
+            name.span,
+            format!("`{text}` cannot be the name of an observable"),
+            "it becomes a name in the output: use letters, digits, - and _",
+        );
+        return false;
+    }
+    for what in ["parameter", "data entry", "constant"] {
+        if names.of(what).any(|n| n == text) {
+            let help = if what == "parameter" {
+                "every parameter is observed under its own name already"
+            } else {
+                "give the observable a name of its own"
+            };
+            errors.at(name.span, format!("`{text}` is the name of a {what} already"), help);
+            return false;
+        }
+    }
+    let itself = matches!(value.value(), Some(ObserveSpec::Formula(formula)) if formula.value.trim() == text);
+    let reserved = names::SETTINGS.contains(&text) || text == "grad" || MEASURED.contains(&text);
+    if reserved && !(itself && MEASURED.contains(&text)) {
+        errors.at(
+            name.span,
+            format!("`{text}` has a meaning already and cannot be the name of an observable"),
+            format!(
+                "choose another name; only {} may be observed under their own names",
+                MEASURED.join(", ")
+            ),
+        );
+        return false;
+    }
+    true
+}
+
+impl Observables<'_> {
+    /// Compiles a formula; errors are reported at its place. `None` without a word where the system itself is broken.
+    fn function(&self, text: &Spanned<String>, errors: &mut Errors<'_>) -> Option<Function> {
+        let (expression, skip) = self.expression(text, errors)?;
+        match self.compiler?.function(&expression) {
+            Ok(function) => Some(function),
+            Err(error) => {
+                errors.formula(text, skip, &error);
+                None
+            }
+        }
+    }
+
+    /// Parses a formula with the observables it names in front, whose length is returned.
+    fn expression(&self, text: &Spanned<String>, errors: &mut Errors<'_>) -> Option<(Expression, usize)> {
+        let plain = names::parse(&text.value, text, errors)?;
+        let mut known: Vec<&str> = self.known.iter().map(String::as_str).collect();
+        known.extend(self.definitions.iter().map(|(n, _)| n.as_str()));
+        if !names::check(text, &plain, &known, &self.broken, false, errors) {
+            return None;
+        }
+        let prefix = self.prefix(&plain);
+        if prefix.is_empty() {
+            return Some((plain, 0));
+        }
+        match Expression::parse(&format!("{prefix}{}", text.value)) {
+            Ok(expression) => Some((expression, prefix.len())),
+            Err(list) => {
+                list.iter().for_each(|error| errors.formula(text, prefix.len(), error));
+                None
+            }
+        }
+    }
+
+    /// Definitions of the observables that a formula needs, as lines.
+    fn prefix(&self, expression: &Expression) -> String {
+        let mut needed = vec![false; self.definitions.len()];
+        self.need(expression, self.definitions.len(), &mut needed);
+        let mut prefix = String::new();
+        for ((name, text), _) in self.definitions.iter().zip(&needed).filter(|(_, needed)| **needed) {
+            let last = last_line(text);
+            prefix.push_str(&format!("{}{name} = {}\n", &text[..last], &text[last..]));
+        }
+        prefix
+    }
+
+    /// Marks the definitions before `before` that an expression names, and what those need.
+    fn need(&self, expression: &Expression, before: usize, needed: &mut [bool]) {
+        for (name, _) in expression.names() {
+            if self.known.contains(&name) {
+                continue;
+            }
+            if let Some(at) = self.definitions[..before].iter().position(|(n, _)| *n == name)
+                && !needed[at]
+            {
+                needed[at] = true;
+                if let Ok(inner) = Expression::parse(&self.definitions[at].1) {
+                    self.need(&inner, at, needed);
+                }
+            }
+        }
+    }
+
+    /// The observable that a claim names: by name, or a formula, which is added as a hidden one.
+    pub fn of_claim(&mut self, text: &Spanned<String>, errors: &mut Errors<'_>) -> Option<Observable> {
+        let name = text.value.trim();
+        if let Some(found) = self.list.iter().find(|o| o.name == name) {
+            return Some(found.clone());
+        }
+        if let Some(parameter) = self.layout.get(name) {
+            let observable = of_parameter(parameter, true);
+            self.list.push(observable.clone());
+            return Some(observable);
+        }
+        if self.broken.iter().any(|b| b == name) {
+            return None;
+        }
+        let function = self.function(text, errors)?;
+        let shown: Vec<&str> = name.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        Some(self.add_hidden(shown.join("; "), function))
+    }
+
+    /// A formula of our own, named `name`, and hidden.
+    pub fn of_formula(
+        &mut self,
+        name: &str,
+        formula: &Spanned<String>,
+        errors: &mut Errors<'_>,
+    ) -> Option<Observable> {
+        if let Some(found) = self.list.iter().find(|o| o.name == name) {
+            return Some(found.clone());
+        }
+        let function = self.function(formula, errors)?;
+        Some(self.add_hidden(name.to_owned(), function))
+    }
+
+    /// Σ|θ ∂f/∂θ| of a claim's observable, as a hidden observable; `None` where it has none (singular values).
+    pub fn magnitude(&mut self, name: &str, text: &Spanned<String>, errors: &Errors<'_>) -> Option<String> {
+        let defined = self.definitions.iter().find(|(n, _)| *n == text.value.trim()).map(|(_, t)| t.clone());
+        if defined.is_none()
+            && self
+                .list
+                .iter()
+                .any(|o| o.name == text.value.trim() && matches!(o.kind, ObservableKind::SingularValues(_)))
+        {
+            return None;
+        }
+        let text = Spanned::new(defined.unwrap_or_else(|| text.value.clone()), text.span);
+        let mut silent = Errors::new(errors.sources);
+        let (expression, _) = self.expression(&text, &mut silent)?;
+        let function = self.compiler?.magnitude(&expression).ok()?;
+        let name = format!("magnitude({name})");
+        if !self.list.iter().any(|o| o.name == name) {
+            self.add_hidden(name.clone(), function);
+        }
+        Some(name)
+    }
+
+    fn add_hidden(&mut self, name: String, function: Function) -> Observable {
+        let observable = Observable {
+            name,
+            shape: function.shape(),
+            hidden: true,
+            kind: ObservableKind::Function(Arc::new(function)),
+        };
+        if !self.list.iter().any(|o| o.name == observable.name) {
+            self.list.push(observable.clone());
+        }
+        observable
+    }
+
+    /// Help for a name that is no observable.
+    pub fn suggestion(&self, name: &str) -> String {
+        suggestion(name, self.list.iter().filter(|o| !o.hidden).map(|o| o.name.as_str()))
+    }
+}
+
+/// Where the last line of a formula begins: lines end at `;` or at a newline outside brackets.
+fn last_line(text: &str) -> usize {
+    let mut depth = 0_i32;
+    let mut comment = false;
+    let mut begins = 0;
+    let mut last = 0;
+    let mut blank = true;
+    for (at, c) in text.char_indices() {
+        match c {
+            '\n' if comment || depth <= 0 => {
+                comment = false;
+                if depth <= 0 {
+                    begins = at + 1;
+                    blank = true;
+                }
+            }
+            _ if comment => {}
+            '#' => comment = true,
+            ';' => {
+                begins = at + 1;
+                blank = true;
+            }
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            _ => {}
+        }
+        if blank && !comment && !c.is_whitespace() && c != ';' {
+            blank = false;
+            last = begins;
+        }
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_found_behind_brackets_and_comments() {
+        let tail = |text: &'static str| &text[last_line(text)..];
+        assert_eq!(tail("u^2"), "u^2");
+        assert_eq!(tail("h = u\nh^2"), "h^2");
+        assert_eq!(tail("h = u; h^2\n\n# done\n"), " h^2\n\n# done\n");
+        assert_eq!(tail("h = sum([1,\n2])\n(h +\n 1)\n"), "(h +\n 1)\n");
+        assert_eq!(tail("h = 1 # (\nh"), "h");
+    }
+}

@@ -1,0 +1,305 @@
+//! `[run]`: lengths, replicas, recording.
+
+use super::Length;
+use super::dynamics::Motions;
+use crate::dynamics::Law;
+use crate::model::Layout;
+use crate::study::clock::{self, Clock, MOST_INSTANTS, Pace, Record};
+use crate::study::resolved::{Dynamics, Run};
+use crate::study::source::Span;
+use crate::study::spec::read::Errors;
+use crate::study::spec::{Field, RecordSpec, RunSpec, Spec};
+
+/// Most replicas.
+const MOST_REPLICAS: u64 = 1 << 32;
+
+/// Parameters with more numbers are not recorded unless asked for.
+const RECORDED_PARAMETERS: usize = 1000;
+
+/// Default of `replicas`.
+const REPLICAS: u64 = 1024;
+
+/// Default of `record`.
+const RECORD: u64 = 100;
+
+/// `[run]` without the length.
+pub struct Resolved {
+    pub run: Run,
+    pub record: Option<Record>,
+    pub record_parameters: bool,
+}
+
+pub fn run(spec: &Spec, layout: &Layout, errors: &mut Errors<'_>) -> Option<Resolved> {
+    let Some(section) = &spec.run else {
+        if !spec.written("run") {
+            errors.at(
+                Span::default(),
+                "the study has no [run]",
+                "add [run] with steps = 1000 or time = 10.0, and replicas = 1000",
+            );
+        }
+        return None;
+    };
+    let written = &section.value;
+    if let Some(at) = written.precision {
+        errors.at(
+            at,
+            "`precision` is not available yet",
+            "set `replicas` yourself: the standard error falls as 1/√replicas",
+        );
+    }
+    let replicas = count(&written.replicas, REPLICAS, "replicas", 1, MOST_REPLICAS, errors);
+    let trajectories = count(&written.trajectories, 0, "trajectories", 0, MOST_REPLICAS, errors);
+    if let Some(given) = written.trajectories.given()
+        && given.value > replicas
+    {
+        errors.at(
+            given.span,
+            format!("{} trajectories of {replicas} replicas", given.value),
+            format!("`trajectories` is the number of replicas whose path is kept: at most {replicas}"),
+        );
+    }
+    let burn_in = within(
+        &written.burn_in,
+        0.5,
+        "burn_in",
+        (0.0, true),
+        1.0,
+        "the share of the time left out of stationary averages is at least 0 and below 1",
+        errors,
+    );
+    let significance = within(
+        &written.significance,
+        1e-3,
+        "significance",
+        (0.0, false),
+        1.0,
+        "the chance that a true claim fails is above 0 and below 1, for example 1e-3",
+        errors,
+    );
+    let resolution = within(
+        &written.resolution,
+        0.2,
+        "resolution",
+        (0.0, false),
+        f64::INFINITY,
+        "the relative deviation that must be seen is above 0, for example 0.2",
+        errors,
+    );
+    let record = record(written, errors);
+    Some(Resolved {
+        run: Run {
+            replicas: usize::try_from(replicas).unwrap_or(usize::MAX),
+            seed: written.seed.value().copied().unwrap_or(0),
+            burn_in,
+            trajectories: usize::try_from(trajectories).unwrap_or(usize::MAX),
+            significance,
+            resolution,
+        },
+        record,
+        record_parameters: written
+            .record_parameters
+            .value()
+            .copied()
+            .unwrap_or(layout.len() <= RECORDED_PARAMETERS),
+    })
+}
+
+fn count(field: &Field<u64>, default: u64, name: &str, low: u64, high: u64, errors: &mut Errors<'_>) -> u64 {
+    let Some(given) = field.given() else { return default };
+    if given.value < low || given.value > high {
+        errors.at(
+            given.span,
+            format!("`{name}` is {}", given.value),
+            format!("choose {name} from {low} to {high}"),
+        );
+        return default;
+    }
+    given.value
+}
+
+/// A number above `low` (or from it, where inclusive) and below `high`.
+fn within(
+    field: &Field<f64>,
+    default: f64,
+    name: &str,
+    (low, inclusive): (f64, bool),
+    high: f64,
+    help: &str,
+    errors: &mut Errors<'_>,
+) -> f64 {
+    let Some(given) = field.given() else { return default };
+    let x = given.value;
+    if x < low || (x == low && !inclusive) || x >= high {
+        errors.at(given.span, format!("`{name}` is {x}"), help);
+        return default;
+    }
+    x
+}
+
+fn record(written: &RunSpec, errors: &mut Errors<'_>) -> Option<Record> {
+    let given = written.record.given()?;
+    let many = |n: u64, span: Span, errors: &mut Errors<'_>| {
+        if n == 0 || n > MOST_INSTANTS {
+            errors.at(
+                span,
+                format!("{n} recorded instants"),
+                format!("record from 1 to {MOST_INSTANTS} instants; the start is recorded always"),
+            );
+            return false;
+        }
+        true
+    };
+    match &given.value {
+        RecordSpec::Count(n) => many(*n, given.span, errors).then_some(Record::Count(*n)),
+        RecordSpec::Log(n) => many(n.value, n.span, errors).then_some(Record::Log(n.value)),
+        RecordSpec::Every(every) if every.value <= 0.0 => {
+            errors.at(
+                every.span,
+                format!("`every` is {}", every.value),
+                "give the time between instants, above 0",
+            );
+            None
+        }
+        RecordSpec::Every(every) => Some(Record::Every(every.value)),
+    }
+}
+
+/// T and the number of steps.
+pub fn clock(spec: &Spec, motion: &Motions, errors: &mut Errors<'_>) -> Length {
+    let section = spec.run.as_ref()?;
+    let written = &section.value;
+    let clock = match (&written.steps, &written.time) {
+        (Field::Absent, Field::Absent) => {
+            errors.at(section.at, "[run] says neither `steps` nor `time`", "add steps = 1000 or time = 10.0");
+            return None;
+        }
+        (Field::Given(_), Field::Given(time)) => {
+            errors.at(
+                time.span,
+                "[run] says both `steps` and `time`",
+                "keep one of the two; t = Σ η is the same clock for all",
+            );
+            return None;
+        }
+        (Field::Given(steps), Field::Absent) => {
+            if steps.value == 0 {
+                errors.at(steps.span, "`steps` is 0", "run at least one step");
+                return None;
+            }
+            from_steps(steps.value, steps.span, motion, errors)?
+        }
+        (Field::Absent, Field::Given(time)) => {
+            if time.value <= 0.0 {
+                errors.at(time.span, format!("`time` is {}", time.value), "give a time above 0");
+                return None;
+            }
+            let steps = motion.base.clone().map(|s| {
+                let n = clock::steps_for(&s, time.value);
+                (s, n)
+            });
+            Clock { steps, time: time.value }
+        }
+        _ => return None,
+    };
+    let place = written.time.span().or(written.steps.span()).unwrap_or(section.at);
+    if !clock.time.is_finite() {
+        errors.at(place, "the run is infinitely long", "choose fewer steps");
+        return None;
+    }
+    if let Some(Record::Every(every)) = record(written, &mut Errors::new(errors.sources))
+        && clock.time / every > MOST_INSTANTS as f64
+        && let Some(given) = written.record.given()
+    {
+        errors.at(
+            given.span,
+            format!("{:.0} recorded instants", clock.time / every),
+            format!("record at most {MOST_INSTANTS} instants"),
+        );
+    }
+    check_steps(&clock, place, motion, errors);
+    Some(clock)
+}
+
+fn from_steps(steps: u64, at: Span, motion: &Motions, errors: &mut Errors<'_>) -> Option<Clock> {
+    if let Some(schedule) = &motion.base {
+        return Some(Clock { time: schedule.time(steps), steps: Some((schedule.clone(), steps)) });
+    }
+    if motion.broken {
+        return None;
+    }
+    // An SDE: steps of the one dt that all dynamics share.
+    let steps_of: Vec<Option<f64>> = motion
+        .list
+        .iter()
+        .map(|m| if let Law::EulerMaruyama { dt } = m.law { Some(dt) } else { None })
+        .collect();
+    match steps_of[..] {
+        [Some(dt), ref rest @ ..] if rest.iter().all(|other| *other == Some(dt)) => {
+            Some(Clock { steps: None, time: steps as f64 * dt })
+        }
+        _ => {
+            errors.at(
+                at,
+                "`steps` has no length here: the dynamics have no rate or dt in common",
+                "give `time` instead: it is the same clock for every dynamics",
+            );
+            None
+        }
+    }
+}
+
+/// Every dynamics must make at least one step.
+fn check_steps(clock: &Clock, place: Span, motion: &Motions, errors: &mut Errors<'_>) {
+    for one in &motion.list {
+        if clock.steps_of(one.pace()) > 0 {
+            continue;
+        }
+        match one.law {
+            Law::EulerMaruyama { dt } => errors.at(
+                one.dt.unwrap_or(one.at),
+                format!("dt = {dt} is longer than the whole run, {}", clock.time),
+                "choose a dt well below the time of the run",
+            ),
+            _ => errors.at(
+                place,
+                format!("the run is shorter than one step of `{}`: t = {}", one.name, clock.time),
+                "run longer, or choose a smaller rate",
+            ),
+        }
+    }
+    const MOST_STEPS: u64 = 1 << 53;
+    if let Some((_, steps)) = &clock.steps
+        && *steps > MOST_STEPS
+    {
+        errors.at(place, format!("{steps} steps"), "choose a shorter run: steps are counted up to 2^53");
+    }
+}
+
+/// The dynamics with their recorded instants, and the record with its default.
+pub fn instants(motion: &Motions, clock: &Clock, record: Option<Record>) -> (Vec<Dynamics>, Record) {
+    let record = record.unwrap_or_else(|| {
+        let steps = match &clock.steps {
+            Some((_, steps)) => *steps,
+            None => motion
+                .list
+                .iter()
+                .filter(|m| !matches!(m.pace(), Pace::Instants))
+                .map(|m| clock.steps_of(m.pace()))
+                .max()
+                .unwrap_or(RECORD),
+        };
+        Record::Count(RECORD.min(steps.max(1)))
+    });
+    let list = motion
+        .list
+        .iter()
+        .map(|m| Dynamics {
+            name: m.name.clone(),
+            law: m.law.clone(),
+            training: m.training.clone(),
+            instants: clock.instants(record, m.pace()),
+        })
+        .collect();
+    (list, record)
+}

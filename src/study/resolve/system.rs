@@ -1,0 +1,465 @@
+//! `[population]`, `[data]`, `[loss]` and `[sde]`: the system that moves.
+
+use std::sync::Arc;
+
+use super::dynamics::Motions;
+use super::names::{self, Names};
+use super::{Compiler, Constants, Kind, Parameters};
+use crate::model::Model;
+use crate::model::formula::{
+    DataEntry, DataSource, Diffusion, Expression, FormulaError, FormulaModel, ModelSpec, Place, SdeModel,
+};
+use crate::study::resolved::{LossSystem, System};
+use crate::study::source::Spanned;
+use crate::study::spec::read::Errors;
+use crate::study::spec::{DataSpec, DiffusionSpec, Field, Named, PopulationSpec, SdeSpec, Spec};
+use crate::study::table::{Table, TableError};
+
+/// Most samples of a finite population drawn from its law.
+const MOST_SAMPLES: u64 = 100_000_000;
+
+/// How many samples there are.
+#[derive(Debug)]
+pub enum PopulationKind {
+    /// Fresh draws.
+    Infinite,
+    /// So many samples.
+    Finite(usize),
+    /// It could not be read; that is reported.
+    Unknown,
+}
+
+/// What the system is made from.
+pub struct Parts<'a> {
+    pub model: Option<Arc<dyn Model>>,
+    pub parameters: &'a Parameters,
+    pub population: &'a PopulationRead,
+    pub constants: &'a Constants,
+    pub seed: u64,
+    pub motion: &'a Motions,
+}
+
+/// The population and the entries of `[data]`, as far as they could be read.
+pub struct PopulationRead {
+    pub kind: PopulationKind,
+    entries: Vec<(DataEntry, Option<Spanned<String>>)>,
+    complete: bool,
+}
+
+impl std::ops::Deref for PopulationRead {
+    type Target = PopulationKind;
+    fn deref(&self) -> &PopulationKind {
+        &self.kind
+    }
+}
+
+/// A system with its compiler.
+pub struct Built {
+    pub system: System,
+    pub compiler: Compiler,
+}
+
+pub fn population(
+    spec: &Spec,
+    model: Option<&Arc<dyn Model>>,
+    names: &mut Names,
+    errors: &mut Errors<'_>,
+) -> PopulationRead {
+    if let Some(model) = model {
+        let kind = model.population().size().map_or(PopulationKind::Infinite, PopulationKind::Finite);
+        return PopulationRead { kind, entries: Vec::new(), complete: true };
+    }
+    let empty = PopulationSpec::default();
+    let written = spec.population.as_ref().map_or(&empty, |s| &s.value);
+    let mut read = PopulationRead { kind: PopulationKind::Infinite, entries: Vec::new(), complete: true };
+    if spec.population.is_none() && spec.written("population") {
+        read.kind = PopulationKind::Unknown;
+    }
+    if let Some(size) = written.size.given() {
+        if (1..=MOST_SAMPLES).contains(&size.value) {
+            read.kind = PopulationKind::Finite(usize::try_from(size.value).unwrap_or(usize::MAX));
+        } else {
+            errors.at(
+                size.span,
+                format!("a population of {} samples", size.value),
+                format!(
+                    "choose a size from 1 to {MOST_SAMPLES}; without [population] there are infinitely many"
+                ),
+            );
+            read.kind = PopulationKind::Unknown;
+        }
+    }
+    if let (Some(_), Some(table)) = (written.size.given(), written.table.given()) {
+        errors.at(
+            table.span,
+            "a population has a `size` or a `table`, not both",
+            "a table has its own number of rows: remove `size`",
+        );
+    }
+    if let (Field::Given(dataset), Field::Absent) = (&written.dataset, &written.table) {
+        errors.at(dataset.span, "`dataset` without a `table`", "add table = \"file.h5\"");
+    }
+    let table = open(spec, written, errors);
+    if !written.table.is_absent() || matches!(written.size, Field::Broken) {
+        read.kind = PopulationKind::Unknown;
+    }
+    data(spec, table.as_ref(), !written.table.is_absent(), &mut read, names, errors);
+    if let Some(table) = &table
+        && matches!(read.kind, PopulationKind::Unknown)
+    {
+        // No entry names a column: the number of rows still counts.
+        match table.read(&[]) {
+            Ok(numbers) => read.kind = PopulationKind::Finite(numbers.rows),
+            Err(list) if read.complete => {
+                errors.list.extend(list);
+                read.complete = false;
+            }
+            Err(_) => {}
+        }
+    }
+    if matches!(read.kind, PopulationKind::Unknown) {
+        read.complete = false;
+    }
+    read
+}
+
+fn open(spec: &Spec, written: &PopulationSpec, errors: &mut Errors<'_>) -> Option<Table> {
+    let given = written.table.given()?;
+    let path = spec.base.join(&given.value);
+    let shown = path.display().to_string();
+    match Table::open(&path, &shown, written.dataset.value().map(String::as_str)) {
+        Ok(table) => Some(table),
+        Err(TableError::Whole(message, help)) => {
+            let at = written.dataset.span().filter(|_| message.contains("dataset")).unwrap_or(given.span);
+            errors.at(at, message, help);
+            None
+        }
+        Err(TableError::Places(list)) => {
+            errors.list.extend(list);
+            None
+        }
+    }
+}
+
+/// Entries of `[data]`, in file order.
+fn data(
+    spec: &Spec,
+    table: Option<&Table>,
+    tabled: bool,
+    read: &mut PopulationRead,
+    names: &mut Names,
+    errors: &mut Errors<'_>,
+) {
+    let entries: &[Named<Field<DataSpec>>] = spec.data.as_ref().map_or(&[], |s| &s.value);
+    if spec.data.is_none() && spec.written("data") {
+        read.complete = false;
+    }
+    for entry in entries {
+        if !names.take(&entry.name, "data entry", errors) {
+            read.complete = false;
+            continue;
+        }
+        let made = entry.value.given().and_then(|written| match &written.value {
+            DataSpec::Formula { formula, shape } => {
+                let text = formula.value.trim();
+                let known = names
+                    .of("constant")
+                    .chain(names.of("data entry"))
+                    .any(|n| n == text && n != entry.name.value);
+                if let Some(table) = table
+                    && !known
+                    && let Some(column) = table.names().iter().position(|n| n == text)
+                {
+                    return columns(table, &[column], read, errors).map(|source| (source, None));
+                }
+                let expression = names::parse(&formula.value, formula, errors)?;
+                let shape = shape.value().copied();
+                Some((DataSource::Formula { formula: expression, shape }, Some(formula.clone())))
+            }
+            DataSpec::Column(column) => {
+                let found = choose(std::slice::from_ref(column), false, table, tabled, errors)?;
+                columns(table?, &found, read, errors).map(|source| (source, None))
+            }
+            DataSpec::Columns(list) => {
+                let found = choose(list, true, table, tabled, errors)?;
+                columns(table?, &found, read, errors).map(|source| (source, None))
+            }
+        });
+        match made {
+            Some((source, formula)) => {
+                let name = entry.name.value.clone();
+                read.entries.push((DataEntry { name, source }, formula));
+            }
+            None => {
+                names.broken.push(entry.name.value.clone());
+                read.complete = false;
+            }
+        }
+    }
+}
+
+/// Columns by name or pattern.
+fn choose(
+    list: &[Spanned<String>],
+    patterns: bool,
+    table: Option<&Table>,
+    tabled: bool,
+    errors: &mut Errors<'_>,
+) -> Option<Vec<usize>> {
+    let Some(table) = table else {
+        if !tabled && let Some(first) = list.first() {
+            errors.at(
+                first.span,
+                "there is no table to take columns from",
+                "add [population] with table = \"file.csv\"",
+            );
+        }
+        return None;
+    };
+    let mut found = Vec::new();
+    let mut fine = true;
+    for name in list {
+        let columns = if patterns {
+            table.matching(&name.value)
+        } else {
+            table.names().iter().position(|n| *n == name.value).into_iter().collect()
+        };
+        if columns.is_empty() {
+            fine = false;
+            errors.unknown(name.span, "column", &name.value, table.names().iter().map(String::as_str));
+        }
+        found.extend(columns);
+    }
+    fine.then_some(found)
+}
+
+fn columns(
+    table: &Table,
+    chosen: &[usize],
+    read: &mut PopulationRead,
+    errors: &mut Errors<'_>,
+) -> Option<DataSource> {
+    match table.read(chosen) {
+        Ok(numbers) => {
+            read.kind = PopulationKind::Finite(numbers.rows);
+            Some(DataSource::Columns { len: numbers.width, values: numbers.values })
+        }
+        Err(list) => {
+            errors.list.extend(list);
+            None
+        }
+    }
+}
+
+pub fn system(
+    spec: &Spec,
+    kind: Option<Kind>,
+    parts: Parts<'_>,
+    names: &Names,
+    errors: &mut Errors<'_>,
+) -> Option<Built> {
+    match (kind?, &parts.model) {
+        (_, Some(model)) => {
+            let model = Arc::clone(model);
+            given_model(spec, model, &parts, errors)
+        }
+        (Kind::Loss, None) => loss(spec, &parts, names, errors),
+        (Kind::Sde, None) => {
+            let section = spec.sde.as_ref()?;
+            sde(&section.value, &parts, names, errors)
+        }
+    }
+}
+
+/// A model written in Rust: [parameters] gives its start.
+fn given_model(
+    spec: &Spec,
+    model: Arc<dyn Model>,
+    parts: &Parts<'_>,
+    errors: &mut Errors<'_>,
+) -> Option<Built> {
+    if !parts.parameters.complete {
+        return None;
+    }
+    if model.layout() != &parts.parameters.layout {
+        let describe = |layout: &crate::model::Layout| {
+            layout
+                .parameters()
+                .iter()
+                .map(|p| format!("{} {}", p.name, p.shape))
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let at = spec.tree.get("parameters").map(|n| n.span).unwrap_or_default();
+        errors.at(
+            at,
+            format!(
+                "the model's parameters are {}, the study's {}",
+                describe(model.layout()),
+                describe(&parts.parameters.layout)
+            ),
+            "give each parameter of the model an initial value, in the model's order",
+        );
+        return None;
+    }
+    let state = SdeModel::new(model.layout().clone(), parts.constants, &[], &[], false).ok()?;
+    Some(Built {
+        system: System::Loss(LossSystem { model, formula: None }),
+        compiler: Compiler::State(Arc::new(state)),
+    })
+}
+
+fn loss(spec: &Spec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>) -> Option<Built> {
+    let formulas: Vec<Option<&Spanned<String>>> =
+        parts.population.entries.iter().map(|(_, f)| f.as_ref()).collect();
+    let mut complete = parts.parameters.complete && parts.population.complete;
+    // Names first: all unknown ones at once, even where the model cannot be built.
+    let constants: Vec<&str> = parts.constants.keys().map(String::as_str).collect();
+    let mut known = constants.clone();
+    for (entry, formula) in &parts.population.entries {
+        if let (DataSource::Formula { formula: expression, .. }, Some(text)) = (&entry.source, formula) {
+            complete &= names::check(text, expression, &known, &names.broken, true, errors);
+        }
+        known.push(&entry.name);
+    }
+    let text = spec.loss.as_ref()?.value.formula.given()?;
+    let expression = names::parse(&text.value, text, errors)?;
+    known.extend(names.of("parameter"));
+    known.extend(names.of("data entry"));
+    complete &= names::check(text, &expression, &known, &names.broken, false, errors);
+    if !complete {
+        return None;
+    }
+    let size = match parts.population.kind {
+        PopulationKind::Finite(rows) => Some(rows),
+        _ => None,
+    };
+    let built = FormulaModel::new(ModelSpec {
+        layout: parts.parameters.layout.clone(),
+        constants: parts.constants.clone(),
+        data: parts.population.entries.iter().map(|(entry, _)| entry.clone()).collect(),
+        size,
+        loss: expression,
+        decay: parts.motion.shared.as_ref().map_or(0.0, |t| t.decay.force()),
+        seed: parts.seed,
+    });
+    match built {
+        Ok(model) => {
+            let model = Arc::new(model);
+            Some(Built {
+                system: System::Loss(LossSystem {
+                    model: Arc::clone(&model) as _,
+                    formula: Some(Arc::clone(&model)),
+                }),
+                compiler: Compiler::Loss(model),
+            })
+        }
+        Err(list) => {
+            for (place, error) in list {
+                match place {
+                    Place::Data(i) => match formulas.get(i).copied().flatten() {
+                        Some(formula) => errors.formula(formula, 0, &error),
+                        None => errors.formula(text, 0, &error),
+                    },
+                    _ => errors.formula(text, 0, &error),
+                }
+            }
+            None
+        }
+    }
+}
+
+fn sde(spec: &SdeSpec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>) -> Option<Built> {
+    let mut known: Vec<&str> = names.of("parameter").collect();
+    let parameters = known.clone();
+    known.extend(parts.constants.keys().map(String::as_str));
+    let mut complete = parts.parameters.complete && !spec.broken;
+    let mut read = |name: &Spanned<String>, what: &str, field: &Field<String>, errors: &mut Errors<'_>| {
+        if !parameters.contains(&name.value.as_str()) {
+            errors.unknown(
+                name.span,
+                &format!("parameter in {what}:"),
+                &name.value,
+                parameters.iter().copied(),
+            );
+            complete = false;
+            return None;
+        }
+        formula(field, &known, &names.broken, errors).or_else(|| {
+            complete = false;
+            None
+        })
+    };
+    let mut drift = Vec::new();
+    let mut drift_texts = Vec::new();
+    for entry in &spec.drift {
+        if let Some((text, expression)) = read(&entry.name, "drift", &entry.value, errors) {
+            drift.push((entry.name.value.clone(), expression));
+            drift_texts.push(text);
+        }
+    }
+    let mut diffusion = Vec::new();
+    let mut diffusion_texts = Vec::new();
+    for entry in &spec.diffusion {
+        match &entry.value {
+            DiffusionSpec::Own(field) => {
+                if let Some((text, expression)) = read(&entry.name, "diffusion", field, errors) {
+                    diffusion.push((entry.name.value.clone(), Diffusion::Own(expression)));
+                    diffusion_texts.push(text);
+                }
+            }
+            DiffusionSpec::Named(list) => {
+                let mut processes = Vec::new();
+                for process in list {
+                    if let Some((text, expression)) = read(&entry.name, "diffusion", &process.value, errors) {
+                        processes.push((process.name.value.clone(), expression));
+                        diffusion_texts.push(text);
+                    }
+                }
+                diffusion.push((entry.name.value.clone(), Diffusion::Named(processes)));
+            }
+        }
+    }
+    if !complete {
+        return None;
+    }
+    let stratonovich = spec.interpretation.value() == Some(&"stratonovich");
+    match SdeModel::new(parts.parameters.layout.clone(), parts.constants, &drift, &diffusion, stratonovich) {
+        Ok(model) => {
+            let model = Arc::new(model);
+            Some(Built { system: System::Sde(Arc::clone(&model)), compiler: Compiler::State(model) })
+        }
+        Err(list) => {
+            for (place, error) in list {
+                let text = match place {
+                    Place::Drift(i) => drift_texts.get(i),
+                    Place::Diffusion(i) => diffusion_texts.get(i),
+                    _ => None,
+                };
+                match text {
+                    Some(text) => errors.formula(text, 0, &error),
+                    None => report_elsewhere(&error, drift_texts.first(), errors),
+                }
+            }
+            None
+        }
+    }
+}
+
+/// An error of the whole, shown at the first formula.
+fn report_elsewhere(error: &FormulaError, first: Option<&Spanned<String>>, errors: &mut Errors<'_>) {
+    if let Some(text) = first {
+        errors.formula(text, 0, error);
+    }
+}
+
+fn formula(
+    field: &Field<String>,
+    known: &[&str],
+    broken: &[String],
+    errors: &mut Errors<'_>,
+) -> Option<(Spanned<String>, Expression)> {
+    let text = field.given()?;
+    let expression = names::parse(&text.value, text, errors)?;
+    names::check(text, &expression, known, broken, false, errors).then(|| (text.clone(), expression))
+}
