@@ -1,7 +1,8 @@
 //! Elementwise operations of two arguments; a scalar goes with every element of the other.
 
+use super::kernels::{self, Product};
 use super::unary::{LOG, SIGN};
-use super::{Attribute, Call, Frame, Operand, Operation, kernels};
+use super::{Attribute, Call, Frame, Operand, Operation};
 use crate::lanes::{Lane, math};
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
@@ -73,16 +74,33 @@ impl Operation for Binary {
         out: &mut [Lane],
         first: bool,
     ) {
+        let (a, b) = (&args[0], &args[1]);
+        if a.shape.is_scalar() || b.shape.is_scalar() {
+            // Σ_k s_k v_k: a product of the vectors as columns with the scalars as a column.
+            let (vector, scalar) = if b.shape.is_scalar() { (a, b) } else { (b, a) };
+            let tiles = frame.tiles;
+            let extents = Product {
+                rows: frame.shape.len(),
+                inner: frame.count,
+                cols: 1,
+                a_row: 1,
+                a_inner: vector.stride / tiles,
+                b_inner: scalar.stride / tiles,
+                b_col: 0,
+                out_row: 1,
+                out_col: 1,
+                tiles,
+            };
+            return kernels::matrix_product(out, vector.data, scalar.data, &extents, !first);
+        }
         let one = Frame { count: 1, ..*frame };
         for k in 0..frame.count {
-            let part = |operand: &Operand<'_>| operand.sample(k, frame.tiles).len();
-            debug_assert!(part(&args[0]) > 0);
-            let (a, b) = (args[0].sample(k, frame.tiles), args[1].sample(k, frame.tiles));
+            let (a, b) = (a.sample(k, frame.tiles), b.sample(k, frame.tiles));
             if first && k == 0 {
                 let operands = [Operand { data: a, ..args[0] }, Operand { data: b, ..args[1] }];
                 self.evaluate(attribute, &one, &operands, out);
             } else {
-                pairs(frame, a, b, |at, a, b| kernels::multiply_add_to(&mut out[at..at + a.len()], a, b));
+                kernels::multiply_add_to(out, a, b);
             }
         }
     }

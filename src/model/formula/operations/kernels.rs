@@ -104,37 +104,119 @@ vectorized! {
             *out = result;
         }
     }
-    /// out[i,j] (+)= Σ_l a[i,l] b[l,j], strides in elements, `tiles` vectors an element.
+    /// out[i,j] (+)= Σ_k a[i,k] b[k,j], in blocks of rows and columns held in registers; the sum runs over k in
+    /// order, from the value that is there if `add`.
     pub(super) fn matrix_product(out: &mut [Lane], a: &[Lane], b: &[Lane], d: &Product, add: bool) {
-        for i in 0..d.rows {
-            for j in 0..d.cols {
-                let to = (i * d.cols + j) * d.tiles;
-                for t in 0..d.tiles {
-                    let mut sum = [0.0; LANES];
-                    let x = &a[i * d.a_row * d.tiles + t];
-                    let y = &b[j * d.b_col * d.tiles + t];
-                    for l in 0..LANES {
-                        sum[l] = x.0[l] * y.0[l];
-                    }
-                    for k in 1..d.inner {
-                        let x = &a[(i * d.a_row + k * d.a_inner) * d.tiles + t];
-                        let y = &b[(k * d.b_inner + j * d.b_col) * d.tiles + t];
-                        for l in 0..LANES {
-                            sum[l] += x.0[l] * y.0[l];
-                        }
-                    }
-                    let out = &mut out[to + t];
-                    if add {
-                        for l in 0..LANES {
-                            out.0[l] += sum[l];
-                        }
-                    } else {
-                        out.0 = sum;
-                    }
+        let (rows, cols) = (d.rows - d.rows % 4, d.cols - d.cols % 4);
+        for t in 0..d.tiles {
+            for i in (0..rows).step_by(4) {
+                for j in (0..cols).step_by(4) {
+                    four_by_four(out, a, b, d, [i, j, t], add);
                 }
+                for j in cols..d.cols {
+                    four_by_one(out, a, b, d, [i, j, t], add);
+                }
+            }
+            for i in rows..d.rows {
+                (0..d.cols).for_each(|j| one_by_one(out, a, b, d, [i, j, t], add));
             }
         }
     }
+}
+
+#[inline(always)]
+fn plus_product(sum: Lane, x: &Lane, y: &Lane) -> Lane {
+    let mut out = sum;
+    for l in 0..LANES {
+        out.0[l] += x.0[l] * y.0[l];
+    }
+    out
+}
+
+/// What a sum starts from: −0, which added to anything leaves it as it is.
+const NOTHING: Lane = Lane([-0.0; LANES]);
+
+/// One element, of row, column and tile `at`.
+#[inline(always)]
+fn one_by_one(out: &mut [Lane], a: &[Lane], b: &[Lane], d: &Product, [i, j, t]: [usize; 3], add: bool) {
+    let at = (i * d.out_row + j * d.out_col) * d.tiles + t;
+    let mut sum = if add { out[at] } else { NOTHING };
+    let (mut from_a, mut from_b) = (i * d.a_row * d.tiles + t, j * d.b_col * d.tiles + t);
+    for _ in 0..d.inner {
+        sum = plus_product(sum, &a[from_a], &b[from_b]);
+        from_a += d.a_inner * d.tiles;
+        from_b += d.b_inner * d.tiles;
+    }
+    out[at] = sum;
+}
+
+/// Four rows of one column, from row, column and tile `at` on.
+#[inline(always)]
+fn four_by_one(out: &mut [Lane], a: &[Lane], b: &[Lane], d: &Product, [i, j, t]: [usize; 3], add: bool) {
+    let at = |r: usize| ((i + r) * d.out_row + j * d.out_col) * d.tiles + t;
+    let mut sum = if add { [out[at(0)], out[at(1)], out[at(2)], out[at(3)]] } else { [NOTHING; 4] };
+    let row = d.a_row * d.tiles;
+    let (mut from_a, mut from_b) = (i * row + t, j * d.b_col * d.tiles + t);
+    for _ in 0..d.inner {
+        let y = &b[from_b];
+        sum[0] = plus_product(sum[0], &a[from_a], y);
+        sum[1] = plus_product(sum[1], &a[from_a + row], y);
+        sum[2] = plus_product(sum[2], &a[from_a + 2 * row], y);
+        sum[3] = plus_product(sum[3], &a[from_a + 3 * row], y);
+        from_a += d.a_inner * d.tiles;
+        from_b += d.b_inner * d.tiles;
+    }
+    out[at(0)] = sum[0];
+    out[at(1)] = sum[1];
+    out[at(2)] = sum[2];
+    out[at(3)] = sum[3];
+}
+
+/// Sixteen elements from row, column and tile `at` on. The indices are literals so that sums stay in registers.
+#[inline(always)]
+fn four_by_four(out: &mut [Lane], a: &[Lane], b: &[Lane], d: &Product, [i, j, t]: [usize; 3], add: bool) {
+    let mut sum = [NOTHING; 16];
+    macro_rules! each {
+        ($do:ident) => {
+            $do!(0 0); $do!(0 1); $do!(0 2); $do!(0 3);
+            $do!(1 0); $do!(1 1); $do!(1 2); $do!(1 3);
+            $do!(2 0); $do!(2 1); $do!(2 2); $do!(2 3);
+            $do!(3 0); $do!(3 1); $do!(3 2); $do!(3 3);
+        };
+    }
+    macro_rules! at {
+        ($r:literal $c:literal) => {
+            ((i + $r) * d.out_row + (j + $c) * d.out_col) * d.tiles + t
+        };
+    }
+    macro_rules! load {
+        ($r:literal $c:literal) => {
+            sum[4 * $r + $c] = out[at!($r $c)];
+        };
+    }
+    if add {
+        each!(load);
+    }
+    let (row, col) = (d.a_row * d.tiles, d.b_col * d.tiles);
+    let (mut from_a, mut from_b) = (i * row + t, j * col + t);
+    for _ in 0..d.inner {
+        let x = [&a[from_a], &a[from_a + row], &a[from_a + 2 * row], &a[from_a + 3 * row]];
+        let y = [&b[from_b], &b[from_b + col], &b[from_b + 2 * col], &b[from_b + 3 * col]];
+        macro_rules! product {
+            ($r:literal $c:literal) => {
+                sum[4 * $r + $c] = plus_product(sum[4 * $r + $c], x[$r], y[$c]);
+            };
+        }
+        each!(product);
+        from_a += d.a_inner * d.tiles;
+        from_b += d.b_inner * d.tiles;
+    }
+    macro_rules! store {
+        ($r:literal $c:literal) => {
+            out[at!($r $c)] = sum[4 * $r + $c];
+        };
+    }
+    each!(store);
 }
 
 /// Extents and strides of a matrix product.
@@ -146,5 +228,7 @@ pub(super) struct Product {
     pub(super) a_inner: usize,
     pub(super) b_inner: usize,
     pub(super) b_col: usize,
+    pub(super) out_row: usize,
+    pub(super) out_col: usize,
     pub(super) tiles: usize,
 }

@@ -27,6 +27,8 @@ impl MatrixProduct {
             a_inner: if ta { a.cols } else { 1 },
             b_inner: if tb { 1 } else { b.cols },
             b_col: if tb { b.cols } else { 1 },
+            out_row: right.cols,
+            out_col: 1,
             tiles,
         }
     }
@@ -42,7 +44,15 @@ impl Operation for MatrixProduct {
         if a.cols == b.rows { Ok(Shape::matrix(a.rows, b.cols)) } else { Err(format!("{a} @ {b}")) }
     }
     fn evaluate(&self, attribute: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
-        let extents = Self::extents(attribute, frame.tiles, args[0].shape, args[1].shape);
+        let mut extents = Self::extents(attribute, frame.tiles, args[0].shape, args[1].shape);
+        if extents.cols == 1 && args[0].stride == 0 && args[1].stride > 0 && frame.count > 1 {
+            // One matrix, a vector a sample: the samples are the columns of one product.
+            extents.cols = frame.count;
+            extents.b_col = args[1].stride / frame.tiles;
+            extents.out_row = 1;
+            extents.out_col = extents.rows;
+            return kernels::matrix_product(out, args[0].data, args[1].data, &extents, false);
+        }
         for (k, out) in out.chunks_exact_mut(frame.stride()).enumerate() {
             let (a, b) = (args[0].sample(k, frame.tiles), args[1].sample(k, frame.tiles));
             kernels::matrix_product(out, a, b, &extents, false);
@@ -71,7 +81,14 @@ impl Operation for MatrixProduct {
         out: &mut [Lane],
         first: bool,
     ) {
-        let extents = Self::extents(attribute, frame.tiles, args[0].shape, args[1].shape);
+        let mut extents = Self::extents(attribute, frame.tiles, args[0].shape, args[1].shape);
+        if extents.inner == 1 && args[0].stride > 0 && args[1].stride > 0 {
+            // An outer product a sample: the samples are the inner dimension of one product.
+            extents.inner = frame.count;
+            extents.a_inner = args[0].stride / frame.tiles;
+            extents.b_inner = args[1].stride / frame.tiles;
+            return kernels::matrix_product(out, args[0].data, args[1].data, &extents, !first);
+        }
         for k in 0..frame.count {
             let (a, b) = (args[0].sample(k, frame.tiles), args[1].sample(k, frame.tiles));
             kernels::matrix_product(out, a, b, &extents, !(first && k == 0));

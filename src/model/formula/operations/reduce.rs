@@ -1,6 +1,7 @@
 //! Sums, norms and extremes over all elements, and back.
 
-use super::{Attribute, Call, Frame, Operand, Operation, kernels};
+use super::kernels::{self, Product};
+use super::{Attribute, Call, Frame, Operand, Operation};
 use crate::lanes::Lane;
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
@@ -76,13 +77,25 @@ impl Operation for Dot {
         Ok(Shape::SCALAR)
     }
     fn evaluate(&self, _: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
-        let tiles = frame.tiles;
-        for (k, out) in out.chunks_exact_mut(tiles).enumerate() {
-            let (a, b) = (args[0].sample(k, tiles), args[1].sample(k, tiles));
-            kernels::multiply(out, &a[..tiles], &b[..tiles]);
-            for (a, b) in a.chunks_exact(tiles).zip(b.chunks_exact(tiles)).skip(1) {
-                kernels::multiply_add_to(out, a, b);
-            }
+        // The operand that differs between samples gives the rows, one a sample.
+        let (a, b) = if args[0].stride > 0 { (args[0], args[1]) } else { (args[1], args[0]) };
+        let one_matrix = frame.count == 1 || b.stride == 0;
+        let (rows, tiles) = (if one_matrix { frame.count } else { 1 }, frame.tiles);
+        let extents = Product {
+            rows,
+            inner: a.shape.len(),
+            cols: 1,
+            a_row: a.stride / tiles,
+            a_inner: 1,
+            b_inner: 1,
+            b_col: 0,
+            out_row: 1,
+            out_col: 1,
+            tiles,
+        };
+        for (k, out) in out.chunks_exact_mut(rows * tiles).enumerate() {
+            let (from_a, from_b) = (k * rows * a.stride, k * b.stride);
+            kernels::matrix_product(out, &a.data[from_a..], &b.data[from_b..], &extents, false);
         }
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, which: usize) -> Option<Node> {
