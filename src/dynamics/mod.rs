@@ -42,3 +42,6 @@ pub trait Stepper: Send {
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool;
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ pub mod digest;
 pub mod fold;
 pub mod initial;
 mod kernels;
+#[cfg(test)]
+mod law_tests;
 mod observe;
 mod pool;
 pub mod progress;

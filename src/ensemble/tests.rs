@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::run::run_in_blocks;
 use super::*;
@@ -180,5 +180,159 @@ fn neither_records_nor_observables_nor_other_dynamics_change_a_path() {
         assert_eq!(a.name, b.name);
         assert_eq!(a.observables[0].last, b.observables[0].last);
         assert_eq!(a.observables[1].last, b.observables[1].last);
+    }
+}
+
+/// Counts what it is told, and asks for an end after so many calls.
+struct Counter<'a> {
+    told: AtomicU64,
+    total: AtomicU64,
+    calls: AtomicU64,
+    stop_after: u64,
+    stop: &'a AtomicBool,
+}
+
+impl Progress for Counter<'_> {
+    fn start(&self, _dynamics: &str, total: u64) {
+        self.total.fetch_add(total, Ordering::Relaxed);
+    }
+    fn advance(&self, replica_steps: u64) {
+        self.told.fetch_add(replica_steps, Ordering::Relaxed);
+        if self.calls.fetch_add(1, Ordering::Relaxed) + 1 >= self.stop_after {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+    }
+    fn finish(&self) {
+        assert!(self.told.load(Ordering::Relaxed) <= self.total.load(Ordering::Relaxed));
+    }
+}
+
+fn watched(study: &Study, stop_after: u64, sink: &mut dyn Sink) -> (Record, u64, u64) {
+    let stop = AtomicBool::new(false);
+    let counter = Counter {
+        told: AtomicU64::new(0),
+        total: AtomicU64::new(0),
+        calls: AtomicU64::new(0),
+        stop_after,
+        stop: &stop,
+    };
+    let options = Options { threads: Some(2), stop: &stop, progress: &counter, sink };
+    let record = run_in_blocks(study, &study.observables, options, Some(4)).unwrap();
+    (record, counter.told.into_inner(), counter.total.into_inner())
+}
+
+/// One law, long enough that progress is told of it in pieces.
+fn long() -> Study {
+    let system = loss(&[("w", SCALAR)], &[("x", "normal(0, 1)")], None, "(w - x)^2");
+    let steps: Vec<u64> = (0..=20).map(|i| 100 * i).collect();
+    study(system, fixed(&[1.0]), vec![dynamics(Law::Sgd, Some(training(0.1, 1)), 0.1, &steps)], 2000)
+}
+
+#[test]
+fn progress_is_told_of_every_replica_step() {
+    let (record, told, total) = watched(&long(), u64::MAX, &mut NoSink);
+    assert!(!record.interrupted);
+    assert_eq!((told, total), (4_000_000, 4_000_000));
+    // Shared paths count, too.
+    let mut flow = rescaling(50);
+    flow.initial = fixed(&[1.0, 2.0]);
+    flow.dynamics.drain(..4);
+    let (_, told, total) = watched(&flow, u64::MAX, &mut NoSink);
+    assert_eq!((told, total), (50 * 40, 50 * 40));
+}
+
+#[test]
+fn an_interrupted_run_keeps_the_first_replicas() {
+    let study = long();
+    let whole = simulate(&study, 2, None);
+    let mut sink = MemorySink::default();
+    let (part, ..) = watched(&study, 8, &mut sink);
+    assert!(part.interrupted);
+    let done = part.dynamics[0].replicas;
+    assert!(done > 0 && done < 2000, "{done}");
+    assert_eq!(part.dynamics[0].requested, 2000);
+    assert_eq!(digest_of_first(&part, done), digest_of_first(&whole, done));
+    assert_eq!(part.dynamics[0].observables[0].ensemble[20].count as usize, done);
+    assert_eq!(sink.finished[0].1.replicas, done);
+    // Stopped before it began: nothing, and no error.
+    let stop = AtomicBool::new(true);
+    let options = Options { threads: None, stop: &stop, progress: &Silent, sink: &mut NoSink };
+    let none = run(&study, &study.observables, options).unwrap();
+    assert!(none.interrupted && none.dynamics.is_empty());
+}
+
+#[test]
+fn a_sink_sees_the_record_block_by_block() {
+    let study = rescaling(300);
+    let mut sink = MemorySink::default();
+    let (record, ..) = watched(&study, u64::MAX, &mut sink);
+    let plan = sink.plan.unwrap();
+    for (index, dynamics) in record.dynamics.iter().enumerate() {
+        let planned = &plan.dynamics[index];
+        assert_eq!((&planned.times, planned.requested, planned.kept), (&dynamics.times, 300, 3));
+        assert_eq!(planned.burn_in, dynamics.burn_in);
+        let mut next = 0;
+        let mut last = vec![];
+        let mut kept = vec![];
+        for (_, block) in sink.blocks.iter().filter(|b| b.0 == index) {
+            assert_eq!(block.first, next);
+            next += block.replicas;
+            last.extend(block.observables[2].last.iter().copied());
+            kept.extend(block.observables[2].trajectories.iter().copied());
+            assert_eq!(block.observables[2].ensemble[0].count as usize, block.replicas);
+        }
+        assert_eq!(next, 300);
+        assert_eq!(last, dynamics.observables[2].last);
+        assert_eq!(kept, dynamics.observables[2].trajectories);
+        assert_eq!(sink.finished[index].1.observables[2].last, last);
+        assert_eq!(dynamics.observables[2].stationary.instants, 5 - dynamics.burn_in);
+    }
+}
+
+#[test]
+fn an_error_of_the_sink_ends_the_run() {
+    struct Full(usize);
+    impl Sink for Full {
+        fn begin(&mut self, _plan: &Plan) -> Result<(), SinkError> {
+            Ok(())
+        }
+        fn block(&mut self, _dynamics: usize, _block: &BlockRecord) -> Result<(), SinkError> {
+            self.0 += 1;
+            if self.0 < 3 {
+                return Ok(());
+            }
+            Err(SinkError { message: "no space left".to_owned(), source: None })
+        }
+        fn finish(&mut self, _dynamics: usize, _record: &DynamicsRecord) -> Result<(), SinkError> {
+            panic!("it never got so far")
+        }
+    }
+    let study = long();
+    let stop = AtomicBool::new(false);
+    let options = Options { threads: Some(2), stop: &stop, progress: &Silent, sink: &mut Full(0) };
+    match run_in_blocks(&study, &study.observables, options, Some(4)) {
+        Err(RunError::Sink(error)) => assert_eq!(error.message, "no space left"),
+        other => panic!("{:?}", other.map(|_| ())),
+    }
+}
+
+#[test]
+fn singular_values_are_recorded() {
+    let system = loss(&[("W", Shape::matrix(2, 3))], &[], Some(1), "norm2(W)");
+    let mut study = study(
+        system,
+        vec![Initial::Fixed(vec![0.0, -3.0, 0.0, 2.0, 0.0, 0.0])],
+        vec![dynamics(Law::GradientDescent, Some(training(0.25, 1)), 0.25, &[0, 1])],
+        2,
+    );
+    observe(&mut study, "spectrum", "W");
+    let observable = study.observables.last_mut().unwrap();
+    let ObservableKind::Function(function) = observable.kind.clone() else { panic!("a function") };
+    observable.kind = ObservableKind::SingularValues(function);
+    observable.shape = Shape::vector(2);
+    let record = simulate(&study, 1, None);
+    let last = &record.dynamics[0].observables[1].last;
+    for (got, want) in last.iter().zip([1.5, 1.0, 1.5, 1.0]) {
+        assert!((got - want).abs() < 1e-14, "{last:?}");
     }
 }

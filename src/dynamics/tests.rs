@@ -1,0 +1,280 @@
+//! Mini-batches and gradient noise on their own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::dynamics::draws::{Block, Draws};
+use crate::dynamics::sweep::{GaussianGradient, factor_is_cheaper};
+use crate::dynamics::{Law, Sampling, check};
+use crate::dynamics::{System, Training};
+use crate::lanes::{LANES, Lane};
+use crate::model::formula::{
+    DataEntry, DataSource, Diffusion, Expression, FormulaModel, ModelSpec, SdeModel,
+};
+use crate::model::{Layout, Model, Shape, critical};
+use crate::stats::moments::Moments;
+
+fn model(parameters: &[&str], data: &[(&str, &str)], size: Option<usize>, text: &str) -> FormulaModel {
+    let mut layout = Layout::default();
+    parameters.iter().for_each(|name| {
+        layout.push(*name, Shape::SCALAR);
+    });
+    let data = data
+        .iter()
+        .map(|(name, law)| DataEntry {
+            name: (*name).to_owned(),
+            source: DataSource::Formula { formula: Expression::parse(law).unwrap(), shape: None },
+        })
+        .collect();
+    let loss = Expression::parse(text).unwrap();
+    let spec = ModelSpec { layout, constants: BTreeMap::new(), data, size, loss, decay: 0.0, seed: 3 };
+    FormulaModel::new(spec).map_err(|e| format!("{e:?}")).unwrap()
+}
+
+const BLOCK: Block = Block { seed: 5, first: 0, tiles: 4 };
+
+/// Samples of the next batch, `[len][width][tiles]`, fetched in chunks of `chunk`.
+fn batch(draws: &mut Draws, width: usize, chunk: usize) -> (Vec<Lane>, f64) {
+    let tiles = BLOCK.tiles;
+    let batch = draws.next();
+    let len = batch.len();
+    let mut samples = vec![Lane::default(); len * width * tiles];
+    let mut weights = vec![Lane::default(); len * tiles];
+    let mut first = 0;
+    while first < len {
+        let count = chunk.min(len - first);
+        let (from, to) = (first * width * tiles, (first + count) * width * tiles);
+        batch.fill(first, count, &mut samples[from..to], &mut weights[first * tiles..]);
+        first += count;
+    }
+    (samples, batch.uniform_weight().unwrap())
+}
+
+#[test]
+fn an_epoch_meets_every_row_once() {
+    let model = model(&["w"], &[("x", "normal(0, 1)")], Some(20), "(w - x)^2");
+    let table = model.nodes().values.clone();
+    let model: Arc<dyn Model> = Arc::new(model);
+    for (drop_last, sizes) in [(false, vec![8, 8, 4]), (true, vec![8, 8])] {
+        let mut draws = Draws::new(&model, 8, Sampling::WithoutReplacement { drop_last }, BLOCK);
+        let mut orders = Vec::new();
+        for _ in 0..3 {
+            let mut epoch: Vec<Lane> = Vec::new();
+            for size in &sizes {
+                let (samples, weight) = batch(&mut draws, 1, 3);
+                assert_eq!(samples.len(), size * 4);
+                assert_eq!(weight, 1.0 / *size as f64);
+                epoch.extend(samples);
+            }
+            for replica in 0..LANES * 4 {
+                let rows: Vec<f64> =
+                    epoch.chunks(4).map(|row| row[replica / LANES].0[replica % LANES]).collect();
+                let mut sorted = rows.clone();
+                sorted.sort_by(f64::total_cmp);
+                sorted.dedup();
+                assert_eq!(sorted.len(), sizes.iter().sum::<usize>());
+                assert!(sorted.iter().all(|x| table.contains(x)));
+                orders.push(rows);
+            }
+        }
+        // Replicas and epochs have different orders.
+        let count = orders.len();
+        orders.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        orders.dedup();
+        assert_eq!(orders.len(), count);
+    }
+}
+
+#[test]
+fn shuffles_are_uniform() {
+    // Position of row 0 in the second batch of one of N = 5, over 32 replicas × 3000 epochs: χ² with 4 degrees, 44.0 has odds 6e-9.
+    let model = model(&["w"], &[("x", "normal(0, 1)")], Some(5), "(w - x)^2");
+    let first = model.nodes().values[0];
+    let model: Arc<dyn Model> = Arc::new(model);
+    let mut draws = Draws::new(&model, 5, Sampling::WithoutReplacement { drop_last: false }, BLOCK);
+    let mut counts = [0.0; 5];
+    for _ in 0..3000 {
+        let (samples, _) = batch(&mut draws, 1, 5);
+        for (position, row) in samples.chunks(4).enumerate() {
+            counts[position] += row.iter().flat_map(|x| x.0).filter(|x| *x == first).count() as f64;
+        }
+    }
+    let expected = 32.0 * 3000.0 / 5.0;
+    let chi2: f64 = counts.iter().map(|c| (c - expected) * (c - expected) / expected).sum();
+    assert!(chi2 < 44.0, "{counts:?}");
+}
+
+#[test]
+fn chunks_do_not_change_a_batch() {
+    let infinite = model(
+        &["w"],
+        &[("a", "normal(0, 1)"), ("b", "uniform(0, 1)"), ("c", "rademacher"), ("d", "student(5)")],
+        None,
+        "(w - a*b*c*d)^2",
+    );
+    let finite = model(&["w"], &[("x", "normal(0, 1)")], Some(7), "(w - x)^2");
+    for model in [infinite, finite] {
+        let width = model.population().width;
+        let model: Arc<dyn Model> = Arc::new(model);
+        let draws = || Draws::new(&model, 40, Sampling::WithReplacement, BLOCK);
+        let (mut one, mut two) = (draws(), draws());
+        for _ in 0..3 {
+            assert_eq!(batch(&mut one, width, 40), batch(&mut two, width, 7));
+        }
+    }
+}
+
+#[test]
+fn fresh_draws_have_their_laws() {
+    // n = 32·1500: |z| < 5 on mean and variance; Student's t by its distribution function.
+    let model = model(
+        &["w"],
+        &[("a", "normal(0, 1)"), ("b", "uniform(0, 1)"), ("c", "rademacher"), ("d", "student(5)")],
+        None,
+        "(w - a*b*c*d)^2",
+    );
+    let variates = model.population().fresh.clone().unwrap();
+    let width = model.population().width;
+    let model: Arc<dyn Model> = Arc::new(model);
+    let mut draws = Draws::new(&model, 1500, Sampling::WithReplacement, BLOCK);
+    let (samples, _) = batch(&mut draws, width, 16);
+    for variate in variates {
+        let values: Vec<f64> = samples
+            .chunks(width * 4)
+            .flat_map(|s| s[variate.offset * 4..(variate.offset + 1) * 4].iter().flat_map(|x| x.0))
+            .collect();
+        let m = Moments::of(values.iter().copied());
+        let (mean, variance) = match variate.law {
+            crate::model::StandardLaw::Normal | crate::model::StandardLaw::Rademacher => (0.0, 1.0),
+            crate::model::StandardLaw::Uniform => (0.5, 1.0 / 12.0),
+            crate::model::StandardLaw::Student(_) => (0.0, 5.0 / 3.0),
+        };
+        assert!((m.mean - mean).abs() < 5.0 * m.standard_error(), "{variate:?} {m:?}");
+        let error = m.variance_standard_error().max(1e-4);
+        assert!((m.variance() - variance).abs() < 5.0 * error, "{variate:?} {m:?}");
+        if let crate::model::StandardLaw::Student(freedom) = variate.law {
+            // Kolmogorov–Smirnov: √n D > 2.7 has odds 9e-7; against the normal law it is far beyond.
+            use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+            let distance = |cdf: &dyn Fn(f64) -> f64| {
+                let mut sorted = values.clone();
+                sorted.sort_by(f64::total_cmp);
+                let n = sorted.len() as f64;
+                let gaps = sorted.iter().enumerate().map(|(i, &x)| {
+                    let f = cdf(x);
+                    (f - i as f64 / n).abs().max((f - (i + 1) as f64 / n).abs())
+                });
+                n.sqrt() * gaps.fold(0.0, f64::max)
+            };
+            let student = StudentsT::new(0.0, 1.0, freedom).unwrap();
+            let normal = Normal::new(0.0, (5.0_f64 / 3.0).sqrt()).unwrap();
+            assert!(distance(&|x| student.cdf(x)) < 2.7);
+            assert!(distance(&|x| normal.cdf(x)) > 2.7);
+        }
+    }
+}
+
+/// Sample mean and second moments of `gradient` at one θ in every lane.
+fn sampled(mut gradient: GaussianGradient, theta: &[f64], rounds: usize) -> Vec<Moments> {
+    let tiles = BLOCK.tiles;
+    let state: Vec<Lane> = theta.iter().flat_map(|&x| vec![Lane::splat(x); tiles]).collect();
+    let mut out = vec![Lane::default(); state.len()];
+    let p = theta.len();
+    let mut moments = vec![Moments::default(); p + p * p];
+    for _ in 0..rounds {
+        gradient.evaluate(&state, &mut out);
+        for replica in 0..LANES * tiles {
+            let g = |i: usize| out[i * tiles + replica / LANES].0[replica % LANES];
+            for i in 0..p {
+                moments[i].push(g(i));
+                for j in 0..p {
+                    moments[p + i * p + j].push(g(i) * g(j));
+                }
+            }
+        }
+    }
+    moments
+}
+
+#[test]
+fn sweep_and_factor_have_exactly_the_gradient_covariance() {
+    // n = 32·1500 draws at one θ: |z| < 5 for each mean and second moment; the control is the noise of 1.15 C, and of
+    // the second moment in place of the covariance (∇L is not small here).
+    let formulas: [(&[&str], &str); 3] = [
+        (&["a"], "(a*x - y - 1)^2"),
+        (&["a", "b"], "(a*b*x - y)^2 + a*y"),
+        (&["a", "b", "c"], "(a*x + b*y + c)^2"),
+    ];
+    for (parameters, text) in formulas {
+        let formula = model(parameters, &[("x", "normal(1, 1)"), ("y", "normal(0, 0.5)")], None, text);
+        let p = parameters.len();
+        let theta = [0.8, -0.4, 1.1][..p].to_vec();
+        let mean = formula.mean_gradient(&theta);
+        let exact = critical::covariance(&formula.sample_gradients(&theta), &formula.nodes().weights, p);
+        let formula: Arc<dyn Model> = Arc::new(formula);
+        for factor in [false, true] {
+            for (sigma, right) in [(0.5, true), (0.5 * 1.15_f64.sqrt(), false)] {
+                let gradient = GaussianGradient::by(formula.clone(), sigma, BLOCK, factor);
+                let m = sampled(gradient, &theta, 1500);
+                let mut worst = 0.0_f64;
+                for i in 0..p {
+                    let z = (m[i].mean - mean[i]) / m[i].standard_error();
+                    assert!(z.abs() < 5.0, "mean of {text}, factor {factor}: {z}");
+                    for j in 0..p {
+                        let second = &m[p + i * p + j];
+                        let expected = 0.25 * exact[(i, j)] + mean[i] * mean[j];
+                        worst = worst.max(((second.mean - expected) / second.standard_error()).abs());
+                    }
+                }
+                assert_eq!(worst < 5.0, right, "{text}, factor {factor}, sigma {sigma}: z = {worst}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_singular_covariance_leaves_its_null_direction_without_noise() {
+    // C = V(w, u)(w, u)ᵀ: the noise never moves along (u, −w), whatever the way.
+    let formula =
+        model(&["u", "w"], &[("x", "normal(0, 1)"), ("e", "normal(0, 1)")], None, "(u*w*x - x - e)^2");
+    let formula: Arc<dyn Model> = Arc::new(formula);
+    for (u, w) in [(1.25, 0.75), (1e-3, 2.0), (3.0, -1e-7), (0.0, 1.0)] {
+        for factor in [false, true] {
+            let mut gradient = GaussianGradient::by(formula.clone(), 1.0, BLOCK, factor);
+            let mut state = vec![Lane::splat(u); 8];
+            state[4..].fill(Lane::splat(w));
+            let mut out = vec![Lane::default(); 8];
+            gradient.evaluate(&state, &mut out);
+            for (a, b) in out[..4].iter().zip(&out[4..]) {
+                for l in 0..LANES {
+                    let size = (a.0[l] * u).abs() + (b.0[l] * w).abs();
+                    assert!((a.0[l] * u - b.0[l] * w).abs() <= 1e-14 * size, "{u} {w} {factor}");
+                    assert!(a.0[l].abs() + b.0[l].abs() > 1e-4);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_factor_is_for_few_parameters_and_many_nodes() {
+    assert!(factor_is_cheaper(1, 10) && factor_is_cheaper(2, 64) && factor_is_cheaper(3, 512));
+    assert!(!factor_is_cheaper(2, 5) && !factor_is_cheaper(4, 100_000) && !factor_is_cheaper(100, 442));
+}
+
+#[test]
+fn stratonovich_noise_that_depends_on_the_state_is_refused() {
+    let equation = |noise: &str, stratonovich| {
+        let mut layout = Layout::default();
+        layout.push("x", Shape::SCALAR);
+        let one = |text: &str| Expression::parse(text).unwrap();
+        let drift = [("x".to_owned(), one("-x"))];
+        let diffusion = [("x".to_owned(), Diffusion::Own(one(noise)))];
+        let model = SdeModel::new(layout, &BTreeMap::new(), &drift, &diffusion, stratonovich);
+        System::Sde(Arc::new(model.map_err(|e| format!("{e:?}")).unwrap()))
+    };
+    let law = Law::EulerMaruyama { dt: 0.1 };
+    let none: Option<&Training> = None;
+    assert!(check(&law, none, &equation("x", true)).unwrap_err().contains("Stratonovich"));
+    assert!(check(&law, none, &equation("x", false)).is_ok());
+    assert!(check(&law, none, &equation("2", true)).is_ok());
+}
