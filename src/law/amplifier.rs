@@ -82,6 +82,14 @@ impl Amplifier {
         }
     }
 
+    /// The map on vech(Σ), where it is held as a matrix.
+    pub(super) fn matrix(&self) -> Option<&DMatrix<f64>> {
+        match self {
+            Self::Dense { map, .. } => Some(map),
+            Self::Samples { .. } => None,
+        }
+    }
+
     fn apply(&self, sigma: &DMatrix<f64>) -> DMatrix<f64> {
         match self {
             Self::Dense { size, map } => unpack(&(map * pack(sigma)), *size),

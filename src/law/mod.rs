@@ -19,6 +19,7 @@ mod prediction;
 pub mod recursion;
 mod settle;
 mod sums;
+mod tails;
 #[cfg(test)]
 mod tests;
 pub mod verdict;

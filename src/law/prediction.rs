@@ -7,6 +7,7 @@ use super::lyapunov;
 use super::number::short;
 use super::recursion::{Linearised, Response, stationary};
 use super::sums::{Sampled, Sums, curvature_samples};
+use super::tails::{self, Multiplier};
 use crate::dynamics::{Law, Sampling, Training};
 use crate::model::critical::Minimum;
 use crate::model::formula::{FormulaModel, SdeModel};
@@ -61,6 +62,15 @@ impl Prediction {
             heavy_tails: None,
         }
     }
+}
+
+/// A law of motion about a minimum.
+#[derive(Clone, Copy)]
+struct Moving<'a> {
+    model: &'a FormulaModel,
+    minimum: &'a Minimum,
+    law: &'a Law,
+    training: &'a Training,
 }
 
 /// For a loss: `minimum` is that of the dynamics' own objective; `seed` draws samples where the population is known
@@ -119,8 +129,7 @@ pub(super) fn of_loss(
     };
     let decay = training.decay.force();
     let factor = training.noise_factor(model.population().size());
-    let heavy_tails =
-        if quadratic && size == 1 { heavy_tails(model, minimum, law, training, seed) } else { None };
+    let moving = Moving { model, minimum, law, training };
     // Plain SGD follows the law of fresh draws itself; every other motion has the nodes for its population.
     let fresh = if *law == Law::Sgd { model.population().fresh.as_deref() } else { None };
     let sampled = matches!(model.nodes().origin, Origin::Reference { .. });
@@ -135,14 +144,15 @@ pub(super) fn of_loss(
             second_moment_error: errors.1,
             tolerance,
             note: format!("{note}, expectations over {} samples", sample.size),
-            heavy_tails,
+            heavy_tails: heavy_tails(&moving, &sample.whole().curvatures(), seed),
         });
     }
-    let about = if quadratic && size <= DENSE {
+    let (about, heavy_tails) = if quadratic && size <= DENSE {
         let sums = Sums::of_nodes(model, &minimum.theta);
-        sums.predict(&minimum.theta, decay, factor, response).map_err(Refusal::Unstable)?.1
+        let about = sums.predict(&minimum.theta, decay, factor, response).map_err(Refusal::Unstable)?.1;
+        (about, heavy_tails(&moving, &sums.curvatures(), seed))
     } else {
-        direct(model, minimum, decay, factor, response, quadratic)?
+        (direct(model, minimum, decay, factor, response, quadratic)?, None)
     };
     let mut prediction = Prediction { tolerance, heavy_tails, ..Prediction::exact(mean, about, note) };
     if let (Some(_), Origin::Quadrature { error, .. } | Origin::Reference { error, .. }) =
@@ -158,60 +168,62 @@ pub(super) fn of_loss(
     Ok(prediction)
 }
 
-/// For one parameter without momentum: whether noise that grows with the distance leaves ⟨δ⁴⟩ finite. Far out
-/// δ' = Mδ with a random M, and the stationary law falls as a power whose exponent solves E|M|^κ = 1 (Kesten 1973);
-/// with E M⁴ ≥ 1 the scatter of δ² is infinite, and no standard error of a variance means anything.
-fn heavy_tails(
-    model: &FormulaModel,
-    minimum: &Minimum,
-    law: &Law,
-    training: &Training,
-    seed: u64,
-) -> Option<String> {
-    if training.momentum != 0.0 && matches!(law, Law::Sgd | Law::GaussianSgd) {
-        return None;
+/// The law of motion's own response to noise, if it has steps.
+fn own_response(law: &Law, training: &Training) -> Option<Response> {
+    let rate = training.rate.last();
+    match law {
+        Law::Sgd | Law::GaussianSgd => Some(Response::Iteration { rate, momentum: training.momentum }),
+        Law::Langevin { substeps, .. } => Some(Response::Substeps { rate, substeps: *substeps }),
+        _ => None,
     }
+}
+
+/// A sentence, where the fourth moment of this motion does not exist (see [`super::tails`]).
+fn heavy_tails(motion: &Moving, curvatures: &Curvatures, seed: u64) -> Option<String> {
+    let Moving { model, minimum, law, training } = *motion;
+    let response = own_response(law, training)?;
+    let size = minimum.theta.len();
+    let growth = if size == 1 && *law == Law::Sgd && training.momentum == 0.0 {
+        scalar_sgd(motion, seed).fourth_moment()
+    } else {
+        let hessian = DMatrix::from_row_slice(size, size, &minimum.hessian);
+        let factor = training.noise_factor(model.population().size());
+        tails::growth(response, &hessian, training.decay.force(), factor, curvatures)?
+    };
+    (growth >= 1.0).then(|| {
+        format!(
+            "the stationary law has heavy tails (fourth moments grow {}-fold a step): the variance exists, but its \
+             standard error does not; lower the rate or raise the batch",
+            short(growth)
+        )
+    })
+}
+
+/// The random factor by which a step of SGD in one parameter multiplies a large distance, with the skewness and the
+/// tails of the minibatch's curvature.
+fn scalar_sgd(motion: &Moving, seed: u64) -> Multiplier {
+    let Moving { model, minimum, training, .. } = *motion;
     // The nodes are exact for second moments of the curvature; what fresh draws do to its fourth needs draws.
-    let (curvatures, weights) = match (law, model.population().fresh.as_deref()) {
-        (Law::Sgd, Some(variates)) => {
+    let (curvatures, weights) = match model.population().fresh.as_deref() {
+        Some(variates) => {
             let drawn = curvature_samples(model, variates, minimum.theta[0], seed);
             let weights = vec![1.0 / drawn.len() as f64; drawn.len()];
             (drawn, weights)
         }
-        _ => (model.sample_hessians(&minimum.theta), model.nodes().weights.clone()),
+        None => (model.sample_hessians(&minimum.theta), model.nodes().weights.clone()),
     };
     let weighted = || curvatures.iter().zip(&weights);
     let mean: f64 = weighted().map(|(a, w)| w * a).sum();
     let central = |power: i32| -> f64 { weighted().map(|(a, w)| w * (a - mean).powi(power)).sum() };
     let (second, third, fourth) = (central(2), central(3), central(4));
-    let factor = training.noise_factor(model.population().size());
-    let rate = training.rate.last();
-    // M = m − s with ⟨s⟩ = 0 and these moments of s.
-    let (m, s2, s3, s4) = match law {
-        Law::Sgd => {
-            let batch = training.batch as f64;
-            let (eta2, eta3) = (rate * rate, rate * rate * rate);
-            let s2 = eta2 * second / batch;
-            let of_mean = (fourth + 3.0 * (batch - 1.0) * second * second) / (batch * batch * batch);
-            (1.0 - rate * minimum.hessian[0], s2, eta3 * third / (batch * batch), rate * eta3 * of_mean)
-        }
-        Law::GaussianSgd | Law::Langevin { .. } => {
-            let step = match law {
-                Law::Langevin { substeps, .. } => rate / f64::from(*substeps),
-                _ => rate,
-            };
-            let s2 = step * rate * factor * second;
-            (1.0 - step * minimum.hessian[0], s2, 0.0, 3.0 * s2 * s2)
-        }
-        _ => return None,
-    };
-    let growth = m.powi(4) + 6.0 * m * m * s2 - 4.0 * m * s3 + s4;
-    (growth >= 1.0).then(|| {
-        format!(
-            "the stationary law has heavy tails (the fourth moment grows {}-fold a step): the variance exists, but its              standard error does not; lower the rate or raise the batch",
-            short(growth)
-        )
-    })
+    let (rate, batch) = (training.rate.last(), training.batch as f64);
+    let of_mean = (fourth + 3.0 * (batch - 1.0) * second * second) / batch.powi(3);
+    Multiplier {
+        mean: 1.0 - rate * minimum.hessian[0],
+        second: rate.powi(2) * second / batch,
+        third: rate.powi(3) * third / batch.powi(2),
+        fourth: rate.powi(4) * of_mean,
+    }
 }
 
 /// Without the moments of the curvatures: constant noise, or sample by sample for many parameters.

@@ -94,6 +94,8 @@ pub(super) fn settle(questions: Vec<Question>, significance: f64) -> Settled {
     let mut reasons = Vec::new();
     let mut tests = Vec::with_capacity(questions.len());
     for (index, (question, answer)) in questions.into_iter().zip(answers).enumerate() {
+        // A question that cannot be told takes no part in the correction, but its deviation is shown.
+        let unknown = matches!(answer, Answer::Unknown(_));
         let verdict = match answer {
             Answer::Certain(true) => Verdict::Holds,
             Answer::Certain(false) => Verdict::Fails,
@@ -110,6 +112,11 @@ pub(super) fn settle(questions: Vec<Question>, significance: f64) -> Settled {
                 }
             },
         };
+        let shown = if unknown && question.estimate.standard_error > 0.0 {
+            question.p_value()
+        } else {
+            p_values[index]
+        };
         let kind = if question.tolerance.is_some() { Kind::LeadingOrder } else { Kind::Exact };
         tests.push(Test {
             quantity: question.quantity,
@@ -117,7 +124,7 @@ pub(super) fn settle(questions: Vec<Question>, significance: f64) -> Settled {
             standard_error: question.estimate.standard_error,
             predicted: question.predicted,
             tolerance: question.tolerance.unwrap_or(0.0),
-            p_value: p_values[index],
+            p_value: shown,
             kind,
             verdict,
             note: question.note,

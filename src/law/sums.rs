@@ -88,6 +88,11 @@ impl Sums {
         sums
     }
 
+    /// Moments of the curvatures.
+    pub fn curvatures(&self) -> Curvatures {
+        Curvatures::Moments(&self.moments / self.weight)
+    }
+
     /// The stationary law of a motion in this population: noise of covariance `factor` times the gradient's, decay
     /// λ of the force. `theta` is θ₀.
     pub fn predict(
@@ -178,6 +183,16 @@ impl Sampled {
         Self { parts, size: rounds * PARTS * group }
     }
 
+    /// All parts together.
+    pub fn whole(&self) -> Sums {
+        let mut parts = self.parts.iter();
+        let mut whole = parts.next().cloned().unwrap_or_else(|| Sums::zero(0));
+        for part in parts {
+            whole.add(part, 1.0);
+        }
+        whole
+    }
+
     /// The prediction from all parts, and its standard errors by the jackknife.
     pub fn predict(
         &self,
@@ -187,10 +202,7 @@ impl Sampled {
         response: Response,
     ) -> Result<(About, About), String> {
         let size = theta.len();
-        let mut whole = Sums::zero(size);
-        for part in &self.parts {
-            whole.add(part, 1.0);
-        }
+        let whole = self.whole();
         let prediction = whole.predict(theta, decay, factor, response)?;
         let without = self
             .parts

@@ -2,4 +2,5 @@
 
 mod bench;
 mod einstein;
+mod engine;
 mod equals;

@@ -1,0 +1,204 @@
+//! Heavy tails: whether noise that grows with the distance from the minimum leaves the fourth moment finite.
+//!
+//! Far out δ' = Mδ with a random matrix M, and the stationary law falls off as a power (Kesten 1973). Where ⟨δ⁴⟩
+//! grows without bound the variance may still exist, but the scatter of δ² does not, and no standard error of a
+//! measured variance means anything.
+
+use nalgebra::{DMatrix, SymmetricEigen};
+
+use super::amplifier::{Amplifier, Curvatures, packed_index, pairs};
+use super::recursion::Response;
+
+/// Pairs of coordinates beyond which the fourth moment is not followed.
+const MOST_PAIRS: usize = 80;
+/// Iterations of the power method.
+const ITERATIONS: usize = 500;
+/// Relative change at which it has settled.
+const SETTLED: f64 = 1e-5;
+
+/// Moments of a scalar multiplier M = m − s with ⟨s⟩ = 0.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Multiplier {
+    /// m.
+    pub mean: f64,
+    /// ⟨s²⟩.
+    pub second: f64,
+    /// ⟨s³⟩.
+    pub third: f64,
+    /// ⟨s⁴⟩.
+    pub fourth: f64,
+}
+
+impl Multiplier {
+    /// ⟨M⁴⟩: the growth of ⟨δ⁴⟩ in one step.
+    pub fn fourth_moment(self) -> f64 {
+        let m2 = self.mean * self.mean;
+        m2 * m2 + 6.0 * m2 * self.second - 4.0 * self.mean * self.third + self.fourth
+    }
+}
+
+/// Growth a step of the fourth moment of δ (and of the velocity, with momentum): δ' = Bδ + ξ with normal noise ξ of
+/// covariance Q(δδᵀ) = g f (E[A δδᵀ A] − H̄ δδᵀ H̄), so that T = ⟨δ⊗δ⊗δ⊗δ⟩ obeys
+/// `T' = B⊗⁴T + 6 sym(B⊗B ⊗ Q)T + 3 sym(Q⊗Q)T`.
+/// Exact for the laws of motion with normal noise, and for SGD in the limit of large batches. `None` for too many
+/// parameters, or a law without steps.
+pub(super) fn growth(
+    response: Response,
+    hessian: &DMatrix<f64>,
+    decay: f64,
+    factor: f64,
+    curvatures: &Curvatures,
+) -> Option<f64> {
+    let size = hessian.nrows();
+    let (step, gain, momentum) = match response {
+        Response::Iteration { rate, momentum } => (rate, rate * rate, momentum),
+        Response::Substeps { rate, substeps } => {
+            let step = rate / f64::from(substeps);
+            (step, step * rate, 0.0)
+        }
+        Response::Continuous { .. } => return None,
+    };
+    let state = if momentum == 0.0 { size } else { 2 * size };
+    if state * (state + 1) / 2 > MOST_PAIRS {
+        return None;
+    }
+    let eigen = SymmetricEigen::new(hessian.clone());
+    let gains = DMatrix::from_element(size, size, gain * factor);
+    let amplifier = Amplifier::new(curvatures, &eigen.eigenvectors, &eigen.eigenvalues, decay, &gains);
+    let noise = amplifier.matrix()?;
+    // (δ, v) ↦ (δ + v', v'), v' = βv − ηHδ: the noise is the same in both halves.
+    let motion = DMatrix::from_fn(state, state, |i, j| {
+        let (row, column) = (i % size, j % size);
+        let unit = f64::from(u8::from(row == column));
+        match (i < size, j < size) {
+            (true, true) => unit * (1.0 - step * eigen.eigenvalues[row]),
+            (false, true) => -unit * step * eigen.eigenvalues[row],
+            (_, false) => unit * momentum,
+        }
+    });
+    let pairs = pairs(state);
+    let drift = DMatrix::from_fn(pairs.len(), pairs.len(), |row, column| {
+        let ((i, l), (j, m)) = (pairs[row], pairs[column]);
+        let mut sum = motion[(i, j)] * motion[(l, m)];
+        if j != m {
+            sum += motion[(i, m)] * motion[(l, j)];
+        }
+        sum
+    });
+    let noise = DMatrix::from_fn(pairs.len(), pairs.len(), |row, column| {
+        let ((i, l), (j, m)) = (pairs[row], pairs[column]);
+        // Columns that hold a velocity do not feed the noise.
+        if j < size && m < size { noise[(packed_index(i % size, l % size), packed_index(j, m))] } else { 0.0 }
+    });
+    Some(radius(&drift, &noise, state))
+}
+
+/// Spectral radius of T ↦ DTDᵀ + sym₃(DTQᵀ + QTDᵀ + QTQᵀ), with sym₃ the sum over the three pairings.
+fn radius(drift: &DMatrix<f64>, noise: &DMatrix<f64>, state: usize) -> f64 {
+    let pairs = pairs(state);
+    let pairings = |w: &DMatrix<f64>| {
+        let at = |i: usize, j: usize, k: usize, l: usize| w[(packed_index(i, j), packed_index(k, l))];
+        DMatrix::from_fn(pairs.len(), pairs.len(), |row, column| {
+            let ((i, j), (k, l)) = (pairs[row], pairs[column]);
+            at(i, j, k, l) + at(i, k, j, l) + at(i, l, j, k)
+        })
+    };
+    let unit = DMatrix::from_fn(pairs.len(), pairs.len(), |row, column| {
+        f64::from(u8::from(pairs[row].0 == pairs[row].1 && pairs[column].0 == pairs[column].1))
+    });
+    let mut moment = pairings(&unit);
+    let mut radius: f64 = 0.0;
+    for _ in 0..ITERATIONS {
+        moment /= moment.norm();
+        let carried = drift * &moment;
+        let felt = noise * &moment;
+        let crossed = &carried * noise.transpose();
+        let mixed = &crossed + crossed.transpose() + &felt * noise.transpose();
+        let next = carried * drift.transpose() + pairings(&mixed);
+        let norm = next.norm();
+        let settled = (norm - radius).abs() <= SETTLED * norm;
+        radius = norm;
+        if settled || !(norm > 0.0 && norm.is_finite()) {
+            break;
+        }
+        moment = next;
+    }
+    radius
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_dimension_has_the_closed_form() {
+        // Curvature moments of a = x², x ~ N(0, 1): ⟨a²⟩ = 3. physics 1.4: the SDE's tail index is 1 + 1/(ηs) and
+        // with Euler–Maruyama steps m⁴ + 6m²s₂ + 3s₂².
+        let hessian = DMatrix::from_element(1, 1, 1.0);
+        let curvatures = Curvatures::Moments(DMatrix::from_element(1, 1, 3.0));
+        for (rate, substeps) in [(0.2, 1), (0.4, 4), (0.3, 10)] {
+            let step: f64 = rate / f64::from(substeps);
+            let (mean, second) = (1.0 - step, 2.0 * step * rate);
+            let closed =
+                Multiplier { mean, second, third: 0.0, fourth: 3.0 * second * second }.fourth_moment();
+            let response = Response::Substeps { rate, substeps };
+            let ours = growth(response, &hessian, 0.0, 1.0, &curvatures).unwrap();
+            assert!((ours / closed - 1.0).abs() < 1e-12, "{ours} {closed}");
+        }
+        // κ = 4 at η = 1/3 in the limit of small steps.
+        let at = |rate| {
+            growth(Response::Substeps { rate, substeps: 1000 }, &hessian, 0.0, 1.0, &curvatures).unwrap()
+        };
+        assert!(at(0.3325) < 1.0 && at(0.334) > 1.0);
+        // The exact multiplier of SGD: −4 + 18η − 60η² + 105η³ = 0 at 0.383451.
+        let sgd = |eta: f64| {
+            let (m2, m3, m4) = (2.0 * eta * eta, 8.0 * eta.powi(3), 60.0 * eta.powi(4));
+            Multiplier { mean: 1.0 - eta, second: m2, third: m3, fourth: m4 }.fourth_moment()
+        };
+        assert!(sgd(0.383_450) < 1.0 && sgd(0.383_452) > 1.0);
+    }
+
+    #[test]
+    fn two_dimensions_with_momentum_match_products_of_random_steps() {
+        // Two samples with curvatures A₁, A₂ and equal weights, normal noise; 2¹⁸ steps from a fixed fourth moment.
+        let samples = [[1.5, 0.4, 0.4, 0.3], [0.2, -0.1, -0.1, 0.9]];
+        let flat: Vec<f64> = samples.concat();
+        let curvatures = Curvatures::new(&flat, &[0.5, 0.5], 2);
+        let hessian = DMatrix::from_fn(2, 2, |i, j| 0.5 * (samples[0][2 * i + j] + samples[1][2 * i + j]));
+        let difference = DMatrix::from_fn(2, 2, |i, j| 0.5 * (samples[0][2 * i + j] - samples[1][2 * i + j]));
+        let (rate, momentum) = (0.6, 0.3);
+        let response = Response::Iteration { rate, momentum };
+        let ours = growth(response, &hessian, 0.0, 1.0, &curvatures).unwrap();
+        // δ' for one normal number z: the noise is z·ΔAδ. ⟨f(z)⟩ for polynomials of degree 4 by three nodes.
+        let nodes = [(-3.0_f64.sqrt(), 1.0 / 6.0), (0.0, 2.0 / 3.0), (3.0_f64.sqrt(), 1.0 / 6.0)];
+        let steps: Vec<(f64, DMatrix<f64>)> = nodes
+            .iter()
+            .map(|&(z, weight)| {
+                let force = (&hessian + &difference * z) * rate;
+                let step = DMatrix::from_fn(4, 4, |i, j| {
+                    let unit = f64::from(u8::from(i % 2 == j % 2));
+                    match (i < 2, j < 2) {
+                        (true, true) => unit - force[(i, j)],
+                        (false, true) => -force[(i % 2, j)],
+                        (_, false) => momentum * unit,
+                    }
+                });
+                (weight, step)
+            })
+            .collect();
+        // The whole Kronecker power, 256 × 256.
+        let fourth = steps.iter().fold(DMatrix::zeros(256, 256), |sum, (weight, step)| {
+            let square = step.kronecker(step);
+            sum + square.kronecker(&square) * *weight
+        });
+        let mut vector = DMatrix::from_fn(16, 16, |i, j| f64::from(u8::from(i % 5 == 0 && j % 5 == 0)))
+            .reshape_generic(nalgebra::Dyn(256), nalgebra::Dyn(1));
+        let mut expected = 0.0;
+        for _ in 0..2000 {
+            vector = &fourth * vector;
+            expected = vector.norm();
+            vector /= expected;
+        }
+        assert!((ours / expected - 1.0).abs() < 1e-3, "{ours} for {expected}");
+    }
+}

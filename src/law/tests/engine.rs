@@ -1,0 +1,107 @@
+//! `einstein` on the engine's own runs: every law of motion against the equation of its own, and a neighbour's.
+
+use std::sync::atomic::AtomicBool;
+
+use super::bench::*;
+use crate::dynamics::{Decay, Law, Sampling, Training};
+use crate::ensemble::{self, NoSink, Options, Silent};
+use crate::law::{ClaimResult, Verdict, judge, needs};
+use crate::model::Shape;
+use crate::study::{Dynamics, Equation, Initial, Instant, Study};
+
+/// Runs the study with `steps` iterations, recorded every `every`.
+fn run(study: &mut Study, replicas: usize, steps: u64, every: u64) -> Vec<ClaimResult> {
+    study.run.replicas = replicas;
+    for dynamics in &mut study.dynamics {
+        let training = dynamics.training.clone().unwrap();
+        dynamics.instants = (0..=steps / every)
+            .map(|k| Instant { step: k * every, time: training.rate.time(k * every) })
+            .collect();
+    }
+    let needed = needs(study);
+    study.observables.extend(needed);
+    let stop = AtomicBool::new(false);
+    let options = Options { threads: Some(1), stop: &stop, progress: &Silent, sink: &mut NoSink };
+    let record = ensemble::run(study, &study.observables, options).unwrap();
+    judge(study, &record)
+}
+
+fn named(laws: Vec<(Law, Training)>) -> Vec<Dynamics> {
+    laws.into_iter().map(|(law, training)| dynamics(law.name(), law, Some(training))).collect()
+}
+
+fn claims_on_all(study: &mut Study) {
+    for equation in [Equation::Own, Equation::Continuous, Equation::Discrete] {
+        let mut claim = einstein(equation, None);
+        claim.dynamics = (0..study.dynamics.len()).collect();
+        study.claims.push(claim);
+    }
+}
+
+/// Two correlated parameters on a finite population of five, with decay.
+fn small_population() -> Study {
+    let mut study = loss_study(
+        &[("a", Shape::SCALAR), ("b", Shape::SCALAR)],
+        &[("x", "normal(0.5, 1)"), ("y", "0.7*x + normal(0, 0.5)")],
+        Some(5),
+        "0.5*(a*x + b - y)^2",
+    );
+    study.initial = vec![Initial::Fixed(vec![0.3]), Initial::Normal { mean: 0.0, standard_deviation: 0.1 }];
+    study
+}
+
+#[test]
+fn every_law_of_motion_obeys_its_own_stationary_equation() {
+    let mut plain = training(0.12, 2);
+    plain.decay = Decay::Penalty(0.1);
+    let mut heavy = plain.clone();
+    heavy.momentum = 0.5;
+    let mut partial = plain.clone();
+    partial.sampling = Sampling::WithoutReplacement { drop_last: false };
+    let mut study = small_population();
+    let langevin = Law::Langevin { order: 1, substeps: 4 };
+    study.dynamics = named(vec![
+        (Law::Sgd, plain.clone()),
+        (Law::GaussianSgd, heavy.clone()),
+        (langevin, partial),
+        (Law::OrnsteinUhlenbeck, plain.clone()),
+    ]);
+    study.dynamics.push(dynamics("heavy", Law::Sgd, Some(heavy)));
+    claims_on_all(&mut study);
+    let results = run(&mut study, 1024, 600, 5);
+    let verdict = |equation: usize, name: &str| {
+        results.iter().find(|r| r.claim == equation && r.dynamics == name).unwrap()
+    };
+    for name in ["sgd", "gaussian-sgd", "langevin", "ornstein-uhlenbeck", "heavy"] {
+        let own = verdict(0, name);
+        assert_eq!(own.verdict, Verdict::Holds, "{own:#?}");
+    }
+    for (equation, name) in [
+        (1, "sgd"),
+        (1, "gaussian-sgd"),
+        (2, "gaussian-sgd"),
+        (2, "langevin"),
+        (2, "ornstein-uhlenbeck"),
+        (2, "heavy"),
+    ] {
+        let other = verdict(equation, name);
+        assert_eq!(other.verdict, Verdict::Fails, "{other:#?}");
+    }
+}
+
+#[test]
+fn fresh_draws_and_their_nodes_obey_the_same_equation() {
+    let mut study = loss_study(
+        &[("w", Shape::SCALAR)],
+        &[("x", "normal(0, 1)"), ("y", "0.7*x + normal(0, 0.5)")],
+        None,
+        "0.5*(w*x - y)^2",
+    );
+    study.dynamics = named(vec![(Law::Sgd, training(0.2, 1)), (Law::GaussianSgd, training(0.2, 1))]);
+    claims_on_all(&mut study);
+    let results = run(&mut study, 1024, 400, 5);
+    for result in &results {
+        let expected = if result.claim == 1 { Verdict::Fails } else { Verdict::Holds };
+        assert_eq!(result.verdict, expected, "{result:#?}");
+    }
+}
