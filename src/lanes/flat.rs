@@ -8,7 +8,7 @@
     reason = "a Lane is eight numbers and nothing else; the standard library offers no safe cast"
 )]
 
-use super::{LANES, Lane};
+use super::{Bits, Indices, LANES, Lane};
 
 /// The numbers of a block, lane after lane.
 #[inline(always)]
@@ -24,4 +24,27 @@ pub fn flat_mut(lanes: &mut [Lane]) -> &mut [f64] {
     unsafe { std::slice::from_raw_parts_mut(lanes.as_mut_ptr().cast(), lanes.len() * LANES) }
 }
 
+/// A block's memory as words, to be drawn into.
+#[inline(always)]
+pub(super) fn as_words(lanes: &mut [Lane]) -> &mut [Bits] {
+    // SAFETY: same size and alignment, and any eight words are eight numbers and the reverse.
+    unsafe { std::slice::from_raw_parts_mut(lanes.as_mut_ptr().cast(), lanes.len()) }
+}
+
+/// The words of a block, lane after lane.
+#[inline(always)]
+pub(super) fn flat_words(words: &[Bits]) -> &[u64] {
+    // SAFETY: Bits is repr(C) with one field [u64; 8] and no padding.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), words.len() * LANES) }
+}
+
+/// The indices of a block, lane after lane, to be written.
+#[inline(always)]
+pub(super) fn flat_indices(indices: &mut [Indices]) -> &mut [u32] {
+    // SAFETY: Indices is repr(C) with one field [u32; 8] and no padding.
+    unsafe { std::slice::from_raw_parts_mut(indices.as_mut_ptr().cast(), indices.len() * LANES) }
+}
+
 const _: () = assert!(size_of::<Lane>() == LANES * size_of::<f64>());
+const _: () = assert!(size_of::<Bits>() == size_of::<Lane>() && align_of::<Bits>() == align_of::<Lane>());
+const _: () = assert!(size_of::<Indices>() == LANES * size_of::<u32>());

@@ -11,6 +11,8 @@ mod flat;
 pub mod math;
 pub mod normal;
 pub mod stream;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 pub use dispatch::Level;
 pub(crate) use dispatch::vectorized;

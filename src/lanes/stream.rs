@@ -14,7 +14,10 @@
 //! takes its extra draws, so that the first stream is used once a draw whatever the neighbours do.
 
 use super::dispatch::vectorized;
+use super::flat::{as_words, flat_indices, flat_mut, flat_words};
 use super::{Bits, Indices, LANES, Lane, normal};
+#[cfg(target_arch = "x86_64")]
+use super::{Level, wide};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Infallible, Rng, SeedableRng, TryRng};
 
@@ -85,10 +88,10 @@ pub(super) fn unit(word: u64) -> f64 {
     (word >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
 }
 
-/// ⌊U·n⌋: below `n`, because U·n ≤ n(1 − 2⁻⁵³) lies nearer to the number before n than to n.
+/// ⌊word·n/2⁶⁴⌋ (Lemire 2019, ACM TOMACS 29, 3, without its rejection).
 #[inline(always)]
-fn index_below(word: u64, n: f64) -> u64 {
-    (unit(word) * n) as u64
+fn index_below(word: u64, n: u64) -> u64 {
+    ((u128::from(word) * u128::from(n)) >> 64) as u64
 }
 
 /// xoshiro256++ of eight replicas: word `k` of the state of replica `l` is at `[k][l]`.
@@ -132,57 +135,40 @@ impl TileState {
     }
 }
 
+/// The next words of one tile: `column[row · stride]`, row after row.
+fn words(state: &mut TileState, column: &mut [Bits], stride: usize) {
+    #[cfg(target_arch = "x86_64")]
+    match Level::current() {
+        Level::V4 => return wide::words_v4(state, column, stride),
+        Level::V3 => return wide::words_v3(state, column, stride),
+        Level::V1 => {}
+    }
+    let mut s = *state;
+    for out in column.iter_mut().step_by(stride) {
+        out.0 = s.next();
+    }
+    *state = s;
+}
+
 vectorized! {
-    fn fill_bits(states: &mut [TileState], out: &mut [Bits]) {
-        let tiles = states.len();
-        for (tile, state) in states.iter_mut().enumerate() {
-            let mut s = *state;
-            for o in out[tile..].iter_mut().step_by(tiles) {
-                o.0 = s.next();
-            }
-            *state = s;
+    fn to_uniform(numbers: &mut [f64]) {
+        for x in numbers {
+            *x = unit(x.to_bits());
         }
     }
 
-    fn fill_uniform(states: &mut [TileState], out: &mut [Lane]) {
-        let tiles = states.len();
-        for (tile, state) in states.iter_mut().enumerate() {
-            let mut s = *state;
-            for o in out[tile..].iter_mut().step_by(tiles) {
-                let r = s.next();
-                for l in 0..LANES {
-                    o.0[l] = unit(r[l]);
-                }
-            }
-            *state = s;
+    fn to_sign(numbers: &mut [f64]) {
+        for x in numbers {
+            *x = sign(x.to_bits());
         }
     }
 
-    fn fill_sign(states: &mut [TileState], out: &mut [Lane]) {
-        let tiles = states.len();
-        for (tile, state) in states.iter_mut().enumerate() {
-            let mut s = *state;
-            for o in out[tile..].iter_mut().step_by(tiles) {
-                let r = s.next();
-                for l in 0..LANES {
-                    o.0[l] = sign(r[l]);
-                }
-            }
-            *state = s;
-        }
-    }
-
-    fn fill_below(states: &mut [TileState], out: &mut [Indices], n: f64) {
-        let tiles = states.len();
-        for (tile, state) in states.iter_mut().enumerate() {
-            let mut s = *state;
-            for o in out[tile..].iter_mut().step_by(tiles) {
-                let r = s.next();
-                for l in 0..LANES {
-                    o.0[l] = (unit(r[l]) * n) as u32;
-                }
-            }
-            *state = s;
+    fn to_index(out: &mut [u32], words: &[u64], n: u64) {
+        for (out, &word) in out.iter_mut().zip(words) {
+            // The high half of word·n, by halves: no step overflows for n ≤ 2³².
+            let low = (word & 0xffff_ffff) * n;
+            let high = (word >> 32) * n;
+            *out = ((high + (low >> 32)) >> 32) as u32;
         }
     }
 }
@@ -195,18 +181,20 @@ fn sign(word: u64) -> f64 {
 
 /// The streams of one purpose for a block of `tiles` × 8 replicas.
 ///
-/// Output slices are `[n][tiles]`, element-major, with n = `out.len() / tiles`; each draw takes one
+/// Output slices are `[n][tiles]`, element-major, with n = `out.len() / tiles` (anything else panics); each draw takes one
 /// word of each replica's stream. So a replica's sequence is that of its own xoshiro256++,
 /// however calls are split and whatever the block holds besides.
 #[derive(Clone, Debug)]
 pub struct Streams {
     states: Vec<TileState>,
+    /// Words on their way to indices.
+    scratch: Vec<Bits>,
 }
 
 impl Streams {
     /// The streams of replicas `first_replica ..  first_replica + 8·tiles`.
     pub fn new(seed: u64, purpose: Purpose, first_replica: u64, tiles: usize) -> Self {
-        Self { states: TileState::block(seed, purpose, first_replica, tiles) }
+        Self { states: TileState::block(seed, purpose, first_replica, tiles), scratch: Vec::new() }
     }
 
     /// Tiles in the block.
@@ -222,28 +210,43 @@ impl Streams {
 
     /// Raw words.
     pub fn fill_bits(&mut self, out: &mut [Bits]) {
-        self.check(out.len());
-        fill_bits(&mut self.states, out);
+        let tiles = self.rows_of(out.len());
+        for (tile, state) in self.states.iter_mut().enumerate().take(out.len()) {
+            words(state, &mut out[tile..], tiles);
+        }
     }
 
     /// U in [0, 1): multiples of 2⁻⁵³ from the top 53 bits of a word.
     pub fn fill_uniform(&mut self, out: &mut [Lane]) {
-        self.check(out.len());
-        fill_uniform(&mut self.states, out);
+        self.fill(out, to_uniform);
     }
 
     /// ±1 with probability ½ each, the sign of the top bit: one word a draw.
     pub fn fill_sign(&mut self, out: &mut [Lane]) {
-        self.check(out.len());
-        fill_sign(&mut self.states, out);
+        self.fill(out, to_sign);
     }
 
-    /// Indices ⌊U·n⌋ uniform on 0 .. n, 1 ≤ n ≤ 2³². A probability differs from 1/n by at most n·2⁻⁵² of itself
-    /// (2·10⁻¹⁰ at a million, 10⁻⁶ at 2³²).
+    /// Indices ⌊w·n/2⁶⁴⌋ of words w, uniform on 0 .. n, 1 ≤ n ≤ 2³²: a probability differs from 1/n by at most n·2⁻⁶⁴ of
+    /// itself, 2.4·10⁻¹⁰ at the largest n.
     pub fn fill_below(&mut self, out: &mut [Indices], n: u64) {
         debug_assert!((1..=1 << 32).contains(&n), "indices below {n}");
-        self.check(out.len());
-        fill_below(&mut self.states, out, n as f64);
+        let tiles = self.rows_of(out.len());
+        let mut scratch = std::mem::take(&mut self.scratch);
+        for out in out.chunks_mut(chunk(tiles)) {
+            scratch.resize(out.len(), Bits::default());
+            self.fill_bits(&mut scratch);
+            to_index(flat_indices(out), flat_words(&scratch), n);
+        }
+        self.scratch = scratch;
+    }
+
+    /// Words drawn into the memory of `out`, then turned into numbers in place, while they are in the cache.
+    fn fill(&mut self, out: &mut [Lane], convert: fn(&mut [f64])) {
+        let tiles = self.rows_of(out.len());
+        for out in out.chunks_mut(chunk(tiles)) {
+            self.fill_bits(as_words(out));
+            convert(flat_mut(out));
+        }
     }
 
     /// The next word of one replica; the others do not move.
@@ -267,16 +270,20 @@ impl Streams {
 
     /// One index of one replica, by the rule of [`fill_below`](Self::fill_below).
     pub fn below(&mut self, replica_in_block: usize, n: u64) -> u64 {
-        index_below(self.next(replica_in_block), n as f64)
+        index_below(self.next(replica_in_block), n)
     }
 
-    fn check(&self, len: usize) {
-        assert!(
-            len.is_multiple_of(self.states.len().max(1)),
-            "{len} vectors are no rows of {} tiles",
-            self.tiles()
-        );
+    /// The number of tiles, after seeing that `len` vectors are whole rows of them.
+    fn rows_of(&self, len: usize) -> usize {
+        let tiles = self.states.len().max(1);
+        assert!(len.is_multiple_of(tiles), "{len} vectors are no rows of {tiles} tiles");
+        tiles
     }
+}
+
+/// Vectors in a chunk of whole rows that fits the first-level cache.
+fn chunk(tiles: usize) -> usize {
+    (256 / tiles).max(1) * tiles
 }
 
 /// The stream of one replica, for set-up code: initial laws, finite populations.
@@ -319,10 +326,9 @@ impl Stream {
         normal::one(self.words.next_u64(), &mut self.repairs)
     }
 
-    /// ⌊U·n⌋, uniform on 0 .. n, n ≤ 2⁵²; the bias of [`Streams::fill_below`].
+    /// ⌊w·n/2⁶⁴⌋ of a word w, uniform on 0 .. n; the bias of [`Streams::fill_below`].
     pub fn below(&mut self, n: u64) -> u64 {
-        debug_assert!((1..=1 << 52).contains(&n), "indices below {n}");
-        index_below(self.words.next_u64(), n as f64)
+        index_below(self.words.next_u64(), n)
     }
 
     /// ±1.
@@ -346,3 +352,6 @@ impl TryRng for Stream {
         self.words.try_fill_bytes(out)
     }
 }
+
+#[cfg(test)]
+mod tests;

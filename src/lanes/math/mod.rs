@@ -4,17 +4,15 @@
 pub mod scalar;
 
 use super::dispatch::vectorized;
-use super::{LANES, Lane};
+use super::{Lane, flat, flat_mut};
 
 /// A kernel for a function of one variable.
 macro_rules! map {
     ($($(#[$meta:meta])* $name:ident;)*) => { vectorized! { $(
         $(#[$meta])*
         pub fn $name(out: &mut [Lane], x: &[Lane]) {
-            for (o, x) in out.iter_mut().zip(x) {
-                for l in 0..LANES {
-                    o.0[l] = scalar::$name(x.0[l]);
-                }
+            for (out, &x) in flat_mut(out).iter_mut().zip(flat(x)) {
+                *out = scalar::$name(x);
             }
         }
     )* } };
@@ -46,28 +44,15 @@ map! {
 vectorized! {
     /// out = xʸ, element by element.
     pub fn powf(out: &mut [Lane], x: &[Lane], y: &[Lane]) {
-        for ((o, x), y) in out.iter_mut().zip(x).zip(y) {
-            for l in 0..LANES {
-                o.0[l] = scalar::powf(x.0[l], y.0[l]);
-            }
+        for ((out, &x), &y) in flat_mut(out).iter_mut().zip(flat(x)).zip(flat(y)) {
+            *out = scalar::powf(x, y);
         }
     }
 
     /// out = xᵖ, one exponent for all.
     pub fn power(out: &mut [Lane], x: &[Lane], exponent: f64) {
-        for (o, x) in out.iter_mut().zip(x) {
-            for l in 0..LANES {
-                o.0[l] = scalar::powf(x.0[l], exponent);
-            }
-        }
-    }
-
-    /// out = xⁿ by repeated squaring, one exponent for all.
-    pub fn powi(out: &mut [Lane], x: &[Lane], n: i32) {
-        for (o, x) in out.iter_mut().zip(x) {
-            for l in 0..LANES {
-                o.0[l] = scalar::powi(x.0[l], n);
-            }
+        for (out, &x) in flat_mut(out).iter_mut().zip(flat(x)) {
+            *out = scalar::powf(x, exponent);
         }
     }
 }

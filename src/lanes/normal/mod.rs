@@ -6,13 +6,11 @@
 //! tiles, of buffering, of its neighbours or of the machine.
 
 mod table;
-#[cfg(target_arch = "x86_64")]
-mod wide;
 
-#[cfg(target_arch = "x86_64")]
-use super::Level;
 use super::stream::{self, TileState};
 use super::{LANES, Lane, Purpose};
+#[cfg(target_arch = "x86_64")]
+use super::{Level, wide};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use table::Ziggurat;
 
@@ -62,6 +60,9 @@ impl Normals {
 
     /// Fills `out`, `[n][tiles]`, with the next n normals of every replica; the same numbers as n
     /// calls of [`row`](Self::row), and the two may be mixed.
+    ///
+    /// # Panics
+    /// If `out` is not a whole number of rows.
     pub fn fill(&mut self, out: &mut [Lane]) {
         let tiles = self.states.len();
         assert!(out.len().is_multiple_of(tiles.max(1)), "{} vectors are no rows of {tiles} tiles", out.len());
@@ -98,13 +99,12 @@ fn draw(table: &Ziggurat, states: &mut [TileState], repairs: &mut [Xoshiro256Plu
     if tiles == 0 {
         return;
     }
-    let hot = hot_loop();
     for chunk in out.chunks_mut(ROWS * tiles) {
         let mut outside = [0; ROWS];
         for (tile, (state, repairs)) in states.iter_mut().zip(repairs.chunks_exact_mut(LANES)).enumerate() {
             let column = &mut chunk[tile..];
             let rows = column.len().div_ceil(tiles);
-            hot(table, state, column, tiles, &mut outside);
+            boxed(table, state, column, tiles, &mut outside);
             for (row, &mask) in outside[..rows].iter().enumerate() {
                 let mut mask = mask;
                 while mask != 0 {
@@ -119,25 +119,16 @@ fn draw(table: &Ziggurat, states: &mut [TileState], repairs: &mut [Xoshiro256Plu
 
 /// Draws for one tile: `column[row · stride]` gets width × uniform, bit `l` of `outside[row]` says
 /// that lane `l` fell outside the boxes.
-type HotLoop = fn(&Ziggurat, &mut TileState, &mut [Lane], usize, &mut [u8; ROWS]);
-
-fn hot_loop() -> HotLoop {
+fn boxed(table: &Ziggurat, state: &mut TileState, column: &mut [Lane], stride: usize, outside: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
-    match Level::current() {
-        Level::V4 => return wide::avx512,
-        Level::V3 => return wide::avx2,
-        Level::V1 => {}
+    {
+        let boxes = wide::Boxes { widths: &table.widths, layers: table.layers };
+        match Level::current() {
+            Level::V4 => return wide::boxed_v4(boxes, state, column, stride, outside),
+            Level::V3 => return wide::boxed_v3(boxes, state, column, stride, outside),
+            Level::V1 => {}
+        }
     }
-    portable
-}
-
-fn portable(
-    table: &Ziggurat,
-    state: &mut TileState,
-    column: &mut [Lane],
-    stride: usize,
-    outside: &mut [u8; ROWS],
-) {
     let mut s = *state;
     for (o, mask) in column.iter_mut().step_by(stride).zip(outside) {
         let words = s.next();
@@ -151,3 +142,6 @@ fn portable(
     }
     *state = s;
 }
+
+#[cfg(test)]
+mod tests;

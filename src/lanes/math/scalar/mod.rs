@@ -26,7 +26,7 @@ pub use error_function::erf;
 pub use exponential::{exp, expm1};
 pub use logarithm::{ln, ln1p};
 pub use logistic::{sigmoid, softplus, tanh};
-pub use power::{powf, powi};
+pub use power::powf;
 pub use trigonometric::{cos, sin};
 
 /// 1.5·2⁵²: x + SHIFT has the integer nearest to x in its low bits (ties to even), for |x| < 2⁵¹.

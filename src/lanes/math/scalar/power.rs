@@ -112,17 +112,3 @@ pub fn powf(x: f64, y: f64) -> f64 {
     let power = if x.is_nan() || y.is_nan() { f64::NAN } else { power };
     if y == 0.0 || x == 1.0 { 1.0 } else { power }
 }
-
-/// xⁿ by repeated squaring, the reciprocal for n < 0: error about |n| ulp at most, exact where the powers are.
-#[inline(always)]
-pub fn powi(x: f64, n: i32) -> f64 {
-    let mut power = 1.0;
-    let mut square = x;
-    let mut rest = n.unsigned_abs();
-    while rest != 0 {
-        power = if rest & 1 == 1 { power * square } else { power };
-        square *= square;
-        rest >>= 1;
-    }
-    if n < 0 { 1.0 / power } else { power }
-}

@@ -184,13 +184,9 @@ fn powers_have_the_special_cases_of_c() {
     for n in 0..15 {
         is(super::powf(3.0, f64::from(n)), 3f64.powi(n));
         is(super::powf(-7.0, f64::from(n)), (-7f64).powi(n));
-        is(super::powi(-7.0, n), (-7f64).powi(n));
     }
     is(super::powf(2.0, -1074.0), TINY);
     is(super::powf(0.25, 0.5), 0.5);
-    is(super::powi(2.0, -3), 0.125);
-    is(super::powi(0.0, 0), 1.0);
-    is(super::powi(1.000_000_1, i32::MIN), 1.0 / super::powi(1.000_000_1, 1 << 30).powi(2));
 }
 
 /// What a kernel writes at every level.
@@ -216,17 +212,17 @@ fn any_number() -> impl Strategy<Value = f64> {
 }
 
 type Kernel = fn(&mut [Lane], &[Lane]);
+type Function = fn(f64) -> f64;
 
 proptest! {
     #[test]
     fn kernels_have_the_bits_of_the_scalars_at_every_level(x in prop::collection::vec(any_number(), LANES * 3)) {
         let lanes: Vec<Lane> = x.chunks_exact(LANES).map(|c| Lane(std::array::from_fn(|l| c[l]))).collect();
-        let pairs: [(Kernel, fn(f64) -> f64); 12] = [
+        let pairs: [(Kernel, Function); 11] = [
             (math::exp, super::exp), (math::expm1, super::expm1), (math::ln, super::ln), (math::ln1p, super::ln1p),
             (math::sin, super::sin), (math::cos, super::cos), (math::tanh, super::tanh),
             (math::sigmoid, super::sigmoid), (math::softplus, super::softplus), (math::erf, super::erf),
             (|out, x| math::power(out, x, 1.7), |x| super::powf(x, 1.7)),
-            (|out, x| math::powi(out, x, -5), |x| super::powi(x, -5)),
         ];
         for (n, (kernel, scalar)) in pairs.into_iter().enumerate() {
             let wanted: Vec<u64> = x.iter().map(|&x| bits(scalar(x))).collect();

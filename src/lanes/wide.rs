@@ -1,0 +1,243 @@
+//! The hot loops of random numbers in AVX-512 and AVX2: compilers make poor code of a generator's state
+//! carried over a loop, and of table look-ups.
+//!
+//! The one file of the crate with intrinsics. Same bits as the portable loops in [`stream`](super::stream) and
+//! [`normal`](super::normal), which tests compare.
+//!
+//! Each function here is safe to call: it runs its own instruction set only where
+//! [`Level::available`] found it, and is called at that level alone.
+
+#![allow(
+    unsafe_code,
+    reason = "loads, stores and gathers have no safe form; each says why it stays in bounds"
+)]
+
+use super::stream::TileState;
+use super::{Bits, Lane, Level};
+use std::arch::x86_64::{
+    __m256d, __m256i, __m512i, _mm256_add_epi64, _mm256_and_si256, _mm256_castsi256_pd, _mm256_cmpgt_epi64,
+    _mm256_i64gather_pd, _mm256_load_si256, _mm256_movemask_pd, _mm256_mul_pd, _mm256_or_si256,
+    _mm256_set1_epi64x, _mm256_set1_pd, _mm256_slli_epi64, _mm256_srli_epi64, _mm256_store_pd,
+    _mm256_store_si256, _mm256_sub_pd, _mm256_xor_si256, _mm512_add_epi64, _mm512_and_si512,
+    _mm512_castsi512_pd, _mm512_cmpge_epu64_mask, _mm512_i64gather_pd, _mm512_load_si512, _mm512_mul_pd,
+    _mm512_or_si512, _mm512_rol_epi64, _mm512_set1_epi64, _mm512_set1_pd, _mm512_slli_epi64,
+    _mm512_srli_epi64, _mm512_store_pd, _mm512_store_si512, _mm512_sub_pd, _mm512_xor_si512,
+};
+
+/// Boxes of a ziggurat: widths in a table whose length is a power of two, of which the first `layers` are boxes.
+#[derive(Clone, Copy)]
+pub(super) struct Boxes<'a, const SLOTS: usize> {
+    pub(super) widths: &'a [f64; SLOTS],
+    pub(super) layers: usize,
+}
+
+/// [`stream::words`](super::stream::words) with AVX-512.
+pub(super) fn words_v4(state: &mut TileState, column: &mut [Bits], stride: usize) {
+    debug_assert!(Level::available() >= Level::V4);
+    // SAFETY: called at level V4 only, which is found on the machine before it is used.
+    unsafe { words_512(state, column, stride) }
+}
+
+/// [`stream::words`](super::stream::words) with AVX2.
+pub(super) fn words_v3(state: &mut TileState, column: &mut [Bits], stride: usize) {
+    debug_assert!(Level::available() >= Level::V3);
+    // SAFETY: called at level V3 only, which is found on the machine before it is used.
+    unsafe { words_256(state, column, stride) }
+}
+
+/// [`normal::boxed`](super::normal) with AVX-512.
+pub(super) fn boxed_v4<const SLOTS: usize>(
+    boxes: Boxes<'_, SLOTS>,
+    state: &mut TileState,
+    column: &mut [Lane],
+    stride: usize,
+    outside: &mut [u8],
+) {
+    debug_assert!(Level::available() >= Level::V4);
+    // SAFETY: called at level V4 only, which is found on the machine before it is used.
+    unsafe { boxed_512(boxes, state, column, stride, outside) }
+}
+
+/// [`normal::boxed`](super::normal) with AVX2.
+pub(super) fn boxed_v3<const SLOTS: usize>(
+    boxes: Boxes<'_, SLOTS>,
+    state: &mut TileState,
+    column: &mut [Lane],
+    stride: usize,
+    outside: &mut [u8],
+) {
+    debug_assert!(Level::available() >= Level::V3);
+    // SAFETY: called at level V3 only, which is found on the machine before it is used.
+    unsafe { boxed_256(boxes, state, column, stride, outside) }
+}
+
+/// Exponent bits of 2: with the top 52 bits of a word below them, a number in [2, 4).
+const TWO: i64 = 0x4000_0000_0000_0000;
+
+/// Eight generators side by side.
+struct Whole([__m512i; 4]);
+
+impl Whole {
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn load(state: &TileState) -> Self {
+        // SAFETY: a `TileState` is four aligned vectors.
+        Self(std::array::from_fn(|k| unsafe { _mm512_load_si512(state.0[k].as_ptr().cast()) }))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn store(&self, state: &mut TileState) {
+        for (row, word) in state.0.iter_mut().zip(self.0) {
+            // SAFETY: as for the loads.
+            unsafe { _mm512_store_si512(row.as_mut_ptr().cast(), word) };
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn next(&mut self) -> __m512i {
+        let [a, b, c, d] = self.0;
+        let word = _mm512_add_epi64(_mm512_rol_epi64::<23>(_mm512_add_epi64(a, d)), a);
+        let t = _mm512_slli_epi64::<17>(b);
+        let c = _mm512_xor_si512(c, a);
+        let d = _mm512_xor_si512(d, b);
+        let b = _mm512_xor_si512(b, c);
+        let a = _mm512_xor_si512(a, d);
+        let c = _mm512_xor_si512(c, t);
+        let d = _mm512_rol_epi64::<45>(d);
+        self.0 = [a, b, c, d];
+        word
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn words_512(state: &mut TileState, column: &mut [Bits], stride: usize) {
+    let mut generators = Whole::load(state);
+    for out in column.iter_mut().step_by(stride) {
+        // SAFETY: `Bits` is one aligned vector.
+        unsafe { _mm512_store_si512(out.0.as_mut_ptr().cast(), generators.next()) };
+    }
+    generators.store(state);
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn boxed_512<const SLOTS: usize>(
+    boxes: Boxes<'_, SLOTS>,
+    state: &mut TileState,
+    column: &mut [Lane],
+    stride: usize,
+    outside: &mut [u8],
+) {
+    const { assert!(SLOTS.is_power_of_two()) };
+    let mut generators = Whole::load(state);
+    let low = _mm512_set1_epi64(SLOTS as i64 - 1);
+    let layers = _mm512_set1_epi64(boxes.layers as i64);
+    let (two, three) = (_mm512_set1_epi64(TWO), _mm512_set1_pd(3.0));
+    for (out, mask) in column.iter_mut().step_by(stride).zip(outside) {
+        let word = generators.next();
+        let j = _mm512_and_si512(word, low);
+        // SAFETY: j < SLOTS, the table's length.
+        let width = unsafe { _mm512_i64gather_pd::<8>(j, boxes.widths.as_ptr()) };
+        let bits = _mm512_or_si512(_mm512_srli_epi64::<12>(word), two);
+        let u = _mm512_sub_pd(_mm512_castsi512_pd(bits), three);
+        // SAFETY: a `Lane` is one aligned vector.
+        unsafe { _mm512_store_pd(out.0.as_mut_ptr(), _mm512_mul_pd(width, u)) };
+        *mask = _mm512_cmpge_epu64_mask(j, layers);
+    }
+    generators.store(state);
+}
+
+/// Four generators side by side, the low or the high half of a tile.
+struct Half([__m256i; 4]);
+
+impl Half {
+    /// Lanes `first .. first + 4`; `first` is 0 or 4.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn load(state: &TileState, first: usize) -> Self {
+        // SAFETY: four words from lane 0 or 4 of eight, aligned to 32 bytes.
+        Self(std::array::from_fn(|k| unsafe {
+            _mm256_load_si256(state.0[k][first..first + 4].as_ptr().cast())
+        }))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn store(&self, state: &mut TileState, first: usize) {
+        for (row, word) in state.0.iter_mut().zip(self.0) {
+            // SAFETY: as for the loads.
+            unsafe { _mm256_store_si256(row[first..first + 4].as_mut_ptr().cast(), word) };
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn next(&mut self) -> __m256i {
+        let [a, b, c, d] = self.0;
+        let sum = _mm256_add_epi64(a, d);
+        let word =
+            _mm256_add_epi64(_mm256_or_si256(_mm256_slli_epi64::<23>(sum), _mm256_srli_epi64::<41>(sum)), a);
+        let t = _mm256_slli_epi64::<17>(b);
+        let c = _mm256_xor_si256(c, a);
+        let d = _mm256_xor_si256(d, b);
+        let b = _mm256_xor_si256(b, c);
+        let a = _mm256_xor_si256(a, d);
+        let c = _mm256_xor_si256(c, t);
+        let d = _mm256_or_si256(_mm256_slli_epi64::<45>(d), _mm256_srli_epi64::<19>(d));
+        self.0 = [a, b, c, d];
+        word
+    }
+
+    /// Four draws, and which of them lie inside the boxes.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn boxed<const SLOTS: usize>(&mut self, boxes: Boxes<'_, SLOTS>) -> (__m256d, u8) {
+        const { assert!(SLOTS.is_power_of_two()) };
+        let word = self.next();
+        let j = _mm256_and_si256(word, _mm256_set1_epi64x(SLOTS as i64 - 1));
+        // SAFETY: j < SLOTS, the table's length.
+        let width = unsafe { _mm256_i64gather_pd::<8>(boxes.widths.as_ptr(), j) };
+        let bits = _mm256_or_si256(_mm256_srli_epi64::<12>(word), _mm256_set1_epi64x(TWO));
+        let u = _mm256_sub_pd(_mm256_castsi256_pd(bits), _mm256_set1_pd(3.0));
+        let inside = _mm256_cmpgt_epi64(_mm256_set1_epi64x(boxes.layers as i64), j);
+        (_mm256_mul_pd(width, u), _mm256_movemask_pd(_mm256_castsi256_pd(inside)) as u8)
+    }
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn words_256(state: &mut TileState, column: &mut [Bits], stride: usize) {
+    let (mut low, mut high) = (Half::load(state, 0), Half::load(state, 4));
+    for out in column.iter_mut().step_by(stride) {
+        // SAFETY: `Bits` is two aligned vectors.
+        unsafe {
+            _mm256_store_si256(out.0[..4].as_mut_ptr().cast(), low.next());
+            _mm256_store_si256(out.0[4..].as_mut_ptr().cast(), high.next());
+        }
+    }
+    low.store(state, 0);
+    high.store(state, 4);
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+fn boxed_256<const SLOTS: usize>(
+    boxes: Boxes<'_, SLOTS>,
+    state: &mut TileState,
+    column: &mut [Lane],
+    stride: usize,
+    outside: &mut [u8],
+) {
+    let (mut low, mut high) = (Half::load(state, 0), Half::load(state, 4));
+    for (out, mask) in column.iter_mut().step_by(stride).zip(outside) {
+        let (x, inside_low) = low.boxed(boxes);
+        let (y, inside_high) = high.boxed(boxes);
+        // SAFETY: a `Lane` is two aligned vectors.
+        unsafe {
+            _mm256_store_pd(out.0[..4].as_mut_ptr(), x);
+            _mm256_store_pd(out.0[4..].as_mut_ptr(), y);
+        }
+        *mask = !(inside_low | inside_high << 4);
+    }
+    low.store(state, 0);
+    high.store(state, 4);
+}
