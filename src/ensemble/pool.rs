@@ -48,11 +48,12 @@ pub fn run(
     let turned = Condvar::new();
     let (sender, receiver) = mpsc::channel();
     let ended = || stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed);
-    let (ended, queue, turned, untold, starts) = (&ended, &queue, &turned, &untold, &starts);
+    let (ended, queue, turned, untold, starts, failed) = (&ended, &queue, &turned, &untold, &starts, &failed);
     let outcome = pool.in_place_scope(|scope| {
         for _ in 0..workers.min(sizes.len()) {
             let sender = sender.clone();
             scope.spawn(move |_| {
+                let _guard = EndOthers(failed);
                 let mut pulse = |steps: u64| {
                     if untold.fetch_add(steps, Ordering::Relaxed) + steps >= TOLD_AT_ONCE {
                         progress.advance(untold.swap(0, Ordering::Relaxed));
@@ -86,6 +87,17 @@ pub fn run(
     });
     progress.advance(untold.swap(0, Ordering::Relaxed));
     outcome
+}
+
+/// A worker that panics never hands over its block: without this, the others would wait for it to be folded.
+struct EndOthers<'a>(&'a AtomicBool);
+
+impl Drop for EndOthers<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The next block to simulate, once the fold is near enough; `None` when there is none or the run has ended.

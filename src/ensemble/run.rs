@@ -10,6 +10,7 @@ use crate::ensemble::observe::{Windows, blank};
 use crate::ensemble::record::{DynamicsRecord, ObservableRecord, Record};
 use crate::ensemble::sink::{BlockRecord, Plan};
 use crate::ensemble::{Options, RunError, initial, pool};
+use crate::stats::moments::Moments;
 use crate::study::{self, Dynamics, Observable, Study};
 
 /// Simulates every dynamics of the study and records `observables` (`Study::observables`, and what claims ask for).
@@ -78,6 +79,8 @@ pub(super) fn run_in_blocks(
         }
         for (observable, fold) in done.observables.iter_mut().zip(folds) {
             observable.ensemble = fold.finish();
+            // Without a single replica: nothing was counted anywhere.
+            observable.ensemble.resize(done.times.len() * observable.components(), Moments::default());
         }
         done.seconds = began.elapsed().as_secs_f64();
         progress.finish();

@@ -17,7 +17,7 @@ pub use number::{bytes, count, duration, plain, probability, with_error};
 pub use outlook::Outlook;
 pub use style::{Cell, Grid, Style, Tone};
 pub use table::table;
-pub use words::{Words, describe, ignores_momentum};
+pub use words::{Words, describe};
 
 use crate::ensemble::Record;
 use crate::law::ClaimResult;

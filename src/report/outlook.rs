@@ -6,7 +6,7 @@ use super::json::FORMAT;
 use super::number::{bytes, count, plain};
 use super::style::{Cell, Grid, Style, Tone};
 use super::table::{parameters, title};
-use super::words::{describe, ignores_momentum};
+use super::words::describe;
 use crate::dynamics::Law;
 use crate::law;
 use crate::model::Origin;
@@ -100,14 +100,14 @@ impl<'a> Outlook<'a> {
     /// Settings that change nothing, a sentence each.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
+        let momentum = shared_momentum(self.study);
         for dynamics in self.dynamics {
-            let Some(training) = &dynamics.training else { continue };
-            if training.momentum != 0.0 && ignores_momentum(&dynamics.law) {
+            if momentum != 0.0 && dynamics.training.as_ref().is_some_and(|t| t.momentum == 0.0) {
                 warnings.push(format!(
-                    "`{}` ({}) takes no momentum: momentum = {} is ignored",
+                    "`{}` ({}) runs without the momentum of [training], {}",
                     dynamics.name,
                     dynamics.law.name(),
-                    plain(training.momentum, 6)
+                    plain(momentum, 6)
                 ));
             }
         }
@@ -124,7 +124,8 @@ impl<'a> Outlook<'a> {
     /// Recorded instants after burn-in.
     fn window(&self, dynamics: &Dynamics) -> usize {
         let end = dynamics.instants.last().map_or(0.0, |i| i.time);
-        let begin = self.study.run.burn_in * end;
+        // As the ensemble counts: an instant that misses the end of burn-in by rounding alone is after it.
+        let begin = (self.study.run.burn_in - 1e-9) * end;
         dynamics.instants.iter().filter(|i| i.time >= begin).count()
     }
 
@@ -291,6 +292,12 @@ impl<'a> Outlook<'a> {
     }
 }
 
+/// β of `[training]`. A law without momentum has none in its own settings, so it is read where all is written out.
+fn shared_momentum(study: &Study) -> f64 {
+    let resolved = toml::from_str::<toml::Table>(&study.resolved).unwrap_or_default();
+    resolved.get("training").and_then(|t| t.get("momentum")).and_then(toml::Value::as_float).unwrap_or(0.0)
+}
+
 /// `12 000`, `5.1e9`.
 fn large(number: u64) -> String {
     if number < 1_000_000 { count(number) } else { plain(number as f64, 3) }
@@ -339,7 +346,8 @@ pub(super) fn what(law: &ClaimLaw) -> String {
                 Tolerance::Relative(x) => format!(" ± {} %", plain(100.0 * x, 3)),
                 Tolerance::Absolute(x) => format!(" ± {}", plain(*x, 3)),
             };
-            format!("{} of {observable} {} = {value_text}{tolerance}", name(*statistic), when(at))
+            let value = shortened(value_text);
+            format!("{} of {observable} {} = {value}{tolerance}", name(*statistic), when(at))
         }
         ClaimLaw::Conserved { observable, tolerance, .. } => {
             format!("{observable} keeps its value to {}", plain(*tolerance, 2))
@@ -347,12 +355,21 @@ pub(super) fn what(law: &ClaimLaw) -> String {
         ClaimLaw::Einstein { equation, tolerance } => {
             let equation = match equation {
                 Equation::Own => "its own equation",
-                Equation::Continuous => "the continuous Lyapunov equation",
-                Equation::Discrete => "the discrete Lyapunov equation",
+                Equation::Continuous => "the continuous equation",
+                Equation::Discrete => "the discrete equation",
             };
             let tolerance = tolerance.map_or(String::new(), |x| format!(" ± {} %", plain(100.0 * x, 3)));
             format!("stationary covariance by {equation}{tolerance}")
         }
+    }
+}
+
+/// Of a list of values, the first three, without quotes.
+fn shortened(value: &str) -> String {
+    let bare = value.replace('"', "");
+    match bare.split(',').collect::<Vec<_>>()[..] {
+        [a, b, c, _, ..] if bare.starts_with('[') => format!("{a},{b},{c}, …]"),
+        _ => bare,
     }
 }
 

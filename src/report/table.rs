@@ -288,7 +288,7 @@ fn claims(report: &Report<'_>, style: &Style) -> Vec<String> {
 /// What the claim says, and that it is a control.
 fn statement(claim: &ClaimResult, study: &Study) -> String {
     let statement = study.claims.get(claim.claim).map(|c| what(&c.law)).unwrap_or_default();
-    if claim.expect == Verdict::Fails { format!("control, must fail: {statement}") } else { statement }
+    if claim.expect == Verdict::Fails { format!("control: {statement}") } else { statement }
 }
 
 /// The tests to show: all of few, the worst of many, those that decided the verdict first.
@@ -302,7 +302,7 @@ fn shown(claim: &ClaimResult) -> Vec<&Test> {
     tests
 }
 
-/// `… 52 more: 50 hold, 2 undecided`.
+/// `… 52 more hold`, `… 52 more: 50 hold, 2 undecided`.
 fn others(claim: &ClaimResult, shown: &[&Test]) -> String {
     let counted = |verdict: Verdict| {
         let all = claim.tests.iter().filter(|t| t.verdict == verdict).count();
@@ -314,7 +314,11 @@ fn others(claim: &ClaimResult, shown: &[&Test]) -> String {
             .filter(|(verdict, _)| counted(*verdict) > 0)
             .map(|(verdict, word)| format!("{} {word}", counted(verdict)))
             .collect();
-    format!("… {} more: {}", claim.tests.len() - shown.len(), parts.join(", "))
+    let more = claim.tests.len() - shown.len();
+    match parts.as_slice() {
+        [_] => format!("… {more} more {}", parts[0].split_once(' ').map_or("", |(_, word)| word)),
+        _ => format!("… {more} more: {}", parts.join(", ")),
+    }
 }
 
 fn mark(claim: &ClaimResult) -> &'static str {

@@ -72,7 +72,7 @@ fn settings(law: &Law, training: Option<&Training>, population: Option<usize>) -
                 parts.push(format!("λ = {} (penalty {})", plain(2.0 * gamma, 6), plain(gamma, 6)));
             }
         }
-        if training.momentum != 0.0 && !ignores_momentum(law) {
+        if training.momentum != 0.0 {
             parts.push(format!("β = {}", plain(training.momentum, 6)));
         }
     }
@@ -80,11 +80,6 @@ fn settings(law: &Law, training: Option<&Training>, population: Option<usize>) -
         parts.push(format!("dt = η/{substeps}"));
     }
     parts.join(", ")
-}
-
-/// `momentum` changes nothing in these laws.
-pub fn ignores_momentum(law: &Law) -> bool {
-    !matches!(law, Law::Sgd | Law::GaussianSgd | Law::GradientDescent)
 }
 
 fn rate(schedule: &Schedule) -> String {

@@ -13,8 +13,6 @@ const MOST_VARIATES: usize = 3;
 const MOST_NODES: usize = 4096;
 /// Size of a reference sample.
 const REFERENCE: usize = 4096;
-/// Parts whose scatter tells the error of a reference sample.
-const PARTS: usize = 16;
 /// Points a variate, from coarse to fine.
 const LADDER: [usize; 12] = [2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64];
 /// A rule as good as the finest to this relative error is fine enough.
@@ -68,17 +66,13 @@ fn rule(draw: &Draw, n: usize) -> Vec<(f64, f64)> {
             let mut edges = vec![0.0];
             edges.extend(breaks);
             edges.push(1.0);
-            edges
-                .windows(2)
-                .map(|e| (f64::midpoint(e[0], e[1]), e[1] - e[0]))
-                .filter(|(_, w)| *w > 0.0)
-                .collect()
+            edges.windows(2).map(|e| ((e[0] + e[1]) / 2.0, e[1] - e[0])).filter(|(_, w)| *w > 0.0).collect()
         }
         (StandardLaw::Uniform, None) => {
             let rule = GaussLegendre::new(size);
             symmetric(rule.as_node_weight_pairs())
                 .into_iter()
-                .map(|(x, w)| (f64::midpoint(1.0, x), w / 2.0))
+                .map(|(x, w)| ((1.0 + x) / 2.0, w / 2.0))
                 .collect()
         }
         _ => {
@@ -125,9 +119,7 @@ fn product_rule(draws: &[Draw], width: usize, n: usize) -> Nodes {
         }
     }
     let total: f64 = weights.iter().sum();
-    for weight in &mut weights {
-        *weight /= total;
-    }
+    weights.iter_mut().for_each(|w| *w /= total);
     Nodes {
         width,
         values: values.concat(),
@@ -147,14 +139,15 @@ fn reference(draws: &[Draw], width: usize, seed: u64, probe: Probe<'_>) -> Nodes
         values: values[range.start * width..range.end * width].to_vec(),
         origin: Origin::Table,
     };
-    // Relative standard error of the probes, from the scatter of the parts.
+    // Relative standard error of the probes, from the scatter of sixteen parts.
+    const PARTS: usize = 16;
     let part = REFERENCE / PARTS;
     let parts: Vec<Vec<f64>> = (0..PARTS).map(|i| probe(&sample(i * part..(i + 1) * part))).collect();
     let mut worst: f64 = 0.0;
     let mut scale = f64::MIN_POSITIVE;
     for k in 0..parts[0].len() {
         let mean = parts.iter().map(|p| p[k]).sum::<f64>() / PARTS as f64;
-        let variance = parts.iter().map(|p| (p[k] - mean) * (p[k] - mean)).sum::<f64>() / (PARTS - 1) as f64;
+        let variance = parts.iter().map(|p| (p[k] - mean).powi(2)).sum::<f64>() / (PARTS - 1) as f64;
         worst = worst.max((variance / PARTS as f64).sqrt());
         scale = scale.max(mean.abs());
     }

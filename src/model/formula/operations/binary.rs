@@ -10,11 +10,6 @@ use crate::model::formula::graph::{Graph, Node};
 /// Derivatives with respect to both arguments, times the adjoint.
 type Partial = fn(&mut Graph, &Call<'_>) -> Node;
 
-/// out = c ∘ y.
-type LeftKernel = fn(&mut [Lane], f64, &[Lane]);
-/// out = x ∘ c.
-type RightKernel = fn(&mut [Lane], &[Lane], f64);
-
 /// z = x ∘ y.
 pub struct Binary {
     name: &'static str,
@@ -22,9 +17,9 @@ pub struct Binary {
     commutative: bool,
     kernel: fn(&mut [Lane], &[Lane], &[Lane]),
     /// With a constant on the left.
-    left: Option<LeftKernel>,
+    left: Option<fn(&mut [Lane], f64, &[Lane])>,
     /// With a constant on the right.
-    right: Option<RightKernel>,
+    right: Option<fn(&mut [Lane], &[Lane], f64)>,
     partial: [Partial; 2],
 }
 

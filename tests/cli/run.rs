@@ -1,0 +1,123 @@
+//! `perrin run`: what a good study gives.
+
+use std::fs;
+
+use crate::workplace::{HARMONIC, Outcome, Workplace};
+
+#[test]
+fn a_study_is_run_judged_shown_and_written() {
+    let place = Workplace::with(HARMONIC);
+    place
+        .perrin(&["run", "study.toml"])
+        .expect(0)
+        .shows(&["Harmonic", "64 replicas", "sgd", "✓ holds", "equals", "study.h5"])
+        .silent_on_stderr();
+    assert_eq!(place.files(), ["study.h5", "study.toml"]);
+    place.perrin(&["inspect", "study.h5"]).expect(0).shows(&["complete"]);
+}
+
+#[test]
+fn a_claim_that_fails_gives_1_and_one_that_should_gives_0() {
+    let wrong = HARMONIC.replace("value = \"0\"", "value = \"2\"");
+    let place = Workplace::with(&wrong);
+    place.perrin(&["run", "study.toml"]).expect(1).shows(&["✗ fails", "came out otherwise"]);
+    let control = format!("{wrong}expect = \"fails\"\n");
+    place.write("study.toml", &control);
+    place.perrin(&["run", "study.toml"]).expect(0).shows(&["✓ fails", "control"]);
+}
+
+#[test]
+fn a_claim_that_cannot_be_decided_gives_1() {
+    // Two replicas cannot settle a variance.
+    let place = Workplace::with(&HARMONIC.replace("replicas = 64", "replicas = 2").replace(
+        "statistic = \"mean\", at = \"end\", value = \"0\", absolute_tolerance = 0.5",
+        "statistic = \"variance\", value = \"0.0526316\"",
+    ));
+    place.perrin(&["run", "study.toml"]).expect(1).shows(&["? undecided"]);
+}
+
+#[test]
+fn without_an_output_named_nothing_is_ever_overwritten() {
+    let place = Workplace::with(HARMONIC);
+    for _ in 0..3 {
+        place.perrin(&["run", "study.toml"]).expect(0);
+    }
+    assert_eq!(place.files(), ["study-2.h5", "study-3.h5", "study.h5", "study.toml"]);
+    let second = fs::read(place.path("study-2.h5")).unwrap();
+    place.perrin(&["run", "study.toml", "--force"]).expect(0);
+    assert_eq!(place.files().len(), 4);
+    assert_eq!(fs::read(place.path("study-2.h5")).unwrap(), second);
+}
+
+#[test]
+fn an_output_that_exists_is_kept() {
+    let place = Workplace::with(HARMONIC);
+    place.write("mine.h5", "precious");
+    place
+        .perrin(&["run", "study.toml", "-o", "mine.h5"])
+        .expect(3)
+        .says(&["mine.h5 exists already", "--force", "-o"])
+        .silent_on_stdout();
+    assert_eq!(fs::read_to_string(place.path("mine.h5")).unwrap(), "precious");
+    assert_eq!(place.files(), ["mine.h5", "study.toml"]);
+    place.perrin(&["run", "study.toml", "-o", "mine.h5", "--force"]).expect(0);
+    place.perrin(&["inspect", "mine.h5"]).expect(0);
+}
+
+#[test]
+fn the_study_is_never_its_own_output() {
+    let place = Workplace::with(HARMONIC);
+    place
+        .perrin(&["run", "study.toml", "-o", "study.toml", "--force"])
+        .expect(2)
+        .says(&["is the study itself"]);
+    assert_eq!(fs::read_to_string(place.path("study.toml")).unwrap(), HARMONIC);
+}
+
+fn digest(outcome: Outcome) -> String {
+    let digest = outcome.expect(0).json()["digest"].as_str().unwrap().to_owned();
+    assert_eq!(digest.len(), 64);
+    digest
+}
+
+#[test]
+fn the_digest_depends_on_the_seed_and_on_nothing_of_the_machine() {
+    let place = Workplace::with(HARMONIC);
+    let one = digest(place.perrin(&["run", "study.toml", "--json", "--threads", "1"]));
+    for arguments in [&["--threads", "2"][..], &["--threads", "7"], &[], &["--quiet"]] {
+        let mut command = place.command(&["run", "study.toml", "--json"]);
+        assert_eq!(digest(Outcome::of(command.args(arguments))), one, "{arguments:?}");
+    }
+    for level in ["v1", "v3", "v4"] {
+        let mut command = place.command(&["run", "study.toml", "--json"]);
+        assert_eq!(digest(Outcome::of(command.env("PERRIN_SIMD", level))), one, "{level}");
+    }
+    let other = digest(place.perrin(&["run", "study.toml", "--json", "--set", "run.seed=2"]));
+    assert_ne!(other, one);
+}
+
+#[test]
+fn more_replicas_change_none_of_the_first() {
+    let place = Workplace::with(HARMONIC);
+    place.perrin(&["run", "study.toml", "-o", "few.h5", "--set", "run.replicas=20"]).expect(0);
+    place.perrin(&["run", "study.toml", "-o", "many.h5", "--set", "run.replicas=50"]).expect(0);
+    let of_first = |file: &str, replicas: &str| {
+        let outcome = place.perrin(&["inspect", file, "--json", "--replicas", replicas]).expect(0);
+        outcome.json()["digest_of_first"]["digest"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(of_first("few.h5", "20"), of_first("many.h5", "20"));
+    assert_ne!(of_first("few.h5", "20"), of_first("few.h5", "19"));
+}
+
+#[test]
+fn momentum_that_does_nothing_is_said_and_quiet_is_quiet() {
+    let study = HARMONIC
+        .replace("batch = 1", "batch = 1\nmomentum = 0.5")
+        .replace("sgd = \"sgd\"", "sgd = \"sgd\"\nflow = \"gradient-flow\"");
+    let place = Workplace::with(&study);
+    place
+        .perrin(&["run", "study.toml"])
+        .expect(0)
+        .says(&["warning: `flow` (gradient-flow) runs without the momentum of [training], 0.5"]);
+    place.perrin(&["run", "study.toml", "--quiet"]).expect(0).silent_on_stderr();
+}

@@ -1,0 +1,71 @@
+//! Ctrl-C.
+#![cfg(unix)]
+
+use std::process::{Child, Command, Output};
+use std::time::{Duration, Instant};
+
+use crate::workplace::{HARMONIC, Workplace};
+
+/// A run of hours, and its child once the file is there.
+fn begun(place: &Workplace) -> Child {
+    let mut child = place.command(&["run", "study.toml", "-o", "out.h5", "--json"]).spawn().unwrap();
+    let begin = Instant::now();
+    while !place.path("out.h5").exists() {
+        assert!(child.try_wait().unwrap().is_none(), "the run ended by itself");
+        assert!(begin.elapsed() < Duration::from_secs(60), "no file after a minute");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+    assert!(status.success());
+}
+
+fn ended(child: Child) -> Output {
+    let begin = Instant::now();
+    let output = child.wait_with_output().unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(60), "took {:?} to stop", begin.elapsed());
+    output
+}
+
+fn long() -> Workplace {
+    Workplace::with(
+        &HARMONIC.replace("steps = 400", "steps = 20_000").replace("replicas = 64", "replicas = 5_000_000"),
+    )
+}
+
+#[test]
+fn an_interrupt_saves_what_is_done_and_says_how_to_go_on() {
+    for name in ["-INT", "-TERM"] {
+        let place = long();
+        let child = begun(&place);
+        signal(&child, name);
+        let output = ended(child);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        assert!(
+            stderr.contains("interrupted:") && stderr.contains("out.h5") && stderr.contains("--force"),
+            "{stderr}"
+        );
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(document["interrupted"], true);
+        let inspected = place.perrin(&["inspect", "out.h5", "--json"]).expect(0).json();
+        assert_eq!(inspected["status"], "interrupted");
+        assert_eq!(inspected["dynamics"]["sgd"]["requested"], 5_000_000);
+        // Null where it had not begun.
+        let judged = document["dynamics"]["sgd"]["replicas"].as_u64().unwrap_or(0);
+        assert_eq!(inspected["dynamics"]["sgd"]["replicas"], judged);
+    }
+}
+
+#[test]
+fn a_kill_leaves_a_file_that_opens() {
+    let place = long();
+    let mut child = begun(&place);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let inspected = place.perrin(&["inspect", "out.h5", "--json"]).expect(0).json();
+    assert_eq!(inspected["status"], "running");
+}
