@@ -127,8 +127,11 @@ pub(super) fn window(run: &Run, observable: &ObservableRecord, component: usize)
                         or run more replicas"
                 .to_owned());
         }
-        let path: Vec<f64> = observable.trajectories[..record.times.len() * components]
+        // The first kept path; its instants are the first in the array.
+        let path: Vec<f64> = observable
+            .trajectories
             .iter()
+            .take(record.times.len() * components)
             .skip(record.burn_in * components + component)
             .step_by(components)
             .copied()

@@ -3,11 +3,6 @@
 //! A claim says which observables it [`needs`], what theory predicts for each dynamics, and is [`judge`]d on what the
 //! run recorded: a pure function, so that a stored record can be judged again.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "p-values and predictions are no recorded numbers of a simulation"
-)]
-
 mod amplifier;
 mod conserved;
 mod einstein;

@@ -93,7 +93,7 @@ pub(super) fn growth(
     Some(radius(&drift, &noise, state))
 }
 
-/// Spectral radius of T ↦ DTDᵀ + sym₃(DTQᵀ + QTDᵀ + QTQᵀ), with sym₃ the sum over the three pairings.
+/// Spectral radius of `T ↦ DTDᵀ + sym₃(DTQᵀ + QTDᵀ + QTQᵀ)`, with sym₃ the sum over the three pairings.
 fn radius(drift: &DMatrix<f64>, noise: &DMatrix<f64>, state: usize) -> f64 {
     let pairs = pairs(state);
     let pairings = |w: &DMatrix<f64>| {

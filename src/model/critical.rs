@@ -212,7 +212,6 @@ fn place(theta: &DVector<f64>) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "no recorded numbers here")]
 mod tests {
     use super::*;
 

@@ -1,10 +1,5 @@
 //! Tails and quantiles of the normal, Student's and the χ² law.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "p-values and predictions are no recorded numbers of a simulation"
-)]
-
 use statrs::distribution::{ChiSquared, ContinuousCDF, Normal, StudentsT};
 
 /// Above this many degrees of freedom Student's law is reached through the normal one.

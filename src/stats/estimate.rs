@@ -1,10 +1,5 @@
 //! A measured number with its standard error, and the tests that compare it with a prediction.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "p-values and predictions are no recorded numbers of a simulation"
-)]
-
 use super::distribution::{normal_quantile_upper, student_quantile_upper, student_upper};
 use super::moments::Moments;
 
@@ -30,6 +25,14 @@ impl Estimate {
     }
 
     /// Mean of independent numbers; one number alone has a standard error of NaN.
+    ///
+    /// ```
+    /// use perrin::stats::Estimate;
+    /// let estimate = Estimate::of_sample(&[0.9, 1.1, 1.0, 1.2, 0.8]);
+    /// assert!((estimate.value - 1.0).abs() < 1e-15);
+    /// assert!(estimate.p_value(1.0, 0.0) > 0.9);
+    /// assert!(estimate.p_value(2.0, 0.0) < 1e-3);
+    /// ```
     pub fn of_sample(sample: &[f64]) -> Self {
         let count = sample.len() as f64;
         let mean = sample.iter().sum::<f64>() / count;

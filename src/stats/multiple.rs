@@ -4,6 +4,11 @@
 ///
 /// Rejecting where the adjusted value is ≤ α keeps the chance of any false rejection below α, however the
 /// tests depend on each other.
+///
+/// ```
+/// let adjusted = perrin::stats::multiple::holm(&[0.04, 0.001, 0.02]);
+/// assert_eq!(adjusted, [0.04, 0.003, 0.04]);
+/// ```
 pub fn holm(p_values: &[f64]) -> Vec<f64> {
     let count = p_values.len();
     let mut order: Vec<usize> = (0..count).collect();

@@ -1,11 +1,6 @@
 //! Stationary averages: from time averages a replica (or a batch of one path) to a mean and a variance with
 //! their standard errors, and the question whether they are stationary at all.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "p-values and predictions are no recorded numbers of a simulation"
-)]
-
 use super::autocorrelation::statistical_inefficiency;
 use super::estimate::Estimate;
 use super::multiple::holm;

@@ -232,6 +232,28 @@ fn fresh_draws_in_many_dimensions_are_predicted_from_a_sample_with_its_error() {
 }
 
 #[test]
+fn dynamics_with_decays_of_their_own_have_centers_of_their_own() {
+    let mut study = regression();
+    let mut decayed = training(0.2, 1);
+    decayed.decay = Decay::Penalty(0.5);
+    study.dynamics = vec![
+        dynamics("plain", Law::Sgd, Some(training(0.2, 1))),
+        dynamics("decayed", Law::Sgd, Some(decayed.clone())),
+        dynamics("also", Law::GaussianSgd, Some(decayed)),
+    ];
+    study.claims = vec![einstein(Equation::Own, None)];
+    study.claims[0].dynamics = vec![0, 1, 2];
+    let needed = needs(&study);
+    let names: Vec<&str> = needed.iter().map(|o| o.name.as_str()).collect();
+    assert_eq!(names, ["einstein:second_moments", "einstein:second_moments:decayed"]);
+    // About 0.7 and about 0.7/2: λ = 2γ = 1 beside a curvature of 1.
+    for (observable, center) in needed.iter().zip([0.7, 0.35]) {
+        let crate::study::ObservableKind::Function(function) = &observable.kind else { panic!("a formula") };
+        assert!((function.value(&[1.0])[0] - (1.0_f64 - center).powi(2)).abs() < 1e-12);
+    }
+}
+
+#[test]
 fn a_flat_loss_has_no_center_and_says_so() {
     let mut study = loss_study(
         &[("u", Shape::SCALAR), ("w", Shape::SCALAR)],
