@@ -87,6 +87,16 @@ pub fn parse(sources: &Sources, index: usize) -> Result<Table, Vec<Diagnostic>> 
     let mut lines = Vec::new();
     let mut diagnostics = Vec::new();
     for (span, message) in errors {
+        if let Some((place, bracket)) = open_bracket(&source.text, span.start) {
+            let (what, close) = if bracket == '[' { ("array", ']') } else { ("table", '}') };
+            diagnostics.push(sources.diagnostic(
+                Span::new(index, place..place + 1),
+                format!("not valid TOML: this {what} is not closed"),
+                format!("close it with {close}"),
+            ));
+            // All that follows was read as part of it.
+            break;
+        }
         let (line, _, _) = source::locate(&source.text, span.start);
         if !lines.contains(&line) {
             lines.push(line);
@@ -113,6 +123,54 @@ pub fn parse_value(sources: &Sources, index: usize, start: usize) -> Result<Node
         Some((span, message, help)) => Err(sources.diagnostic(span, message, help)),
         None => Ok(node),
     }
+}
+
+/// The bracket that is open where a line begins, if `at` is there (or at the end of the text): it was left open on an
+/// earlier line. Strings and comments are skipped.
+fn open_bracket(text: &str, at: usize) -> Option<(usize, char)> {
+    let before = text.get(..at)?;
+    let line = before.rfind('\n').map_or(0, |n| n + 1);
+    if !text[line..at].trim().is_empty() && !text[at..].trim().is_empty() {
+        return None;
+    }
+    let mut open: Vec<(usize, char)> = Vec::new();
+    let mut rest = 0;
+    while rest < at {
+        let tail = &text[rest..];
+        let c = tail.chars().next()?;
+        let mut length = c.len_utf8();
+        match c {
+            '#' => length = tail.find('\n').unwrap_or(tail.len()),
+            '"' | '\'' => {
+                let triple: String = std::iter::repeat_n(c, 3).collect();
+                length = if tail.starts_with(&triple) {
+                    tail[3..].find(&triple).map_or(tail.len(), |end| end + 6)
+                } else {
+                    string_length(tail, c)
+                };
+            }
+            '[' | '{' => open.push((rest, c)),
+            ']' | '}' => drop(open.pop()),
+            _ => {}
+        }
+        rest += length;
+    }
+    let (place, bracket) = open.pop()?;
+    (place < line || text[at..].trim().is_empty()).then_some((place, bracket))
+}
+
+/// Bytes of a one-line string with its quotes; it ends with its line at the latest.
+fn string_length(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            '\n' => return at,
+            '\\' if quote == '"' && !escaped => escaped = true,
+            c if c == quote && !escaped => return at + 1,
+            _ => escaped = false,
+        }
+    }
+    text.len()
 }
 
 /// A syntax error in the user's words, with a remedy.
@@ -145,7 +203,13 @@ fn explain(text: &str, span: &std::ops::Range<usize>, message: &str) -> (String,
             "a backslash in \"…\" begins an escape, and this is none".to_owned(),
             "write \\\\ for a backslash, or the text in single quotes '…'".to_owned(),
         ),
-        "invalid mantissa" | "invalid fraction" | "invalid exponent" | "unexpected leading zero" => (
+        "invalid mantissa"
+        | "invalid fraction"
+        | "invalid exponent"
+        | "invalid float"
+        | "invalid integer number"
+        | "unexpected leading zero"
+        | "`_` may only go between digits" => (
             "this is not how TOML writes a number".to_owned(),
             "write digits on both sides of the point and no leading zeros: 0.5, 5.0, 1e-3".to_owned(),
         ),

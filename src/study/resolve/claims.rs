@@ -1,7 +1,7 @@
 //! `[[claims]]`: observables found or made, values and dynamics checked.
 
 use super::dynamics::{Motions, settings};
-use super::names::{self, SETTINGS};
+use super::names::{self, Broken, SETTINGS};
 use super::observe::Observables;
 use super::symmetries::{Symmetries, charge};
 use super::{Constants, Kind, number};
@@ -10,7 +10,7 @@ use crate::model::formula::Expression;
 use crate::model::{Layout, Shape};
 use crate::study::resolved::{At, Claim, ClaimLaw, Equation, Observable, Statistic, Tolerance};
 use crate::study::source::Spanned;
-use crate::study::spec::read::Errors;
+use crate::study::spec::read::{Errors, suggestion};
 use crate::study::spec::{ClaimLawSpec, ClaimSpec, Field, Quantity, Scalar, Spec};
 
 /// Default tolerance of `conserved`, relative to the charge's scale.
@@ -23,6 +23,7 @@ pub struct Parts<'a> {
     pub formula: bool,
     pub motion: &'a Motions,
     pub constants: &'a Constants,
+    pub broken: &'a Broken,
     pub layout: &'a Layout,
     pub symmetries: &'a Symmetries,
     pub time: Option<f64>,
@@ -213,12 +214,13 @@ fn of_symmetry(
 ) -> Option<(String, Spanned<String>)> {
     let Some((_, symmetry)) = parts.symmetries.list.iter().find(|(n, _)| *n == name.value) else {
         if !parts.symmetries.names.contains(&name.value) {
-            errors.unknown(
-                name.span,
-                "symmetry",
-                &name.value,
-                parts.symmetries.names.iter().map(String::as_str),
-            );
+            let known = parts.symmetries.names.iter().map(String::as_str);
+            let help = if parts.symmetries.names.is_empty() {
+                "declare it in [symmetries], as in rescaling = { exponential = { u = 1, w = -1 } }".to_owned()
+            } else {
+                suggestion(&name.value, known)
+            };
+            errors.at(name.span, format!("unknown symmetry `{}`", name.value), help);
         }
         return None;
     };
@@ -307,7 +309,7 @@ fn claimed(
     if parts.kind != Some(Kind::Sde) {
         known.extend(SETTINGS.iter().filter(|s| **s != "pi"));
     }
-    if !names::check(text, &expression, &known, &[], false, errors) {
+    if !names::check(text, &expression, &known, parts.broken, false, errors) {
         return None;
     }
     let all: Vec<usize> = (0..parts.motion.list.len()).collect();

@@ -1,6 +1,6 @@
 //! `[constants]`, and quantities evaluated among them.
 
-use super::names::{self, Names};
+use super::names::{self, Broken, Names};
 use super::{Constants, number};
 use crate::model::Shape;
 use crate::model::formula::Value;
@@ -19,7 +19,7 @@ pub fn constants(spec: &Spec, names: &mut Names, errors: &mut Errors<'_>) -> Con
             Some(value) => {
                 constants.insert(entry.name.value.clone(), value);
             }
-            None => names.broken.push(entry.name.value.clone()),
+            None => names.broken.push(&entry.name.value),
         }
     }
     constants
@@ -29,7 +29,7 @@ pub fn constants(spec: &Spec, names: &mut Names, errors: &mut Errors<'_>) -> Con
 pub fn quantity(
     quantity: &Quantity,
     constants: &Constants,
-    broken: &[String],
+    broken: &Broken,
     errors: &mut Errors<'_>,
 ) -> Option<Value> {
     match quantity {
@@ -51,7 +51,7 @@ pub fn quantity(
 fn elements(
     list: &[Spanned<Scalar>],
     constants: &Constants,
-    broken: &[String],
+    broken: &Broken,
     errors: &mut Errors<'_>,
 ) -> Option<Vec<f64>> {
     let values: Vec<Option<f64>> = list
@@ -75,7 +75,7 @@ fn elements(
 fn scalar(
     scalar: &Spanned<Scalar>,
     constants: &Constants,
-    broken: &[String],
+    broken: &Broken,
     errors: &mut Errors<'_>,
 ) -> Option<Value> {
     match &scalar.value {
@@ -88,7 +88,7 @@ fn scalar(
 pub fn formula(
     text: &Spanned<String>,
     constants: &Constants,
-    broken: &[String],
+    broken: &Broken,
     errors: &mut Errors<'_>,
 ) -> Option<Value> {
     part(&text.value, text, constants, broken, errors)
@@ -99,7 +99,7 @@ pub fn part(
     formula: &str,
     text: &Spanned<String>,
     constants: &Constants,
-    broken: &[String],
+    broken: &Broken,
     errors: &mut Errors<'_>,
 ) -> Option<Value> {
     let expression = names::parse(formula, text, errors)?;

@@ -1,13 +1,17 @@
 //! `[training]` and `[dynamics]`: each law of motion with the settings that hold for it.
 
+use std::sync::Arc;
+
 use super::system::PopulationKind;
 use super::{Constants, Kind, number};
 use crate::dynamics::{Decay, Law, Sampling, Schedule, Training};
-use crate::model::formula::SdeModel;
 use crate::study::clock::Pace;
+use crate::study::keys;
+use crate::study::resolved::System;
 use crate::study::source::{Span, Spanned};
-use crate::study::spec::read::Errors;
+use crate::study::spec::read::{Errors, misspelt};
 use crate::study::spec::{DynamicsSpec, Field, Named, RateSpec, Spec, TrainingSpec};
+use crate::study::tree::Value;
 
 /// Accuracy of gradient flow, a step.
 const FLOW_TOLERANCE: f64 = 1e-12;
@@ -77,8 +81,12 @@ pub fn dynamics(
     let mut motions = Motions::default();
     let empty = TrainingSpec::default();
     let shared = spec.training.as_ref().map_or(&empty, |s| &s.value);
-    let shared_broken =
-        matches!(shared.rate, Field::Broken) || (spec.training.is_none() && spec.written("training"));
+    let misspelt = match spec.tree.get("training") {
+        Some(Spanned { value: Value::Table(table), .. }) => misspelt(table, &keys::TRAINING, "rate"),
+        Some(_) => true,
+        None => spec.written("training"),
+    };
+    let shared_broken = matches!(shared.rate, Field::Broken) || misspelt;
     motions.base = schedule(&shared.rate, errors);
     if kind == Some(Kind::Loss) {
         let merged = merge(shared, &empty, false, population, errors);
@@ -140,7 +148,11 @@ pub fn dynamics(
             format!("add rate = 0.01 there: it is the clock of {}", rate_missing.join(", ")),
         );
     }
-    motions.broken = errors.list.len() > before;
+    motions.broken = errors.list.len() > before
+        || shared_broken
+        || entries
+            .iter()
+            .any(|e| e.value.law.is_broken() || e.value.training.rate.is_broken() || e.value.dt.is_broken());
     motions
 }
 
@@ -456,17 +468,23 @@ fn sampling(
     Sampling::WithoutReplacement { drop_last: drop }
 }
 
-/// `exact` needs a linear drift and constant noise; Euler–Maruyama is an Itô scheme.
-pub fn check_exact(motions: &Motions, sde: &SdeModel, errors: &mut Errors<'_>) {
+/// What a law of motion cannot do with this system, in its own words.
+pub fn check_laws(motions: &Motions, system: &System, errors: &mut Errors<'_>) {
+    let system = match system {
+        System::Loss(loss) => {
+            crate::dynamics::System::Loss { model: Arc::clone(&loss.model), formula: loss.formula.clone() }
+        }
+        System::Sde(sde) => crate::dynamics::System::Sde(Arc::clone(sde)),
+    };
     for motion in &motions.list {
-        if matches!(motion.law, Law::Exact)
-            && let Err(reason) = sde.linear()
-        {
-            errors.at(
-                motion.at,
-                format!("`exact` needs a linear drift and constant noise: {reason}"),
-                "integrate it instead: euler-maruyama = { dt = 0.01 }",
-            );
+        if let Err(sentence) = crate::dynamics::check(&motion.law, motion.training.as_ref(), &system) {
+            let (message, help) = sentence.split_once(": ").unwrap_or((&sentence, ""));
+            let help = match (help, &motion.law) {
+                ("", crate::dynamics::Law::Exact) => "integrate it instead: euler-maruyama = { dt = 0.01 }",
+                ("", _) => "choose another law of motion",
+                (help, _) => help,
+            };
+            errors.at(motion.at, message, help);
         }
     }
 }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::constants;
-use super::names::Names;
+use super::names::{Broken, Names};
 use super::{Constants, Parameters};
 use crate::model::formula::Value;
 use crate::model::formula::operations::functions;
@@ -34,7 +34,9 @@ pub fn parameters(
 ) -> Parameters {
     let mut parameters = Parameters { layout: Layout::default(), initial: Vec::new(), complete: true };
     if spec.parameters.is_empty() {
+        names.broken.all = true;
         match spec.tree.get("parameters") {
+            None if spec.written("parameters") => {}
             None => errors.at(
                 crate::study::Span::default(),
                 "the study has no [parameters]",
@@ -58,7 +60,7 @@ pub fn parameters(
                 parameters.initial.push(initial);
             }
             None => {
-                names.broken.push(entry.name.value.clone());
+                names.broken.push(&entry.name.value);
                 parameters.complete = false;
             }
         }
@@ -69,7 +71,7 @@ pub fn parameters(
 fn parameter(
     entry: &Named<ParameterSpec>,
     constants: &Constants,
-    broken: &[String],
+    broken: &Broken,
     errors: &mut Errors<'_>,
 ) -> Option<(Shape, Initial)> {
     let ParameterSpec { shape, init } = &entry.value;
@@ -125,12 +127,12 @@ enum Found {
 }
 
 /// Recognises `name` or `name(a, b)` as an initial law and evaluates its arguments.
-fn law(text: &Spanned<String>, constants: &Constants, broken: &[String], errors: &mut Errors<'_>) -> Found {
+fn law(text: &Spanned<String>, constants: &Constants, broken: &Broken, errors: &mut Errors<'_>) -> Found {
     let written = text.value.as_str();
     let Some((head, arguments)) = call(written) else { return Found::Formula };
     let name = &written[head.clone()];
     let Some((known, _)) = LAWS.iter().find(|(n, _)| *n == name) else {
-        let is_constant = constants.contains_key(name) || broken.iter().any(|b| b == name);
+        let is_constant = constants.contains_key(name) || broken.contains(name);
         if is_constant || functions::find(name).is_some() {
             return Found::Formula;
         }
@@ -212,8 +214,11 @@ fn initial(
     shape: Shape,
     errors: &mut Errors<'_>,
 ) -> Option<Initial> {
+    let written = text.value.trim();
+    let start = text.value.len() - text.value.trim_start().len();
+    let place = errors.sources.inside(text.span, &text.value, start..start + written.len());
     let wrong = |errors: &mut Errors<'_>, message: String, help: &str| {
-        errors.at(text.span, message, help);
+        errors.at(place, message, help);
         None
     };
     let form = LAWS.iter().find(|(n, _)| *n == name).map_or("", |(_, form)| *form);

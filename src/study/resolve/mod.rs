@@ -90,6 +90,7 @@ pub(super) fn tidy(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
 fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) -> Option<Study> {
     let kind = kind_of(spec, model.is_some(), errors);
     let mut names = Names::default();
+    names.broken.all = !["constants", "parameters", "data"].iter().all(|s| spec.readable(s));
     let constants = constants::constants(spec, &mut names, errors);
     let parameters = initial::parameters(spec, &constants, &mut names, errors);
     let population = system::population(spec, model.as_ref(), &mut names, errors);
@@ -115,8 +116,8 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
         &names,
         errors,
     );
-    if let Some(System::Sde(sde)) = system.as_ref().map(|s| &s.system) {
-        dynamics::check_exact(&motion, sde, errors);
+    if let Some(built) = system.as_ref().filter(|_| !motion.broken) {
+        dynamics::check_laws(&motion, &built.system, errors);
     }
     let compiler = system.as_ref().map(|s| &s.compiler);
     let recorded = run.as_ref().is_none_or(|r| r.record_parameters);
@@ -133,6 +134,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
             ),
             motion: &motion,
             constants: &constants,
+            broken: &names.broken,
             layout: &parameters.layout,
             symmetries: &symmetries,
             time: clock.as_ref().map(|c| c.time),
@@ -211,6 +213,8 @@ fn kind_of(spec: &Spec, model: bool, errors: &mut Errors<'_>) -> Option<Kind> {
             }
             Some(Kind::Sde)
         }
+        (None, None) if spec.written("loss") => Some(Kind::Loss),
+        (None, None) if spec.written("sde") => Some(Kind::Sde),
         (None, None) => {
             errors.at(
                 Span::default(),

@@ -15,8 +15,28 @@ pub const MEASURED: [&str; 3] = ["loss", "objective", "gradient_norm2"];
 #[derive(Default)]
 pub struct Names {
     taken: Vec<(String, &'static str)>,
-    /// Parameters whose declaration is broken: errors about them are not repeated.
-    pub broken: Vec<String>,
+    /// Names whose declaration is broken.
+    pub broken: Broken,
+}
+
+/// Names whose declaration is broken: errors about them are not repeated.
+#[derive(Clone, Default)]
+pub struct Broken {
+    /// These.
+    pub names: Vec<String>,
+    /// Any name may be one of them: a whole section is broken.
+    pub all: bool,
+}
+
+impl Broken {
+    /// True if nothing should be said about a name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.all || self.names.iter().any(|n| n == name)
+    }
+    /// Adds a name.
+    pub fn push(&mut self, name: impl Into<String>) {
+        self.names.push(name.into());
+    }
 }
 
 impl Names {
@@ -83,7 +103,7 @@ pub fn check(
     formula: &Spanned<String>,
     expression: &Expression,
     known: &[&str],
-    broken: &[String],
+    broken: &Broken,
     laws: bool,
     errors: &mut Errors<'_>,
 ) -> bool {

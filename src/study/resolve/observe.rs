@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::names::{self, MEASURED, Names};
+use super::names::{self, Broken, MEASURED, Names};
 use super::{Compiler, Constants, Kind, Parameters};
 use crate::model::formula::{Expression, Function, syntax};
 use crate::model::{Layout, Shape};
@@ -21,7 +21,7 @@ pub struct Observables<'a> {
     /// Names that formulas know beside observables.
     known: Vec<String>,
     /// Names of broken declarations: errors about them are not repeated.
-    broken: Vec<String>,
+    broken: Broken,
     /// Observables that are formulas, with their texts as given.
     definitions: Vec<(String, String)>,
 }
@@ -62,7 +62,7 @@ pub fn observables<'a>(
     }
     for entry in &spec.observe {
         if !check_name(&entry.name, &entry.value, names, errors) {
-            observables.broken.push(entry.name.value.clone());
+            observables.broken.push(&entry.name.value);
             continue;
         }
         let made = entry.value.given().and_then(|written| match &written.value {
@@ -93,7 +93,7 @@ pub fn observables<'a>(
                     kind,
                 });
             }
-            None => observables.broken.push(entry.name.value.clone()),
+            None => observables.broken.push(&entry.name.value),
         }
     }
     observables
@@ -229,7 +229,7 @@ impl Observables<'_> {
             self.list.push(observable.clone());
             return Some(observable);
         }
-        if self.broken.iter().any(|b| b == name) {
+        if self.broken.contains(name) {
             return None;
         }
         let function = self.function(text, errors)?;

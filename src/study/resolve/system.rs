@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::dynamics::Motions;
-use super::names::{self, Names};
+use super::names::{self, Broken, Names};
 use super::{Compiler, Constants, Kind, Parameters};
 use crate::model::Model;
 use crate::model::formula::{
@@ -191,7 +191,7 @@ fn data(
                 read.entries.push((DataEntry { name, source }, formula));
             }
             None => {
-                names.broken.push(entry.name.value.clone());
+                names.broken.push(&entry.name.value);
                 read.complete = false;
             }
         }
@@ -316,9 +316,20 @@ fn loss(spec: &Spec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>) 
     // Names first: all unknown ones at once, even where the model cannot be built.
     let constants: Vec<&str> = parts.constants.keys().map(String::as_str).collect();
     let mut known = constants.clone();
-    for (entry, formula) in &parts.population.entries {
+    let entries = &parts.population.entries;
+    for (index, (entry, formula)) in entries.iter().enumerate() {
         if let (DataSource::Formula { formula: expression, .. }, Some(text)) = (&entry.source, formula) {
-            complete &= names::check(text, expression, &known, &names.broken, true, errors);
+            let mut broken = names.broken.clone();
+            for (name, span) in expression.names() {
+                if entries[index..].iter().any(|(later, _)| later.name == name) {
+                    let error = FormulaError::new(span, format!("`{name}` is not drawn yet")).help(format!(
+                        "entries of [data] are drawn in the order of the file: put `{name}` first"
+                    ));
+                    errors.formula(text, 0, &error);
+                    broken.push(name);
+                }
+            }
+            complete &= names::check(text, expression, &known, &broken, true, errors);
         }
         known.push(&entry.name);
     }
@@ -456,7 +467,7 @@ fn report_elsewhere(error: &FormulaError, first: Option<&Spanned<String>>, error
 fn formula(
     field: &Field<String>,
     known: &[&str],
-    broken: &[String],
+    broken: &Broken,
     errors: &mut Errors<'_>,
 ) -> Option<(Spanned<String>, Expression)> {
     let text = field.given()?;

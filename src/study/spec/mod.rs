@@ -144,9 +144,17 @@ impl Spec {
         (1..).map_while(|i| self.sources.get(i)).map(|s| s.text.clone()).collect()
     }
 
-    /// True where a section was written but is not a table: what depends on it is not reported again.
+    /// True where a section was written, be it wrongly or under a misspelt name, which is reported already.
     pub fn written(&self, section: &str) -> bool {
-        self.tree.get(section).is_some()
+        self.tree.get(section).is_some() || read::misspelt(&self.tree, &keys::STUDY, section)
+    }
+
+    /// True where a section can be read as a table, or is not there at all.
+    pub fn readable(&self, section: &str) -> bool {
+        match self.tree.get(section) {
+            Some(node) => matches!(node.value, Value::Table(_)),
+            None => !read::misspelt(&self.tree, &keys::STUDY, section),
+        }
     }
 }
 

@@ -1,7 +1,6 @@
 //! Tools to read sections from the tree: unknown keys, wrong types, missing keys.
 
 use crate::model::formula::FormulaError;
-use crate::model::formula::elaborate::nearest;
 use crate::study::Diagnostic;
 use crate::study::keys::Section;
 use crate::study::source::{Sources, Span, Spanned};
@@ -49,9 +48,26 @@ impl<'a> Errors<'a> {
     }
 }
 
-/// `did you mean …? known: …`.
+/// Most names that a message lists.
+const MOST_LISTED: usize = 16;
+
+/// The known name that is most like `name`; of a single letter nothing can be guessed.
+pub fn nearest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
+    let near = crate::model::formula::elaborate::nearest(name, known)?;
+    (name.chars().count() > 1 || near.to_lowercase() == name.to_lowercase()).then_some(near)
+}
+
+/// `did you mean …? known here: …`.
 pub fn suggestion<'k>(name: &str, known: impl Iterator<Item = &'k str> + Clone) -> String {
-    let list = known.clone().collect::<Vec<_>>().join(", ");
+    let mut names: Vec<&str> = Vec::new();
+    for one in known.clone() {
+        if !names.contains(&one) {
+            names.push(one);
+        }
+    }
+    let more = names.len() > MOST_LISTED;
+    names.truncate(MOST_LISTED);
+    let list = format!("{}{}", names.join(", "), if more { ", …" } else { "" });
     match nearest(name, known) {
         Some(near) => format!("did you mean `{near}`? known here: {list}"),
         None if list.is_empty() => "nothing is known here".to_owned(),
@@ -86,6 +102,10 @@ impl<T> Field<T> {
     /// True where nothing was written.
     pub fn is_absent(&self) -> bool {
         matches!(self, Field::Absent)
+    }
+    /// True where it was written wrongly.
+    pub fn is_broken(&self) -> bool {
+        matches!(self, Field::Broken)
     }
     /// Its place.
     pub fn span(&self) -> Option<Span> {
@@ -216,8 +236,11 @@ impl<'t> Fields<'t> {
         self.read(name, errors, |v| if let Value::Boolean(b) = v { Some(*b) } else { None })
     }
 
-    /// Reports that a key is missing.
+    /// Reports that a key is missing, unless a misspelt one is there, which is reported already.
     pub fn missing(&self, name: &str, errors: &mut Errors<'_>) {
+        if misspelt(self.table, self.section, name) {
+            return;
+        }
         let example = self.section.key(name).map_or("", |k| k.example);
         errors.at(
             self.at,
@@ -234,6 +257,14 @@ impl<'t> Fields<'t> {
         }
         field
     }
+}
+
+/// True if a table has an unknown key that was most likely meant to be `name`.
+pub fn misspelt(table: &Table, section: &Section, name: &str) -> bool {
+    table.entries.iter().any(|(key, _)| {
+        section.key(&key.value).is_none()
+            && nearest(&key.value, section.keys.iter().map(|k| k.name)) == Some(name)
+    })
 }
 
 /// An integer or a float.

@@ -54,7 +54,7 @@ pub fn quantity(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) ->
         if elements.is_empty() || elements.len() != width {
             errors.at(
                 row.span,
-                format!("this row has {} numbers, the first has {width}", elements.len()),
+                format!("this row has the length {}, the first {width}", elements.len()),
                 "all rows of a matrix have the same length, at least 1",
             );
             return None;
