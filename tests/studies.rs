@@ -149,3 +149,208 @@ fn good_studies_resolve_and_read_again_as_they_resolved() {
         }
     }
 }
+
+fn good(name: &str, set: &[&str]) -> study::Study {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/good").join(name);
+    let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
+    study::load(&path, &set).unwrap_or_else(|e| panic!("{}", study::Rendered(&e)))
+}
+
+#[test]
+fn defaults_are_filled_in() {
+    let study = good("bare.toml", &[]);
+    assert_eq!(study.title, "bare");
+    assert_eq!(
+        study.run,
+        study::Run {
+            replicas: 1024,
+            seed: 0,
+            burn_in: 0.5,
+            trajectories: 0,
+            significance: 1e-3,
+            resolution: 0.2
+        }
+    );
+    let training = study.dynamics[0].training.as_ref().unwrap();
+    assert_eq!((training.batch, training.momentum), (1, 0.0));
+    // Fewer steps than the 100 instants that are recorded by default: every one of them.
+    assert_eq!(study.dynamics[0].instants.iter().map(|i| i.step).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+    assert_eq!(study.observables.len(), 1);
+}
+
+#[test]
+fn a_dynamics_overrides_training_and_takes_momentum_only_where_it_has_one() {
+    use perrin::dynamics::Decay;
+    let study = good("matrices.toml", &[]);
+    let of =
+        |name: &str| study.dynamics.iter().find(|d| d.name == name).and_then(|d| d.training.clone()).unwrap();
+    assert_eq!((of("plain").momentum, of("plain").batch, of("plain").decay), (0.9, 4, Decay::Penalty(1e-4)));
+    assert_eq!((of("slow").momentum, of("slow").decay), (0.0, Decay::Force(0.01)));
+    assert_eq!((of("heavy").momentum, of("noise").momentum, of("noise").batch), (0.5, 0.9, 16));
+    assert_eq!(of("flow").momentum, 0.0);
+    // The same clock: T = 50·0.001 + 50·0.008 = 0.45.
+    let end = |name: &str| *study.dynamics.iter().find(|d| d.name == name).unwrap().instants.last().unwrap();
+    assert_eq!((end("plain").step, end("slow").step), (100, 900));
+    assert!((end("plain").time - 0.45).abs() < 1e-12 && (end("slow").time - 0.45).abs() < 1e-12);
+}
+
+#[test]
+fn parameters_start_as_written() {
+    use study::Initial;
+    let study = good("matrices.toml", &[]);
+    let of = |name: &str| {
+        let at = study.layout().parameters().iter().position(|p| p.name == name).unwrap();
+        study.initial[at].clone()
+    };
+    let normal = |variance: f64| Initial::Normal { mean: 0.0, standard_deviation: variance.sqrt() };
+    assert_eq!(of("U"), normal(2.0 / 3.0));
+    assert_eq!(of("W"), normal(2.0 / 5.0));
+    assert_eq!(of("Q"), Initial::Orthogonal { scale: 2.0_f64.sqrt() / 2.0 });
+    assert_eq!(of("I"), Initial::Fixed(vec![2.0, 0.0, 0.0, 2.0]));
+    assert_eq!(of("c"), Initial::Fixed(vec![0.5, 0.5]));
+    assert_eq!(of("d"), Initial::Fixed(vec![1.0, 2.0_f64.sqrt() / 2.0, 3.0]));
+    assert_eq!(of("e"), Initial::Uniform { low: -2.0, high: 2.0 });
+    assert_eq!(of("µ"), Initial::Fixed(vec![2.0 * std::f64::consts::PI]));
+}
+
+#[test]
+fn observables_may_name_earlier_ones() {
+    let study = good("matrices.toml", &[]);
+    let value =
+        |name: &str, theta: &[f64]| match &study.observables.iter().find(|o| o.name == name).unwrap().kind {
+            study::ObservableKind::Function(function) => function.value(theta),
+            _ => panic!(),
+        };
+    let theta: Vec<f64> = (0..study.layout().len()).map(|i| (i as f64 * 0.37).sin()).collect();
+    let (size, hidden, both) = (value("size", &theta), value("hidden", &theta), value("both", &theta));
+    assert!((both[0] - size[0] - hidden[0]).abs() < 1e-12 && size[0] > 0.0 && hidden[0] > 0.0);
+    let balance: f64 = value("balance", &theta).iter().map(|x| x * x).sum();
+    assert!((size[0] - balance).abs() < 1e-12);
+    let named: Vec<&str> = study.observables.iter().filter(|o| !o.hidden).map(|o| o.name.as_str()).collect();
+    assert_eq!(named, ["balance", "size", "spread", "hidden", "both", "gradient_norm2"]);
+    assert!(study.observables.iter().any(|o| o.hidden && o.name == "trace(balance)"));
+    // Parameters that a claim speaks of are recorded for it alone.
+    assert!(study.observables.iter().any(|o| o.hidden && o.name == "M"));
+}
+
+#[test]
+fn overrides_are_read_like_the_file() {
+    let study = good(
+        "rescaling.toml",
+        &[
+            "run.replicas=100",
+            "training.rate=[[0, 0.1], [100, 0.2]]",
+            "dynamics.gd=sgd",
+            "dynamics.sde.langevin.substeps=8",
+            "dynamics.flow.gradient-flow.tolerance=1e-9",
+            "parameters.w=2",
+            "claims.2.equals.value=1",
+            "claims.2.expect=fails",
+            "title=another title",
+            "observe.\"two words\"=u + w",
+            "run.trajectories = 4",
+        ],
+    );
+    assert_eq!((study.run.replicas, study.run.trajectories), (100, 4));
+    assert_eq!(study.title, "another title");
+    assert_eq!(study.dynamics[1].law.name(), "sgd");
+    assert_eq!(study.dynamics[0].training.as_ref().unwrap().rate.pieces, [(0, 0.1), (100, 0.2)]);
+    assert_eq!(study.dynamics[3].law, perrin::dynamics::Law::Langevin { order: 1, substeps: 8 });
+    assert_eq!(study.dynamics[0].law, perrin::dynamics::Law::GradientFlow { tolerance: 1e-9 });
+    assert_eq!(study.initial[1], study::Initial::Fixed(vec![2.0]));
+    assert!(!study.claims[2].expect_holds);
+    assert!(study.observables.iter().any(|o| o.name == "two words"));
+    assert_eq!(study.overrides.len(), 11);
+    assert!(study.text.contains("replicas = 4096") && study.resolved.contains("replicas = 100"));
+}
+
+#[test]
+fn claims_without_dynamics_are_about_all_that_they_make_sense_for() {
+    let study = good("oscillator.toml", &[]);
+    assert_eq!(study.claims[0].dynamics, [0, 1, 2]);
+    assert_eq!(study.claims[1].dynamics, [1]);
+    let study =
+        good("rescaling.toml", &["claims=[{ einstein = {} }, { conserved = { observable = \"charge\" } }]"]);
+    assert_eq!(study.claims[0].dynamics, [2, 3]);
+    assert_eq!(study.claims[1].dynamics, [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_missing_study_is_a_diagnostic() {
+    let errors = study::load(Path::new("no/such.toml"), &[]).err().unwrap();
+    assert_eq!((errors.len(), errors[0].file.as_str()), (1, "no/such.toml"));
+    assert!(errors[0].render(false).contains("--> no/such.toml:1:1\nhelp: "));
+}
+
+/// A linear congruential generator is random enough to break texts.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as usize) % n.max(1)
+    }
+}
+
+/// Deletes, doubles, swaps or replaces a few characters or lines.
+fn mutated(text: &str, random: &mut Random) -> String {
+    const BITS: [&str; 24] = [
+        "\"", "'", "[", "]", "{", "}", "=", "\n", "#", ".", "-", "0", "1e999", "é", "漢", "\t", "\\", ",",
+        "(", ")", "nan", "@", "^", "\u{0}",
+    ];
+    let mut characters: Vec<String> = text.chars().map(String::from).collect();
+    for _ in 0..1 + random.below(3) {
+        let at = random.below(characters.len());
+        match random.below(5) {
+            0 => drop(characters.remove(at)),
+            1 => characters.insert(at, characters[at].clone()),
+            2 => characters[at] = BITS[random.below(BITS.len())].to_owned(),
+            3 => {
+                let other = random.below(characters.len());
+                characters.swap(at, other);
+            }
+            _ => {
+                let end = (at + random.below(30)).min(characters.len());
+                drop(characters.drain(at..end));
+            }
+        }
+        if characters.is_empty() {
+            break;
+        }
+    }
+    characters.concat()
+}
+
+/// Texts and overrides broken at random: whatever they say, there is no panic, and each error has a place in its text.
+#[test]
+fn broken_texts_give_places_and_never_panic() {
+    const EACH: usize = 300;
+    let mut random = Random(20_241_024);
+    let mut failed = 0;
+    for path in fixtures("good") {
+        let text = fs::read_to_string(&path).unwrap();
+        let base = path.parent().unwrap();
+        for _ in 0..EACH {
+            let broken = mutated(&text, &mut random);
+            let Err(errors) = study::parse("broken.toml", &broken, base, &[]) else { continue };
+            failed += 1;
+            assert!(!errors.is_empty(), "{broken}");
+            for error in errors {
+                assert!(!error.message.is_empty() && !error.help.is_empty(), "{error:?}\n{broken}");
+                if error.file == "broken.toml" {
+                    let line = broken.split('\n').nth(error.line - 1);
+                    let line = line.unwrap_or_else(|| panic!("line {} of\n{broken}", error.line));
+                    assert!(
+                        error.column >= 1 && error.column <= line.chars().count() + 1,
+                        "{error:?}\n{broken}"
+                    );
+                    error.render(true);
+                }
+            }
+        }
+        let set = mutated("dynamics.sgd.sgd.rate=0.5", &mut random);
+        drop(study::parse("broken.toml", &text, base, &[set]));
+    }
+    // The generator does break something.
+    assert!(failed > EACH, "{failed}");
+}

@@ -335,8 +335,8 @@ fn loss(spec: &Spec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>) 
     }
     let text = spec.loss.as_ref()?.value.formula.given()?;
     let expression = names::parse(&text.value, text, errors)?;
-    known.extend(names.of("parameter"));
-    known.extend(names.of("data entry"));
+    let mut known: Vec<&str> = names.of("parameter").chain(names.of("data entry")).collect();
+    known.extend(&constants);
     complete &= names::check(text, &expression, &known, &names.broken, false, errors);
     if !complete {
         return None;
