@@ -70,7 +70,10 @@ impl Table {
     }
 }
 
-/// Parses the text of source `index`; all syntax errors at once, at most one a line.
+/// Parses the text of source `index`.
+///
+/// # Errors
+/// All syntax errors at once, at most one a line.
 pub fn parse(sources: &Sources, index: usize) -> Result<Table, Vec<Diagnostic>> {
     let Some(source) = sources.get(index) else { return Ok(Table::default()) };
     let (table, errors) = DeTable::parse_recoverable(&source.text);
@@ -108,6 +111,9 @@ pub fn parse(sources: &Sources, index: usize) -> Result<Table, Vec<Diagnostic>> 
 }
 
 /// Parses one value, the bytes from `start` of source `index`.
+///
+/// # Errors
+/// The first syntax error.
 pub fn parse_value(sources: &Sources, index: usize, start: usize) -> Result<Node, Diagnostic> {
     let text = sources.get(index).map_or("", |s| &s.text[start..]);
     let (value, errors) = DeValue::parse_recoverable(text);
@@ -258,13 +264,13 @@ fn own(
         DeValue::String(s) => Value::String(s.clone().into_owned()),
         DeValue::Boolean(b) => Value::Boolean(*b),
         DeValue::Datetime(d) => Value::Datetime(d.to_string()),
-        DeValue::Integer(i) => match i64::from_str_radix(i.as_str(), i.radix()) {
-            Ok(i) => Value::Integer(i),
-            Err(_) => {
+        DeValue::Integer(i) => {
+            let whole = i64::from_str_radix(i.as_str(), i.radix());
+            if whole.is_err() {
                 broken.push((span, format!("{i} is too large an integer"), "integers go up to 2^63 - 1"));
-                Value::Integer(0)
             }
-        },
+            Value::Integer(whole.unwrap_or(0))
+        }
         DeValue::Float(f) => match f.as_str().parse::<f64>() {
             Ok(x) if x.is_finite() || f.as_str().contains("inf") || f.as_str().contains("nan") => {
                 Value::Float(x)

@@ -11,10 +11,10 @@ use crate::dynamics::{Decay, Law, Sampling, Schedule, Training};
 pub fn resolved(spec: &Spec, study: &Study, record: Record, record_parameters: bool) -> String {
     let mut tree = spec.tree.clone();
     set(&mut tree, "title", text(&study.title));
-    if let Some(Value::Table(training)) = value_of(&mut tree, "training") {
-        if let Some(shared) = shared_training(spec) {
-            fill(training, &shared);
-        }
+    if let Some(Value::Table(training)) = value_of(&mut tree, "training")
+        && let Some(shared) = shared_training(spec)
+    {
+        fill(training, &shared);
     }
     if let System::Sde(sde) = &study.system
         && let Some(Value::Table(table)) = value_of(&mut tree, "sde")

@@ -32,11 +32,11 @@ pub struct Parts<'a> {
 
 pub fn claims(
     spec: &Spec,
-    parts: Parts<'_>,
+    parts: &Parts<'_>,
     observables: &mut Observables<'_>,
     errors: &mut Errors<'_>,
 ) -> Vec<Claim> {
-    spec.claims.iter().filter_map(|claim| resolve(claim, &parts, observables, errors)).collect()
+    spec.claims.iter().filter_map(|claim| resolve(claim, parts, observables, errors)).collect()
 }
 
 fn resolve(
@@ -56,9 +56,9 @@ fn resolve(
             };
             let observable = observable.given().and_then(|text| find(text, observables, errors));
             check_instant(at, parts, errors);
-            let values = value
-                .given()
-                .and_then(|v| expressions(v, observable.as_ref(), tolerance, &dynamics, parts, errors));
+            let values = value.given().and_then(|v| {
+                expressions(v, observable.as_ref(), tolerance, dynamics.as_deref(), parts, errors)
+            });
             observable.zip(values).map(|(observable, value)| ClaimLaw::Equals {
                 observable: observable.name,
                 statistic: statistic.value().copied().unwrap_or(Statistic::Mean),
@@ -254,7 +254,7 @@ fn expressions(
     value: &Spanned<Quantity>,
     observable: Option<&Observable>,
     tolerance: Tolerance,
-    dynamics: &Option<Vec<usize>>,
+    dynamics: Option<&[usize]>,
     parts: &Parts<'_>,
     errors: &mut Errors<'_>,
 ) -> Option<Vec<Expression>> {
@@ -300,7 +300,7 @@ fn components_of(shape: Shape) -> String {
 fn claimed(
     text: &Spanned<String>,
     tolerance: Tolerance,
-    dynamics: &Option<Vec<usize>>,
+    dynamics: Option<&[usize]>,
     parts: &Parts<'_>,
     errors: &mut Errors<'_>,
 ) -> Option<(Expression, usize)> {
@@ -314,7 +314,7 @@ fn claimed(
     }
     let all: Vec<usize> = (0..parts.motion.list.len()).collect();
     let mut components = 1;
-    for &index in dynamics.as_ref().unwrap_or(&all) {
+    for &index in dynamics.unwrap_or(&all) {
         let motion = &parts.motion.list[index];
         if motion.training.is_none() && !matches!(motion.law, Law::EulerMaruyama { .. } | Law::Exact) {
             continue;

@@ -98,7 +98,7 @@ pub fn dynamics(
         match &spec.dynamics {
             Some(section) => errors.at(section.at, "[dynamics] is empty", help),
             None if !spec.written("dynamics") => {
-                errors.at(Span::default(), "the study has no [dynamics]", help)
+                errors.at(Span::default(), "the study has no [dynamics]", help);
             }
             None => {}
         }
@@ -124,15 +124,13 @@ pub fn dynamics(
                 given => schedule(given, errors),
             };
             let training = merge(shared, own, takes_momentum, population, errors);
-            match rate {
-                Some(rate) => motion.training = Some(Training { rate, ..training }),
-                None => {
-                    if own.rate.is_absent() && shared.rate.is_absent() && !shared_broken {
-                        rate_missing.push(&entry.name.value);
-                    }
-                    continue;
+            let Some(rate) = rate else {
+                if own.rate.is_absent() && shared.rate.is_absent() && !shared_broken {
+                    rate_missing.push(&entry.name.value);
                 }
-            }
+                continue;
+            };
+            motion.training = Some(Training { rate, ..training });
         }
         motions.list.push(motion);
     }

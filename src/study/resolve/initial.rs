@@ -54,15 +54,12 @@ pub fn parameters(
             parameters.complete = false;
             continue;
         }
-        match parameter(entry, constants, &names.broken, errors) {
-            Some((shape, initial)) => {
-                parameters.layout.push(&entry.name.value, shape);
-                parameters.initial.push(initial);
-            }
-            None => {
-                names.broken.push(&entry.name.value);
-                parameters.complete = false;
-            }
+        if let Some((shape, initial)) = parameter(entry, constants, &names.broken, errors) {
+            parameters.layout.push(&entry.name.value, shape);
+            parameters.initial.push(initial);
+        } else {
+            names.broken.push(&entry.name.value);
+            parameters.complete = false;
         }
     }
     parameters

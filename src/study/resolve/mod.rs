@@ -105,7 +105,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     let system = system::system(
         spec,
         kind,
-        system::Parts {
+        &system::Parts {
             model,
             parameters: &parameters,
             population: &population,
@@ -126,7 +126,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     let symmetries = symmetries::symmetries(spec, &parameters, errors);
     let claims = claims::claims(
         spec,
-        claims::Parts {
+        &claims::Parts {
             kind,
             formula: !matches!(
                 system.as_ref().map(|s| &s.system),

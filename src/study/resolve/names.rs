@@ -92,7 +92,9 @@ pub fn parse(formula: &str, text: &Spanned<String>, errors: &mut Errors<'_>) -> 
     match Expression::parse(formula) {
         Ok(expression) => Some(expression),
         Err(list) => {
-            list.iter().for_each(|error| errors.formula(text, 0, error));
+            for error in &list {
+                errors.formula(text, 0, error);
+            }
             None
         }
     }

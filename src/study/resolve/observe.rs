@@ -183,7 +183,9 @@ impl Observables<'_> {
         match Expression::parse(&format!("{prefix}{}", text.value)) {
             Ok(expression) => Some((expression, prefix.len())),
             Err(list) => {
-                list.iter().for_each(|error| errors.formula(text, prefix.len(), error));
+                for error in &list {
+                    errors.formula(text, prefix.len(), error);
+                }
                 None
             }
         }

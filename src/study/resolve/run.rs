@@ -16,6 +16,9 @@ const MOST_REPLICAS: u64 = 1 << 32;
 /// Parameters with more numbers are not recorded unless asked for.
 const RECORDED_PARAMETERS: usize = 1000;
 
+/// Steps are counted exactly as numbers, too.
+const MOST_STEPS: u64 = 1 << 53;
+
 /// Default of `replicas`.
 const REPLICAS: u64 = 1024;
 
@@ -268,7 +271,6 @@ fn check_steps(clock: &Clock, place: Span, motion: &Motions, errors: &mut Errors
             ),
         }
     }
-    const MOST_STEPS: u64 = 1 << 53;
     if let Some((_, steps)) = &clock.steps
         && *steps > MOST_STEPS
     {

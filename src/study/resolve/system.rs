@@ -185,15 +185,11 @@ fn data(
                 columns(table?, &found, read, errors).map(|source| (source, None))
             }
         });
-        match made {
-            Some((source, formula)) => {
-                let name = entry.name.value.clone();
-                read.entries.push((DataEntry { name, source }, formula));
-            }
-            None => {
-                names.broken.push(&entry.name.value);
-                read.complete = false;
-            }
+        if let Some((source, formula)) = made {
+            read.entries.push((DataEntry { name: entry.name.value.clone(), source }, formula));
+        } else {
+            names.broken.push(&entry.name.value);
+            read.complete = false;
         }
     }
 }
@@ -254,19 +250,19 @@ fn columns(
 pub fn system(
     spec: &Spec,
     kind: Option<Kind>,
-    parts: Parts<'_>,
+    parts: &Parts<'_>,
     names: &Names,
     errors: &mut Errors<'_>,
 ) -> Option<Built> {
     match (kind?, &parts.model) {
         (_, Some(model)) => {
             let model = Arc::clone(model);
-            given_model(spec, model, &parts, errors)
+            given_model(spec, model, parts, errors)
         }
-        (Kind::Loss, None) => loss(spec, &parts, names, errors),
+        (Kind::Loss, None) => loss(spec, parts, names, errors),
         (Kind::Sde, None) => {
             let section = spec.sde.as_ref()?;
-            sde(&section.value, &parts, names, errors)
+            sde(&section.value, parts, names, errors)
         }
     }
 }

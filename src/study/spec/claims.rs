@@ -195,10 +195,9 @@ fn equals(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
         tolerance: positive(&fields, "tolerance", errors),
         absolute_tolerance: positive(&fields, "absolute_tolerance", errors),
     };
-    if let (
-        ClaimLawSpec::Equals { tolerance: Field::Given(_), absolute_tolerance: Field::Given(second), .. },
-        _,
-    ) = (&law, ())
+    if let ClaimLawSpec::Equals {
+        tolerance: Field::Given(_), absolute_tolerance: Field::Given(second), ..
+    } = &law
     {
         errors.at(
             second.span,

@@ -218,17 +218,15 @@ impl<'t> Fields<'t> {
         let Some(given) = field.given() else {
             return if field.is_absent() { Field::Absent } else { Field::Broken };
         };
-        match words.iter().find(|w| **w == given.value) {
-            Some(word) => Field::Given(Spanned::new(*word, given.span)),
-            None => {
-                errors.at(
-                    given.span,
-                    format!("`{name}` cannot be \"{}\"", given.value),
-                    suggestion(&given.value, words.iter().copied()),
-                );
-                Field::Broken
-            }
+        let word = words.iter().find(|w| **w == given.value).copied();
+        if word.is_none() {
+            errors.at(
+                given.span,
+                format!("`{name}` cannot be \"{}\"", given.value),
+                suggestion(&given.value, words.iter().copied()),
+            );
         }
+        Field::from_read(word, given.span)
     }
 
     /// True or false.

@@ -51,23 +51,20 @@ pub enum DataSpec {
 
 pub fn data(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> Field<DataSpec> {
     let Value::Table(table) = &node.value else {
-        return match values::formula(node) {
-            Some(formula) => {
-                Field::Given(Spanned::new(DataSpec::Formula { formula, shape: Field::Absent }, node.span))
-            }
-            None => {
-                errors.at(
-                    node.span,
-                    format!(
-                        "`{}`: expected a law, a formula or columns, found {}",
-                        name.value,
-                        node.value.found()
-                    ),
-                    format!("for example: {} = \"normal(0, 1)\"", name.value),
-                );
-                Field::Broken
-            }
-        };
+        let formula = values::formula(node);
+        if formula.is_none() {
+            errors.at(
+                node.span,
+                format!(
+                    "`{}`: expected a law, a formula or columns, found {}",
+                    name.value,
+                    node.value.found()
+                ),
+                format!("for example: {} = \"normal(0, 1)\"", name.value),
+            );
+        }
+        let spec = formula.map(|formula| DataSpec::Formula { formula, shape: Field::Absent });
+        return Field::from_read(spec, node.span);
     };
     let before = errors.list.len();
     let fields = Fields::new(&keys::DATA, table, name.span, errors);
