@@ -6,7 +6,7 @@ use super::buffer::Buffer;
 use super::claims::{self, ClaimRow};
 use super::error::StoreError;
 use super::layout::Layout;
-use super::schema::{self, Quantity, Source, TableKind};
+use super::schema::{self, Quantity, Source, Table, TableKind};
 use super::skeleton;
 use super::target::Target;
 use super::writer::Status;
@@ -15,8 +15,6 @@ use crate::stats::moments::Moments;
 
 /// What is known of a dynamics at its end.
 pub(super) struct Finish {
-    pub steps: Vec<u64>,
-    pub times: Vec<f64>,
     pub seconds: f64,
     /// `[observable][time][component]`.
     pub ensemble: Vec<Vec<Moments>>,
@@ -30,12 +28,16 @@ pub(super) struct Committer {
 
 struct Dynamics {
     group: String,
+    /// Those that grow along `replica`.
     tables: Vec<(TableKind, Vec<Buffer>)>,
+    /// Those along `time`.
+    statistics: Vec<Table>,
     replicas: i64,
     diverged: i64,
-    seconds: f64,
     /// No more rows will come: short last chunks may be written.
-    finished: bool,
+    ended: bool,
+    /// What it ended with, until that is in the file.
+    finish: Option<Finish>,
     changed: bool,
 }
 
@@ -44,17 +46,21 @@ impl Committer {
         let dynamics = layout
             .dynamics
             .iter()
-            .map(|d| Dynamics {
-                group: d.group.clone(),
-                tables: schema::tables(d)
-                    .into_iter()
-                    .map(|t| (t.kind, t.columns.into_iter().map(|c| Buffer::new(&t.path, c)).collect()))
-                    .collect(),
-                replicas: 0,
-                diverged: 0,
-                seconds: 0.0,
-                finished: false,
-                changed: false,
+            .map(|d| {
+                let (statistics, tables): (Vec<_>, Vec<_>) =
+                    schema::tables(d).into_iter().partition(|t| t.kind.along_time());
+                let buffers =
+                    |t: Table| (t.kind, t.columns.into_iter().map(|c| Buffer::new(&t.path, c)).collect());
+                Dynamics {
+                    group: d.group.clone(),
+                    tables: tables.into_iter().map(buffers).collect(),
+                    statistics,
+                    replicas: 0,
+                    diverged: 0,
+                    ended: false,
+                    finish: None,
+                    changed: false,
+                }
             })
             .collect();
         Self { target, dynamics }
@@ -76,9 +82,6 @@ impl Committer {
             }
         }
         for (kind, buffers) in &mut dynamics.tables {
-            if kind.along_time() {
-                continue;
-            }
             for buffer in buffers.iter_mut() {
                 match buffer.column().source {
                     // Paths are kept of the first replicas only; the observables say of how many.
@@ -101,35 +104,10 @@ impl Committer {
     }
 
     /// Takes the statistics in and commits all of it.
-    pub fn finish(&mut self, dynamics: usize, finish: &Finish) -> Result<(), StoreError> {
+    pub fn finish(&mut self, dynamics: usize, finish: Finish) -> Result<(), StoreError> {
         let dynamics = &mut self.dynamics[dynamics];
-        for (kind, buffers) in &mut dynamics.tables {
-            if !kind.along_time() {
-                continue;
-            }
-            for buffer in buffers {
-                match buffer.column().source {
-                    Source::Time => buffer.push(&finish.times),
-                    Source::Step => {
-                        buffer.push_integers(
-                            finish.steps.iter().map(|&s| i64::try_from(s).unwrap_or(i64::MAX)),
-                        );
-                    }
-                    Source::Observable(index, Quantity::Count) => {
-                        let counts = finish.ensemble[index].iter().map(|m| m.count);
-                        buffer.push_integers(counts.map(|n| i64::try_from(n).unwrap_or(i64::MAX)));
-                    }
-                    Source::Observable(index, quantity) => {
-                        let values: Vec<f64> =
-                            finish.ensemble[index].iter().map(|m| of_moments(m, quantity)).collect();
-                        buffer.push(&values);
-                    }
-                    Source::Replica | Source::DivergedStep => {}
-                }
-            }
-        }
-        dynamics.seconds = finish.seconds;
-        dynamics.finished = true;
+        dynamics.finish = Some(finish);
+        dynamics.ended = true;
         dynamics.changed = true;
         self.two_phases()
     }
@@ -142,7 +120,7 @@ impl Committer {
     /// Commits what has come of a run that ends without a word.
     pub fn leave(mut self) -> Result<(), StoreError> {
         for dynamics in &mut self.dynamics {
-            dynamics.finished = true;
+            dynamics.ended = true;
         }
         self.two_phases()
     }
@@ -161,10 +139,11 @@ impl Committer {
         let Self { target, dynamics } = self;
         target.session("writing", false, |file| {
             for dynamics in dynamics.iter_mut().filter(|d| d.changed) {
-                let last = dynamics.finished;
+                let last = dynamics.ended;
                 for buffer in dynamics.tables.iter_mut().flat_map(|t| t.1.iter_mut()) {
                     buffer.write(file, last)?;
                 }
+                dynamics.write_statistics(file)?;
             }
             Ok(())
         })
@@ -181,6 +160,7 @@ impl Committer {
         })?;
         for dynamics in dynamics.iter_mut().filter(|d| d.changed) {
             dynamics.tables.iter_mut().flat_map(|t| t.1.iter_mut()).for_each(Buffer::settle);
+            dynamics.finish = None;
             dynamics.changed = false;
         }
         Ok(())
@@ -189,7 +169,7 @@ impl Committer {
     /// The claims, then digest and status.
     pub fn complete(&mut self, digest: &str, claims: &[ClaimRow], status: Status) -> Result<(), StoreError> {
         for dynamics in &mut self.dynamics {
-            dynamics.finished = true;
+            dynamics.ended = true;
         }
         self.two_phases()?;
         if !claims.is_empty() {
@@ -221,9 +201,29 @@ impl Dynamics {
         let group = file.root_group().group(&self.group)?;
         group.set_attr_numeric("replicas", &self.replicas)?;
         group.set_attr_numeric("diverged", &self.diverged)?;
-        if self.finished {
+        if let Some(finish) = &self.finish {
             let time = file.dataset_writer(&format!("{}/ensemble/time", self.group))?;
-            time.new_attr::<f64>().shape(()).create("seconds")?.write_numeric(&self.seconds)?;
+            skeleton::set_end(&time, finish.seconds, true)?;
+        }
+        Ok(())
+    }
+
+    /// Over the NaN that stand in their place.
+    fn write_statistics(&self, file: &H5File) -> hdf5::Result<()> {
+        let Some(finish) = &self.finish else { return Ok(()) };
+        for table in &self.statistics {
+            for column in &table.columns {
+                let Source::Observable(index, quantity) = column.source else { continue };
+                let moments = &finish.ensemble[index];
+                let dataset = file.dataset_writer(&format!("{}/{}", table.path, column.name))?;
+                if quantity == Quantity::Count {
+                    let counts = moments.iter().map(|m| i64::try_from(m.count).unwrap_or(i64::MAX));
+                    dataset.write_raw(&counts.collect::<Vec<_>>())?;
+                } else {
+                    dataset
+                        .write_raw(&moments.iter().map(|m| of_moments(m, quantity)).collect::<Vec<_>>())?;
+                }
+            }
         }
         Ok(())
     }
@@ -349,12 +349,7 @@ mod tests {
 
     fn finish(plan: &DynamicsRecord) -> Finish {
         let moments = |o: &ObservableRecord| vec![Moments::of([1.0, 2.0, 4.0]); INSTANTS * o.components()];
-        Finish {
-            steps: plan.steps.clone(),
-            times: plan.times.clone(),
-            seconds: 2.5,
-            ensemble: plan.observables.iter().map(moments).collect(),
-        }
+        Finish { seconds: 2.5, ensemble: plan.observables.iter().map(moments).collect() }
     }
 
     struct File {
@@ -406,9 +401,10 @@ mod tests {
                     let what = format!("{dynamics} dynamics, {observables} observables, {index}, {step}");
                     file.two_phases(&mut committer, &what, 8 * 16 * (8 * row + 3));
                 }
-                committer.finish(index, &finish(plan)).unwrap();
+                committer.finish(index, finish(plan)).unwrap();
                 let (changed, _) = file.changed();
-                assert!(changed < 100 * variables, "{changed} bytes at a dynamics' end");
+                let statistics = 8 * 10 * INSTANTS * row;
+                assert!(changed < 16 * variables + 64 + statistics, "{changed} bytes at a dynamics' end");
             }
             let claims = vec![ClaimRow { quantity: "a quantity".repeat(20), ..Default::default() }; 100];
             committer.complete("digest", &claims, Status::Complete).unwrap();

@@ -11,6 +11,10 @@
 //! | `/<dynamics>/stationary` | replica | `<name>_mean`, `_variance`, and the same of each half of the window |
 //! | `/claims` | test | law, dynamics, quantity, predicted, measured, … |
 //!
+//! While a run goes on, the tables along `replica` grow about once a second, and the statistics of a dynamics that has not
+//! ended are NaN. The root attribute `status` says `running` (also of a run that was killed), `complete` or `interrupted`.
+//! A kill at any moment leaves a file that opens, with everything committed: see the writer's `Target`.
+//!
 //! A vector has a further dimension `<name>_row`, a matrix `<name>_row` and `<name>_col`. A name that is not plain
 //! (a claim's formula) is made so, and stands as it was in `long_name`. The root attribute `layout` says all this in
 //! JSON.

@@ -161,12 +161,13 @@ impl Reader {
         // A kill in the middle of a commit's second phase leaves some extents moved and others not.
         record.replicas = rows(TableKind::Final)?.min(rows(TableKind::Stationary)?);
         let paths = rows(TableKind::Trajectories)?.min(record.replicas);
-        let instants = rows(TableKind::Ensemble)?.min(rows(TableKind::Moments)?);
+        let time = self.file.dataset(&format!("{}/ensemble/time", layout.group))?;
+        record.seconds = time.attr("seconds")?.read_numeric()?;
+        // Until the dynamics has ended, NaN stand in the place of its statistics.
+        let finished = time.attr("finished")?.read_numeric::<i64>()? == 1;
         for table in &tables {
             let count = match table.kind {
-                // Statistics are whole or not there.
-                TableKind::Ensemble | TableKind::Moments if instants == layout.instants => instants,
-                TableKind::Ensemble | TableKind::Moments => 0,
+                TableKind::Ensemble | TableKind::Moments if finished => layout.instants,
                 TableKind::Trajectories if replicas => paths,
                 TableKind::Final | TableKind::Stationary if replicas => record.replicas,
                 _ => 0,
@@ -182,8 +183,6 @@ impl Reader {
                     diverged.filter_map(|(r, step)| u64::try_from(step).ok().map(|step| (r, step))).collect();
             }
         }
-        let time = self.file.dataset(&format!("{}/ensemble/time", layout.group))?;
-        record.seconds = time.attr("seconds")?.read_numeric()?;
         Ok(record)
     }
 

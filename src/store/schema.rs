@@ -1,7 +1,8 @@
 //! Names, dimensions and chunks of everything in a dynamics' groups: one table that the writer and the reader share.
 //!
-//! A dynamics has five tables, each a group whose variables share a first dimension that grows:
-//! `ensemble` and `moments` along `time`, `trajectories`, `final` and `stationary` along `replica`.
+//! A dynamics has five tables, each a group whose variables share their first dimension. `trajectories`, `final` and
+//! `stationary` grow along `replica`; `ensemble` and `moments` have the length of `time` from the start, and NaN until
+//! the dynamics has ended.
 
 use super::layout::DynamicsLayout;
 
@@ -141,7 +142,7 @@ pub(super) enum Element {
     I64,
 }
 
-/// A variable along a table's growing dimension.
+/// A variable along a table's first dimension.
 #[derive(Clone, Debug)]
 pub(super) struct Column {
     pub name: String,
@@ -150,7 +151,7 @@ pub(super) struct Column {
     /// Dimensions after the first, by name and length.
     pub inner: Vec<(String, usize)>,
     pub long_name: String,
-    /// Chunk, the growing dimension first.
+    /// Chunk, the growing dimension first; none along `time`, where all is there from the start.
     pub chunk: Vec<usize>,
     /// Shuffled and deflated. Then a chunk is written once only, when it is whole: a rewritten chunk of another
     /// length would move, and its old place might be reused before the index says so.
@@ -172,7 +173,7 @@ pub(super) struct Table {
     pub kind: TableKind,
     /// `sgd/final`.
     pub path: String,
-    /// The first is the coordinate of the growing dimension.
+    /// The first is the coordinate of the first dimension.
     pub columns: Vec<Column>,
 }
 
@@ -182,8 +183,6 @@ const CHUNK_BYTES: usize = 256 * 1024;
 const CHUNK_ROWS: usize = 4096;
 /// Replicas a chunk of paths has: a tile of the engine.
 const PATHS: usize = 8;
-/// Bytes from which statistics along time are compressed.
-const LARGE: usize = 64 * 1024;
 
 /// The five tables of a dynamics.
 pub(super) fn tables(dynamics: &DynamicsLayout) -> Vec<Table> {
@@ -191,14 +190,13 @@ pub(super) fn tables(dynamics: &DynamicsLayout) -> Vec<Table> {
 }
 
 fn table(dynamics: &DynamicsLayout, kind: TableKind) -> Table {
-    let rows = if kind.along_time() { dynamics.instants } else { dynamics.requested };
     let scalar = |name: &str, source, element, long_name: &str| Column {
         name: name.to_string(),
         source,
         element,
         inner: vec![],
         long_name: long_name.to_string(),
-        chunk: vec![rows_of_chunk(rows, 1)],
+        chunk: vec![rows_of_chunk(dynamics.requested, 1)],
         compressed: false,
         hidden: false,
     };
@@ -216,37 +214,29 @@ fn table(dynamics: &DynamicsLayout, kind: TableKind) -> Table {
         columns[0].compressed = true;
     }
     if kind == TableKind::Final {
-        columns.push(scalar(
-            "diverged_step",
-            Source::DivergedStep,
-            Element::I64,
-            "first recorded step at which the replica was not finite; -1 where it always was",
-        ));
+        let meaning = "first recorded step at which the replica was not finite; -1 where it always was";
+        columns.push(scalar("diverged_step", Source::DivergedStep, Element::I64, meaning));
     }
     for (index, observable) in dynamics.observables.iter().enumerate() {
-        let names = dimension_names(&observable.variable, observable.shape.len());
-        let inner: Vec<_> = names.into_iter().zip(observable.shape.iter().copied()).collect();
         for (_, quantity, suffix, meaning) in QUANTITIES.iter().filter(|q| q.0 == kind) {
-            let mut column = Column {
-                name: format!("{}{suffix}", observable.variable),
-                source: Source::Observable(index, *quantity),
-                element: if *quantity == Quantity::Count { Element::I64 } else { Element::F64 },
-                inner: inner.clone(),
-                long_name: format!("{}: {meaning}", observable.name),
-                chunk: vec![],
-                compressed: false,
-                hidden: observable.hidden,
-            };
+            let mut column = scalar(
+                &format!("{}{suffix}", observable.variable),
+                Source::Observable(index, *quantity),
+                if *quantity == Quantity::Count { Element::I64 } else { Element::F64 },
+                &format!("{}: {meaning}", observable.name),
+            );
+            column.hidden = observable.hidden;
+            let names = dimension_names(&observable.variable, observable.shape.len());
+            column.inner = names.into_iter().zip(observable.shape.iter().copied()).collect();
             let components = observable.components();
             if kind == TableKind::Trajectories {
                 let instants = dynamics.instants;
+                let cut = power_of_two(CHUNK_BYTES / (8 * PATHS * components.max(1))).min(instants);
                 column.inner.insert(0, ("time".to_string(), instants));
-                column.chunk =
-                    vec![PATHS, power_of_two(CHUNK_BYTES / (8 * PATHS * components.max(1))).min(instants)];
+                column.chunk = vec![PATHS, cut];
                 column.compressed = true;
             } else {
-                column.chunk = vec![rows_of_chunk(rows, components)];
-                column.compressed = kind.along_time() && 8 * rows * components >= LARGE;
+                column.chunk = vec![rows_of_chunk(dynamics.requested, components)];
             }
             column.chunk.extend(&observable.shape);
             // HDF5 has no empty chunks; nobody has observables without components, but they must not break it.

@@ -8,7 +8,7 @@ use hdf5::{DatatypeMessage, H5Dataset, H5File, H5Group};
 
 use super::claims;
 use super::layout::{DynamicsLayout, Layout, StudyHeader};
-use super::schema::{self, Column, Element, Table, TableKind};
+use super::schema::{self, Column, Element, Source, Table, TableKind};
 use crate::ensemble::{DynamicsRecord, Plan};
 
 type Result<T> = hdf5::Result<T>;
@@ -85,8 +85,7 @@ fn write_table(
     if table.kind == TableKind::Trajectories {
         let time = fixed(&group, "time", &plan.times, schema::TIME)?;
         time.set_scale(Some("time"))?;
-        let steps: Vec<i64> = plan.steps.iter().map(|&s| i64::try_from(s).unwrap_or(i64::MAX)).collect();
-        fixed(&group, "step", &steps, schema::STEP)?.attach_scale(0, &time)?;
+        fixed(&group, "step", &steps(plan), schema::STEP)?.attach_scale(0, &time)?;
         scales.push(("time".to_string(), time));
     }
     for observable in &dynamics.observables {
@@ -100,30 +99,63 @@ fn write_table(
     }
     let mut along: Option<H5Dataset> = None;
     for column in &table.columns {
-        let dataset = growing(&group, column)?;
-        describe(&dataset, &column.long_name)?;
+        let dataset = match column.source {
+            Source::Time => fixed(&group, &column.name, &plan.times, &column.long_name)?,
+            Source::Step => fixed(&group, &column.name, &steps(plan), &column.long_name)?,
+            _ if table.kind.along_time() => blank(&group, column, plan.times.len())?,
+            _ => growing(&group, column)?,
+        };
         if column.hidden {
             dataset.new_attr::<i64>().shape(()).create("hidden")?.write_numeric(&1i64)?;
         }
-        match &along {
-            None => {
-                dataset.set_scale(Some(&column.name))?;
-                if column.name == "time" {
-                    dataset.new_attr::<f64>().shape(()).create("seconds")?.write_numeric(&0f64)?;
-                }
-                along = Some(dataset);
+        let Some(along) = &along else {
+            dataset.set_scale(Some(&column.name))?;
+            if table.kind == TableKind::Ensemble {
+                set_end(&dataset, 0.0, false)?;
             }
-            Some(along) => {
-                dataset.attach_scale(0, along)?;
-                for (axis, (name, _)) in column.inner.iter().enumerate() {
-                    if let Some((_, scale)) = scales.iter().find(|s| s.0 == *name) {
-                        dataset.attach_scale(axis + 1, scale)?;
-                    }
-                }
+            along = Some(dataset);
+            continue;
+        };
+        dataset.attach_scale(0, along)?;
+        for (axis, (name, _)) in column.inner.iter().enumerate() {
+            if let Some((_, scale)) = scales.iter().find(|s| s.0 == *name) {
+                dataset.attach_scale(axis + 1, scale)?;
             }
         }
     }
     Ok(())
+}
+
+/// What the coordinate `time` of `ensemble` says of the dynamics' end: wall-clock seconds, and whether the statistics
+/// are there.
+pub(super) fn set_end(time: &H5Dataset, seconds: f64, finished: bool) -> Result<()> {
+    time.new_attr::<f64>().shape(()).create("seconds")?.write_numeric(&seconds)?;
+    time.new_attr::<i64>().shape(()).create("finished")?.write_numeric(&i64::from(finished))
+}
+
+fn steps(plan: &DynamicsRecord) -> Vec<i64> {
+    plan.steps.iter().map(|&s| i64::try_from(s).unwrap_or(i64::MAX)).collect()
+}
+
+/// A variable of its full length, of NaN (or 0).
+fn blank(group: &H5Group, column: &Column, rows: usize) -> Result<H5Dataset> {
+    let mut shape = vec![rows];
+    shape.extend(column.inner.iter().map(|d| d.1));
+    let numbers = shape.iter().product();
+    let dataset = match column.element {
+        Element::F64 => {
+            let dataset = group.new_dataset::<f64>().shape(&shape).create(&column.name)?;
+            dataset.write_raw(&vec![f64::NAN; numbers])?;
+            dataset
+        }
+        Element::I64 => {
+            let dataset = group.new_dataset::<i64>().shape(&shape).create(&column.name)?;
+            dataset.write_raw(&vec![0i64; numbers])?;
+            dataset
+        }
+    };
+    describe(&dataset, &column.long_name)?;
+    Ok(dataset)
 }
 
 /// A variable of known length with its values.
@@ -140,7 +172,7 @@ fn growing(group: &H5Group, column: &Column) -> Result<H5Dataset> {
     shape.extend(column.inner.iter().map(|d| d.1));
     let mut limit: Vec<Option<usize>> = shape.iter().map(|&n| Some(n)).collect();
     limit[0] = None;
-    match column.element {
+    let dataset = match column.element {
         Element::F64 => {
             let builder = group.new_dataset::<f64>().shape(&shape).chunk(&column.chunk).max_shape(&limit);
             let builder = builder.fill_value(f64::NAN);
@@ -150,7 +182,11 @@ fn growing(group: &H5Group, column: &Column) -> Result<H5Dataset> {
             let builder = group.new_dataset::<i64>().shape(&shape).chunk(&column.chunk).max_shape(&limit);
             if column.compressed { builder.shuffle_deflate(1) } else { builder }.create(&column.name)
         }
+    }?;
+    if !column.long_name.is_empty() {
+        describe(&dataset, &column.long_name)?;
     }
+    Ok(dataset)
 }
 
 fn describe(dataset: &H5Dataset, meaning: &str) -> Result<()> {
@@ -160,29 +196,26 @@ fn describe(dataset: &H5Dataset, meaning: &str) -> Result<()> {
 fn write_claims(file: &H5File) -> Result<()> {
     let group = file.create_group("claims")?;
     group.set_attr_string("long_name", "every test of every claim")?;
-    let column = |name: &str| Column {
+    let column = |name: &str, element, meaning: &str| Column {
         name: name.to_string(),
-        source: schema::Source::Replica,
-        element: if name == "test" || name == "claim" { Element::I64 } else { Element::F64 },
+        source: Source::Replica,
+        element,
         inner: vec![],
-        long_name: String::new(),
+        long_name: meaning.to_string(),
         chunk: vec![claims::CHUNK],
         compressed: false,
         hidden: false,
     };
-    let test = growing(&group, &column("test"))?;
-    describe(&test, "number of the test")?;
+    let test = growing(&group, &column("test", Element::I64, "number of the test"))?;
     test.set_scale(Some("test"))?;
-    let claim = growing(&group, &column("claim"))?;
-    describe(&claim, "which of the study's claims")?;
-    claim.attach_scale(0, &test)?;
+    growing(&group, &column("claim", Element::I64, "which of the study's claims"))?.attach_scale(0, &test)?;
     for (name, _, _) in claims::WORDS {
         let path = format!("claims/{name}");
         group.create_appendable_vlen_dataset(name, claims::CHUNK, None)?;
         file.dataset_writer(&path)?.attach_scale(0, &test)?;
     }
     for (name, _, _) in claims::NUMBERS {
-        growing(&group, &column(name))?.attach_scale(0, &test)?;
+        growing(&group, &column(name, Element::F64, ""))?.attach_scale(0, &test)?;
     }
     Ok(())
 }

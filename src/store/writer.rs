@@ -175,8 +175,6 @@ impl Writer {
         }
         progress.finished = true;
         let finish = Finish {
-            steps: record.steps.clone(),
-            times: record.times.clone(),
             seconds: record.seconds,
             ensemble: record.observables.iter().map(|o| o.ensemble.clone()).collect(),
         };
@@ -374,7 +372,7 @@ fn run(
                 last.elapsed() >= pause || committer.waiting() >= WAITING
             }
             Ok(Message::Finish(dynamics, finish)) => {
-                committer.finish(dynamics, &finish)?;
+                committer.finish(dynamics, finish)?;
                 false
             }
             Ok(Message::Complete { digest, claims, status }) => {

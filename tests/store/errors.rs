@@ -42,7 +42,7 @@ fn force_replaces_when_there_is_something_to_show() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "older", "nothing has been committed yet");
     drop(writer);
     assert_eq!(fs::read_to_string(&path).unwrap(), "older", "a run without data leaves what was there");
-    assert_eq!(names(folder.path()), [path.clone()]);
+    assert_eq!(names(folder.path()), std::slice::from_ref(&path));
 
     let mut writer = Writer::create(&path, &sample::header(), true).unwrap().commit_every(Duration::ZERO);
     sample::play(&record, 8, &mut writer).unwrap();
