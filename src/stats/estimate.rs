@@ -174,11 +174,22 @@ impl Estimate {
         student_upper(self.ratio(low), dof).max(student_upper(-self.ratio(high), dof))
     }
 
-    /// Smallest deviation that a two-sided test at level `significance` sees with probability `power`.
+    /// Smallest deviation that a two-sided test at level `significance` sees with probability `power`, on whichever
+    /// side it is seen worse: on one side skewness weakens the test that allows for it.
     pub fn detectable(&self, significance: f64, power: f64) -> f64 {
-        let dof = self.degrees();
-        self.standard_error
-            * (student_quantile_upper(0.5 * significance, dof) + normal_quantile_upper(1.0 - power))
+        let quantile = student_quantile_upper(0.5 * significance, self.degrees());
+        let needed = self.plain_ratio(quantile).max(-self.plain_ratio(-quantile));
+        self.standard_error * (needed + normal_quantile_upper(1.0 - power))
+    }
+
+    /// The plain ratio t at which [`Estimate::ratio`] is `freed`: its inverse, as the cubic is
+    /// ((1 + at/3)³ − 1)/a + a/6 with a = γ/√n.
+    fn plain_ratio(&self, freed: f64) -> f64 {
+        let a = self.skewness / self.units.sqrt();
+        if !self.units.is_finite() || a.abs() < 1e-6 {
+            return freed;
+        }
+        3.0 / a * ((1.0 + a * (freed - a / 6.0)).cbrt() - 1.0)
     }
 }
 
@@ -274,6 +285,24 @@ mod tests {
             .count();
         // Binomial sd 30.
         assert!((8_850..9_150).contains(&seen), "{seen}");
+    }
+
+    #[test]
+    fn skewness_that_blinds_the_test_is_counted_against_its_power() {
+        // 40 squares with the skewness of χ²₁: an estimate 13.7 errors below the claim is not rejected at 1e-3,
+        // because such a ratio is not rare for so skew a sample; so the test must not pass for a powerful one.
+        let skew =
+            Estimate { value: 0.0555, standard_error: 0.00364, skewness: 2.0, units: 40.0, dominance: 0.1 };
+        let twice = 0.1053;
+        assert!(skew.p_value(twice, 0.0) > 1e-3);
+        assert!(skew.detectable(1e-3, 0.9) > twice - skew.value);
+        // The inverse is one, on both sides.
+        for t in [-3.0, -0.5, 0.0, 2.0, 7.0] {
+            let freed = skew.ratio(skew.value - t * skew.standard_error);
+            assert!((skew.plain_ratio(freed) - t).abs() < 1e-9, "{t}");
+        }
+        // Control: without skewness the same deviation is plain to see.
+        assert!(Estimate { skewness: 0.0, ..skew }.detectable(1e-3, 0.9) < 0.4 * (twice - skew.value));
     }
 
     #[test]
