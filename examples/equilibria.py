@@ -4,14 +4,16 @@
     perrin run models/diabetes.toml -o diabetes.h5
     python3 examples/equilibria.py diabetes.h5 data/diabetes.csv equilibria.png
 
-Needs numpy, xarray with h5netcdf, and matplotlib. The points are what perrin measured, direction by direction of the
-Hessian, with standard errors from the scatter between replicas; the lines are solved here, independently of perrin, from the data alone.
+Needs numpy, xarray with h5netcdf, and matplotlib. Points are what perrin measured, along each eigenvector of the
+Hessian, with standard errors from the scatter between replicas; lines are solved here, independently of perrin, from
+the data alone.
 
 For the loss (w·x − y)² of a table the gradient is affine in w, so the stationary covariance Σ obeys a closed linear
 equation. With H = 2⟨xxᵀ⟩, d = w − w*, residuals r at w*, and C[Σ] = 4⟨xxᵀ((x·d)² + r²)⟩ − HΣH:
 
-    discrete (SGD):           Σ = (1 − ηH) Σ (1 − ηH) + η²/S C[Σ]
-    continuous (Langevin):    HΣ + ΣH = η/S C[Σ]
+    SGD, discrete:            HΣ + ΣH − ηHΣH = η/S C[Σ]
+    Langevin, continuous:     HΣ + ΣH = η/S C[Σ]
+    Euler–Maruyama at dt = h: HΣ + ΣH − hHΣH = η/S C[Σ]
 """
 
 import re
@@ -30,58 +32,71 @@ def settings(group):
     return {key: float(value) for key, value in re.findall(r"(\w+) = ([-+.\deE]+)", group.attrs["settings"])}
 
 
-def equilibria(x, y, rate, batch):
-    """Stationary covariances, discrete and continuous, and the Hessian."""
-    n, p = x.shape
-    second = x.T @ x / n
-    hessian = 2 * second
-    best = np.linalg.solve(second, x.T @ y / n)
-    residual = x @ best - y
-    fourth = 4 * np.einsum("ni,nj,nk,nl->ijkl", x, x, x, x, optimize=True).reshape(p * p, p * p) / n
-    noise = 4 * np.einsum("ni,nj,n->ij", x, x, residual**2).ravel() / n
-    one = np.eye(p)
-    spread = fourth - np.kron(hessian, hessian)  # C[Σ] = noise + spread Σ
-    step = one - rate * hessian
-    discrete = np.linalg.solve(
-        np.eye(p * p) - np.kron(step, step) - rate**2 / batch * spread, rate**2 / batch * noise
-    )
-    drift = np.kron(hessian, one) + np.kron(one, hessian)
-    continuous = np.linalg.solve(drift - rate / batch * spread, rate / batch * noise)
-    return discrete.reshape(p, p), continuous.reshape(p, p), hessian
+class Regression:
+    """The stationary equation of (w·x − y)² over a table."""
+
+    def __init__(self, x, y, rate, batch):
+        n, p = x.shape
+        one = np.eye(p)
+        self.hessian = 2 * x.T @ x / n
+        self.best = np.linalg.solve(self.hessian, 2 * x.T @ y / n)
+        residual = x @ self.best - y
+        fourth = 4 * np.einsum("ni,nj,nk,nl->ijkl", x, x, x, x, optimize=True).reshape(p * p, p * p) / n
+        self.both = np.kron(self.hessian, self.hessian)
+        self.noise = rate / batch * 4 * np.einsum("ni,nj,n->ij", x, x, residual**2).ravel() / n
+        self.drift = np.kron(self.hessian, one) + np.kron(one, self.hessian)
+        self.drift -= rate / batch * (fourth - self.both)  # C[Σ] = C[0] + (fourth − H⊗H) Σ
+
+    def covariance(self, step):
+        """Σ for steps of this length; 0 for the continuous equation."""
+        p = len(self.hessian)
+        return np.linalg.solve(self.drift - step * self.both, self.noise).reshape(p, p)
+
+
+def ellipse(axes, covariance, colour, label):
+    """Two standard deviations."""
+    angle = np.linspace(0, 2 * np.pi, 200)
+    x, y = 2 * np.linalg.cholesky(covariance) @ [np.cos(angle), np.sin(angle)]
+    axes.plot(x, y, color=colour, lw=1.5, label=label)
 
 
 def main(path, table, figure):
     tree = xarray.open_datatree(path, engine="h5netcdf")
     data = np.loadtxt(table, delimiter=",", skiprows=1)
-    x, y = data[:, :-1], data[:, -1]
-    numbers = settings(tree["sgd"])
-    discrete, continuous, hessian = equilibria(x, y, numbers["rate"], numbers["batch"])
-    stiffness, directions = np.linalg.eigh(hessian)
+    sgd, sde = settings(tree["sgd"]), settings(tree["sde"])
+    rate, substeps = sgd["rate"], sde["substeps"]
+    theory = Regression(data[:, :-1], data[:, -1], rate, sgd["batch"])
+    discrete, continuous, scheme = (theory.covariance(step) for step in (rate, 0.0, rate / substeps))
+    stiffness, directions = np.linalg.eigh(theory.hessian)
     along = lambda matrices: np.einsum("...ij,ik,jk->...k", matrices, directions, directions)
 
     plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
-    fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.8), layout="constrained")
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 4.0), layout="constrained", width_ratios=(1, 1.35))
     reference = along(continuous)
-    styles = {"sgd": ("SGD", "C3", "o"), "sde": ("its Langevin equation", "C0", "s")}
+    styles = {"sgd": ("SGD, measured", "C3", "o"), "sde": (f"Langevin at dt = η/{substeps:g}, measured", "C0", "s")}
     for name, (label, colour, marker) in styles.items():
         stationary = tree[f"{name}/stationary"]
         [variable] = [v for v in stationary.data_vars if v.endswith("second_moments_mean")]
         each = along(stationary[variable].values)  # [replica, direction]
         mean, error = each.mean(axis=0), each.std(axis=0, ddof=1) / np.sqrt(len(each))
-        left.plot(stiffness, mean, marker, color=colour, label=label, markersize=5)
-        right.errorbar(
-            stiffness, mean / reference, error / reference, fmt=marker, color=colour, capsize=3, label=label, markersize=5
-        )
-    for axes, scale in ((left, np.ones_like(reference)), (right, reference)):
-        axes.plot(stiffness, along(discrete) / scale, "-", color="C3", lw=1, label="discrete Lyapunov equation")
-        axes.plot(stiffness, reference / scale, "-", color="C0", lw=1, label="continuous Lyapunov equation")
-        axes.set_xscale("log")
-        axes.set_xlabel("eigenvalue of the Hessian")
-    left.set_yscale("log")
-    left.set_ylabel("stationary variance along the eigenvector")
-    right.set_ylabel("the same, over the continuous prediction")
-    right.legend(frameon=False, fontsize=9)
-    fig.suptitle(f"Diabetes regression at η = {numbers['rate']:g}, S = {numbers['batch']:g}", fontsize=11)
+        bars = dict(fmt=marker, color=colour, capsize=3, markersize=5, label=label)
+        right.errorbar(stiffness, mean / reference, error / reference, **bars)
+        final = (tree[f"{name}/final"]["w"].values - theory.best) @ directions[:, -2:]
+        left.plot(final[:, 1], final[:, 0], marker, color=colour, markersize=3, alpha=0.45, mew=0)
+    for covariance, colour, line, label in (
+        (discrete, "C3", "-", "discrete equation"),
+        (scheme, "C0", "--", "the scheme's equation"),
+        (continuous, "C0", "-", "continuous equation"),
+    ):
+        right.plot(stiffness, along(covariance) / reference, line, color=colour, lw=1.2, label=label)
+    plane = directions[:, [-1, -2]]
+    ellipse(left, plane.T @ discrete @ plane, "C3", "discrete, 2σ")
+    ellipse(left, plane.T @ continuous @ plane, "C0", "continuous, 2σ")
+    left.set(xlabel="w − w* along the stiffest direction", ylabel="along the next", aspect="equal")
+    left.legend(frameon=False, fontsize=8, loc="upper right")
+    right.set(xscale="log", xlabel="eigenvalue of the Hessian", ylabel="stationary variance / continuous prediction")
+    right.legend(frameon=False, fontsize=9, loc="upper left")
+    fig.suptitle(f"Diabetes regression: the equilibrium at η = {rate:g}, S = {sgd['batch']:g}", fontsize=11)
     fig.savefig(figure, dpi=150)
 
 

@@ -42,13 +42,13 @@ pub(super) fn study() -> Study {
         rate: Schedule::constant(0.1),
         batch: 2,
         decay: Decay::None,
-        momentum: 0.9,
+        momentum: 0.0,
         sampling: Sampling::WithReplacement,
     };
-    let dynamics = |name: &str, law| Dynamics {
+    let dynamics = |name: &str, law: Law, momentum| Dynamics {
         name: name.into(),
         law,
-        training: Some(training.clone()),
+        training: Some(Training { momentum, ..training.clone() }),
         instants: (0..INSTANTS as u64).map(|i| Instant { step: 10 * i, time: i as f64 }).collect(),
     };
     Study {
@@ -60,7 +60,10 @@ pub(super) fn study() -> Study {
         constants: BTreeMap::new(),
         system: System::Loss(LossSystem { model: formula.clone(), formula: Some(formula) }),
         initial: vec![Initial::Fixed(vec![0.0, 0.0])],
-        dynamics: vec![dynamics("sgd", Law::Sgd), dynamics("sde", Law::Langevin { order: 1, substeps: 4 })],
+        dynamics: vec![
+            dynamics("sgd", Law::Sgd, 0.9),
+            dynamics("sde", Law::Langevin { order: 1, substeps: 4 }, 0.0),
+        ],
         run: Run {
             replicas: REPLICAS,
             seed: 7,

@@ -140,7 +140,7 @@ fn measured(
 
 /// A variance with its error; rounding of a number that does not scatter is shown as none.
 fn scatter(mean: f64, variance: f64, error: f64) -> String {
-    if variance.abs().sqrt() <= 1e-13 * mean.abs() { "0".into() } else { with_error(variance, error) }
+    if variance.abs().sqrt() <= 1e-12 * mean.abs() { "0".into() } else { with_error(variance, error) }
 }
 
 /// Means and variances, a row an observable's component, two columns a dynamics.
@@ -238,7 +238,7 @@ fn claims(report: &Report<'_>, style: &Style) -> Vec<String> {
     if report.claims.is_empty() {
         return vec![];
     }
-    let mut heads = Grid::default().flexible(3);
+    let mut heads = Grid::default();
     let mut tests = Grid::default().flexible(0);
     tests.row([
         Cell::new("", Tone::Plain),
@@ -246,12 +246,10 @@ fn claims(report: &Report<'_>, style: &Style) -> Vec<String> {
         Cell::new("predicted", Tone::Dim),
     ]);
     for claim in report.claims {
-        let tone = tone(claim);
         heads.row([
-            Cell::new(format!("{} {}", mark(claim), claim.verdict), tone),
+            Cell::new(format!("{} {}", mark(claim), claim.verdict), tone(claim)),
             Cell::new(claim.law, Tone::Strong),
             Cell::new(claim.dynamics.clone(), Tone::Strong),
-            statement(claim, report.study).into(),
         ]);
         for test in shown(claim) {
             tests.row([
@@ -265,8 +263,14 @@ fn claims(report: &Report<'_>, style: &Style) -> Vec<String> {
     let mut tests = tests.lines(style, 6).into_iter();
     let mut lines = vec![String::new()];
     lines.extend(tests.next());
-    for (claim, head) in report.claims.iter().zip(heads.lines(style, 2)) {
-        lines.push(head);
+    let heads = heads.lines(style, 2);
+    let indent = heads.iter().map(|head| width(head)).max().unwrap_or(0) + 2;
+    for (claim, head) in report.claims.iter().zip(heads) {
+        let mut statement = style.wrap(&statement(claim, report.study), indent).into_iter();
+        let first = statement.next().unwrap_or_default();
+        let gap = " ".repeat(indent - width(&head));
+        lines.push(format!("{head}{gap}{}", first.trim_start()).trim_end().to_owned());
+        lines.extend(statement);
         let shown = shown(claim);
         lines.extend(tests.by_ref().take(shown.len()));
         let mut text = Vec::new();

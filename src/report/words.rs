@@ -42,7 +42,7 @@ pub fn describe(law: &Law, training: Option<&Training>, population: Option<usize
         }
         Law::Langevin { .. } => ("Langevin equation", format!("dθ = −{} dt + {noise} dW", force("∇L"))),
         Law::OrnsteinUhlenbeck => (
-            "Ornstein–Uhlenbeck process about the minimum",
+            "Ornstein–Uhlenbeck process",
             format!("dθ = −{}(θ − θ*) dt + {} dW", hessian(decay), noise.replace("C(θ)", "C(θ*)")),
         ),
         Law::EulerMaruyama { .. } => ("Euler–Maruyama scheme", "x' = x + a(x) h + b(x) √h ξ".to_owned()),
