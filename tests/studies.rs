@@ -354,3 +354,124 @@ fn broken_texts_give_places_and_never_panic() {
     // The generator does break something.
     assert!(failed > EACH, "{failed}");
 }
+
+#[test]
+fn an_hdf5_dataset_is_a_population() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = hdf5::H5File::create(folder.path().join("points.h5")).unwrap();
+    let numbers: Vec<f64> = (0..12).map(f64::from).collect();
+    file.new_dataset::<f64>().shape([4, 3]).create("x").unwrap().write_raw(&numbers).unwrap();
+    file.new_dataset::<i64>().shape([4]).create("label").unwrap().write_raw(&[0_i64, 1, 1, 0]).unwrap();
+    file.close().unwrap();
+    let text = |data: &str, dataset: &str| {
+        format!(
+            "[parameters]\nw = [0, 0]\n[population]\ntable = \"points.h5\"\n{dataset}\n[data]\n{data}\n\
+             [loss]\nformula = \"norm2(w - x) + 0*y\"\n[training]\nrate = 0.1\n[dynamics]\nsgd = \"sgd\"\n[run]\nsteps = 3"
+        )
+    };
+    let parse = |text: &str| study::parse("points.toml", text, folder.path(), &[]);
+    let study = parse(&text("x = { columns = [\"x[0]\", \"x[2]\"] }\ny = \"label\"", ""))
+        .unwrap_or_else(|e| panic!("{}", study::Rendered(&e)));
+    let study::System::Loss(loss) = &study.system else { panic!() };
+    let nodes = &loss.model.population().nodes;
+    assert_eq!(nodes.values, [0.0, 2.0, 0.0, 3.0, 5.0, 1.0, 6.0, 8.0, 1.0, 9.0, 11.0, 0.0]);
+    let single = text("x = { columns = [0, 1] }\ny = { column = 2 }", "dataset = \"x\"");
+    assert!(parse(&single).is_ok());
+    let errors = parse(&text("y = \"label\"", "dataset = \"z\"")).err().unwrap();
+    assert_eq!((errors[0].line, errors[0].column), (5, 11), "{errors:?}");
+    assert!(errors[0].help.contains("label"));
+}
+
+mod by_hand {
+    use perrin::lanes::Lane;
+    use perrin::model::{Batch, Layout, Model, Nodes, Origin, Population, Scratch, Shape};
+
+    /// ℓ = ½‖w‖², without data.
+    pub struct Parabola(Layout, Population);
+
+    impl Parabola {
+        pub fn new() -> Self {
+            let mut layout = Layout::default();
+            layout.push("w", Shape::vector(2));
+            let nodes = Nodes { width: 0, values: vec![], weights: vec![0.25; 4], origin: Origin::Table };
+            Self(layout, Population { width: 0, fresh: None, nodes })
+        }
+    }
+
+    impl Model for Parabola {
+        fn layout(&self) -> &Layout {
+            &self.0
+        }
+        fn population(&self) -> &Population {
+            &self.1
+        }
+        fn scratch(&self, _: usize) -> Scratch {
+            Scratch::default()
+        }
+        fn weighted_gradient(
+            &self,
+            theta: &[Lane],
+            _: &mut dyn Batch,
+            gradient: &mut [Lane],
+            _: &mut Scratch,
+        ) {
+            gradient.copy_from_slice(theta);
+        }
+        fn weighted_loss(&self, _: &[Lane], _: &mut dyn Batch, loss: &mut [Lane], _: &mut Scratch) {
+            loss.fill(Lane::default());
+        }
+    }
+}
+
+#[test]
+fn a_model_written_in_rust_takes_the_place_of_the_loss() {
+    let draft = study::Draft::new("by hand")
+        .model(std::sync::Arc::new(by_hand::Parabola::new()))
+        .constant("k", 2.0)
+        .training("rate", 0.1)
+        .dynamics("sgd", toml::toml! { sgd = { batch = 4 } })
+        .run("steps", 10)
+        .observe("energy", "k*norm2(w)/4")
+        .claim(toml::toml! { conserved = { observable = "energy" } expect = "fails" });
+    let study = draft
+        .clone()
+        .parameter("w", vec![1.0, 2.0])
+        .resolve()
+        .unwrap_or_else(|e| panic!("{}", study::Rendered(&e)));
+    let study::System::Loss(loss) = &study.system else { panic!() };
+    assert!(loss.formula.is_none());
+    assert_eq!(
+        study.observables.iter().map(|o| o.name.as_str()).collect::<Vec<_>>(),
+        ["w", "energy", "magnitude(energy)"]
+    );
+    let study::ObservableKind::Function(energy) = &study.observables[1].kind else { panic!() };
+    assert_eq!(energy.value(&[1.0, 3.0]), [5.0]);
+    let wrong = |draft: study::Draft| draft.resolve().err().unwrap()[0].message.clone();
+    assert!(
+        wrong(draft.clone().parameter("w", 1.0))
+            .contains("the model's parameters are w [2], the study's w scalar")
+    );
+    assert!(
+        wrong(draft.clone().parameter("w", vec![1.0, 2.0]).loss("w^2"))
+            .contains("[loss] cannot stand beside")
+    );
+    let batch = draft.clone().parameter("w", vec![1.0, 2.0]).training("batch", 5).resolve().err().unwrap();
+    assert!(batch[0].message.contains("5 of 4 samples"));
+    let einstein = draft.parameter("w", vec![1.0, 2.0]).claim(toml::toml! { einstein = {} });
+    assert!(wrong(einstein).contains("`einstein` needs the loss as a formula"));
+}
+
+#[test]
+fn windows_line_ends_and_a_mark_of_byte_order_change_no_place() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/good/matrices.toml");
+    let text = fs::read_to_string(&path).unwrap().replace('\n', "\r\n");
+    assert!(study::parse("w.toml", &text, path.parent().unwrap(), &[]).is_ok());
+    let broken = text.replace("r = U @ h + c - y", "r = U @ h + c - yy");
+    let errors = study::parse("w.toml", &broken, path.parent().unwrap(), &[]).err().unwrap();
+    assert_eq!(errors[0].message, "unknown name `yy`");
+    let line = broken.lines().nth(errors[0].line - 1).unwrap();
+    assert_eq!(line.chars().skip(errors[0].column - 1).collect::<String>(), "yy");
+    assert!(!errors[0].render(false).contains('\r'));
+    let marked = format!("\u{feff}{}", fs::read_to_string(&path).unwrap());
+    assert!(study::parse("w.toml", &marked, path.parent().unwrap(), &[]).is_ok());
+}

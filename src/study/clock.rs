@@ -84,7 +84,9 @@ impl Clock {
             }
             (Pace::Schedule(own), Some((study, steps))) => {
                 for step in self.study_steps(record, study, *steps) {
-                    let step = steps_for(own, study.time(step));
+                    // T itself, where the study's own steps only come near it.
+                    let time = if step == *steps { self.time } else { study.time(step) };
+                    let step = steps_for(own, time);
                     push(step, own.time(step));
                 }
             }
@@ -214,6 +216,11 @@ mod tests {
         assert_eq!(steps(&list), [0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000]);
         assert!((list[10].time - 10.0).abs() < 1e-12);
         assert_eq!(clock.steps_of(Pace::Schedule(&Schedule::constant(0.3))), 33);
+        // A time that is no whole number of the study's steps: each dynamics comes as near to it as it can.
+        let clock = Clock { steps: Some((Schedule::constant(0.3), 3)), time: 1.0 };
+        let fine = Schedule::constant(0.01);
+        let last = *clock.instants(Record::Count(3), Pace::Schedule(&fine)).last().unwrap();
+        assert_eq!((last.step, clock.steps_of(Pace::Schedule(&fine))), (100, 100));
     }
 
     #[test]

@@ -83,6 +83,19 @@ impl Sources {
         }
     }
 
+    /// The key of the value at `value`, as in `key = value`; the value itself where no key stands before it.
+    pub fn key_of(&self, value: Span) -> Span {
+        let Some(source) = self.get(value.source) else { return value };
+        let before = source.text.get(..value.start).unwrap_or("").trim_end_matches([' ', '\t']);
+        let Some(before) = before.strip_suffix('=') else { return value };
+        let key = before.trim_end_matches([' ', '\t']);
+        let bare = key.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+        if bare.len() == key.len() {
+            return value;
+        }
+        Span { source: value.source, start: bare.len(), end: key.len() }
+    }
+
     /// The place of bytes `inside` of the *decoded* TOML string written at `span` (quotes included): escapes, line
     /// continuations and the newline after an opening `"""` are followed. A bare word (of `--set`) is its own text.
     pub fn inside(&self, span: Span, decoded: &str, inside: Range<usize>) -> Span {
@@ -224,6 +237,18 @@ mod tests {
         assert_eq!(place("\"\"\"a + \\\n    b\"\"\"", "a + b", "b"), "b");
         assert_eq!(place("\"\"\"\r\na\r\nbc\"\"\"", "a\nbc", "bc"), "bc");
         assert_eq!(place("bare", "bare", "re"), "re");
+    }
+
+    #[test]
+    fn keys_stand_before_their_values() {
+        let text = "a = { weight_decay =1e-4 }\n\"q\" = 3";
+        let mut sources = Sources::default();
+        sources.push("s", text);
+        let key = |value: &str| {
+            let start = text.find(value).unwrap();
+            sources.slice(sources.key_of(Span::new(0, start..start + value.len()))).to_owned()
+        };
+        assert_eq!((key("1e-4"), key("{"), key("3")), ("weight_decay".into(), "a".into(), "3".into()));
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! Tables that finite populations come from: CSV with a header, HDF5 datasets.
 
-use std::path::{Path, PathBuf};
+use std::io::Read;
+use std::path::Path;
 
 use hdf5::{DatatypeMessage, H5Dataset, H5File, H5Group};
 
 use super::Diagnostic;
 use super::source;
+
+/// First bytes of every HDF5 file.
+const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 
 /// Most cells of one table that are reported at once.
 const MOST_CELLS: usize = 10;
@@ -59,16 +63,19 @@ impl Table {
     /// # Errors
     /// A file that cannot be read, has no columns, or two of the same name.
     pub fn open(path: &Path, shown: &str, dataset: Option<&str>) -> Result<Self, TableError> {
-        let bytes = std::fs::read(path).map_err(|error| {
+        let unreadable = |error: std::io::Error| {
             TableError::whole(
                 format!("cannot read the table {}: {error}", path.display()),
                 "the path is relative to the study file's folder",
             )
-        })?;
-        if bytes.starts_with(b"\x89HDF\r\n\x1a\n") {
-            drop(bytes);
+        };
+        let mut file = std::fs::File::open(path).map_err(unreadable)?;
+        let mut bytes = Vec::new();
+        file.by_ref().take(HDF5_SIGNATURE.len() as u64).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes == HDF5_SIGNATURE {
             return Self::open_hdf5(path, shown, dataset);
         }
+        file.read_to_end(&mut bytes).map_err(unreadable)?;
         if dataset.is_some() {
             return Err(TableError::whole(
                 format!("`dataset` is given, but {shown} is not an HDF5 file"),
@@ -386,14 +393,10 @@ fn read_numbers(dataset: &H5Dataset) -> hdf5::Result<Vec<f64>> {
     }
 }
 
-/// The table's path as messages show it: relative to where the study is.
-pub fn path_of(base: &Path, written: &str) -> PathBuf {
-    base.join(written)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     fn csv(text: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().unwrap();

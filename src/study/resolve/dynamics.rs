@@ -410,7 +410,7 @@ fn check_range(momentum: &Field<f64>, errors: &mut Errors<'_>) {
 fn decay(spec: &TrainingSpec, errors: &mut Errors<'_>) -> Decay {
     if let (Some(first), Some(second)) = (spec.weight_decay.given(), spec.penalty.given()) {
         let later = if second.span > first.span { second } else { first };
-        errors.at(
+        errors.at_key(
             later.span,
             "`weight_decay` and `penalty` are two conventions for one thing",
             "keep one: weight_decay = λ gives the force λθ, penalty = γ the force 2γθ",

@@ -181,9 +181,9 @@ fn title(spec: &Spec) -> String {
 fn kind_of(spec: &Spec, model: bool, errors: &mut Errors<'_>) -> Option<Kind> {
     if model {
         for name in ["loss", "sde", "data", "population"] {
-            if let Some(node) = spec.tree.get(name) {
+            if let Some((key, _)) = spec.tree.entry(name) {
                 errors.at(
-                    node.span,
+                    key.span,
                     format!("[{name}] cannot stand beside a model written in Rust"),
                     "the model brings its own loss and population",
                 );
@@ -191,8 +191,8 @@ fn kind_of(spec: &Spec, model: bool, errors: &mut Errors<'_>) -> Option<Kind> {
         }
         return Some(Kind::Loss);
     }
-    match (spec.tree.get("loss"), spec.tree.get("sde")) {
-        (Some(_), Some(sde)) => {
+    match (spec.tree.entry("loss"), spec.tree.entry("sde")) {
+        (Some(_), Some((sde, _))) => {
             errors.at(
                 sde.span,
                 "a study has a [loss] or an [sde], not both",
@@ -203,9 +203,9 @@ fn kind_of(spec: &Spec, model: bool, errors: &mut Errors<'_>) -> Option<Kind> {
         (Some(_), None) => Some(Kind::Loss),
         (None, Some(_)) => {
             for name in ["data", "training", "population"] {
-                if let Some(node) = spec.tree.get(name) {
+                if let Some((key, _)) = spec.tree.entry(name) {
                     errors.at(
-                        node.span,
+                        key.span,
                         format!("[{name}] has no place in an [sde] study"),
                         "an SDE has drift and diffusion only: remove the section, or write a [loss]",
                     );

@@ -178,7 +178,7 @@ pub fn clock(spec: &Spec, motion: &Motions, errors: &mut Errors<'_>) -> Length {
             return None;
         }
         (Field::Given(_), Field::Given(time)) => {
-            errors.at(
+            errors.at_key(
                 time.span,
                 "[run] says both `steps` and `time`",
                 "keep one of the two; t = Σ η is the same clock for all",

@@ -43,6 +43,8 @@ pub struct Parts<'a> {
 pub struct PopulationRead {
     pub kind: PopulationKind,
     entries: Vec<(DataEntry, Option<Spanned<String>>)>,
+    /// Columns of the table.
+    columns: Vec<String>,
     complete: bool,
 }
 
@@ -67,11 +69,16 @@ pub fn population(
 ) -> PopulationRead {
     if let Some(model) = model {
         let kind = model.population().size().map_or(PopulationKind::Infinite, PopulationKind::Finite);
-        return PopulationRead { kind, entries: Vec::new(), complete: true };
+        return PopulationRead { kind, entries: Vec::new(), columns: Vec::new(), complete: true };
     }
     let empty = PopulationSpec::default();
     let written = spec.population.as_ref().map_or(&empty, |s| &s.value);
-    let mut read = PopulationRead { kind: PopulationKind::Infinite, entries: Vec::new(), complete: true };
+    let mut read = PopulationRead {
+        kind: PopulationKind::Infinite,
+        entries: Vec::new(),
+        columns: Vec::new(),
+        complete: true,
+    };
     if spec.population.is_none() && spec.written("population") {
         read.kind = PopulationKind::Unknown;
     }
@@ -90,16 +97,17 @@ pub fn population(
         }
     }
     if let (Some(_), Some(table)) = (written.size.given(), written.table.given()) {
-        errors.at(
+        errors.at_key(
             table.span,
             "a population has a `size` or a `table`, not both",
             "a table has its own number of rows: remove `size`",
         );
     }
     if let (Field::Given(dataset), Field::Absent) = (&written.dataset, &written.table) {
-        errors.at(dataset.span, "`dataset` without a `table`", "add table = \"file.h5\"");
+        errors.at_key(dataset.span, "`dataset` without a `table`", "add table = \"file.h5\"");
     }
     let table = open(spec, written, errors);
+    read.columns = table.as_ref().map(|t| t.names().to_vec()).unwrap_or_default();
     if !written.table.is_absent() || matches!(written.size, Field::Broken) {
         read.kind = PopulationKind::Unknown;
     }
@@ -333,7 +341,16 @@ fn loss(spec: &Spec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>) 
     let expression = names::parse(&text.value, text, errors)?;
     let mut known: Vec<&str> = names.of("parameter").chain(names.of("data entry")).collect();
     known.extend(&constants);
-    complete &= names::check(text, &expression, &known, &names.broken, false, errors);
+    let mut broken = names.broken.clone();
+    for (name, span) in expression.names() {
+        if parts.population.columns.contains(&name) && !known.contains(&name.as_str()) {
+            let error = FormulaError::new(span, format!("`{name}` is a column, and not yet a name"))
+                .help(format!("add {name} = {{ column = \"{name}\" }} to [data]"));
+            errors.formula(text, 0, &error);
+            broken.push(name);
+        }
+    }
+    complete &= names::check(text, &expression, &known, &broken, false, errors);
     if !complete {
         return None;
     }

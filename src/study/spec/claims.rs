@@ -199,7 +199,7 @@ fn equals(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
         tolerance: Field::Given(_), absolute_tolerance: Field::Given(second), ..
     } = &law
     {
-        errors.at(
+        errors.at_key(
             second.span,
             "a claim has one tolerance",
             "give `tolerance` or `absolute_tolerance`, not both",
@@ -238,7 +238,7 @@ fn conserved(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
     let observable = fields.string("observable", errors);
     let symmetry = fields.string("symmetry", errors);
     match (&observable, &symmetry) {
-        (Field::Given(_), Field::Given(second)) => errors.at(
+        (Field::Given(_), Field::Given(second)) => errors.at_key(
             second.span,
             "`conserved` has both an observable and a symmetry",
             "keep one: `symmetry` stands for the symmetry's own charge",

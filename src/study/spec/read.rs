@@ -25,6 +25,11 @@ impl<'a> Errors<'a> {
         self.list.push(self.sources.diagnostic(span, message, help));
     }
 
+    /// Adds an error about a key that should not be there, named by the place of its value.
+    pub fn at_key(&mut self, value: Span, message: impl Into<String>, help: impl Into<String>) {
+        self.at(self.sources.key_of(value), message, help);
+    }
+
     /// Adds a formula's error; `text` is the formula as decoded, `skip` bytes of which were put before what stands at
     /// the place.
     pub fn formula(&mut self, formula: &Spanned<String>, skip: usize, error: &FormulaError) {

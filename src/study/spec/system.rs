@@ -124,7 +124,7 @@ pub fn data(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> Fie
         && ways != ["law"]
         && let Some(shape) = fields.node("shape")
     {
-        errors.at(shape.span, "columns have the shape that their number gives", "remove `shape`");
+        errors.at_key(shape.span, "columns have the shape that their number gives", "remove `shape`");
         return Field::Broken;
     }
     Field::from_read(spec, node.span)
