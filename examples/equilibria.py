@@ -81,8 +81,9 @@ def main(path, table, figure):
         mean, error = each.mean(axis=0), each.std(axis=0, ddof=1) / np.sqrt(len(each))
         bars = dict(fmt=marker, color=colour, capsize=3, markersize=5, label=label)
         right.errorbar(stiffness, mean / reference, error / reference, **bars)
-        final = (tree[f"{name}/final"]["w"].values - theory.best) @ directions[:, -2:]
-        left.plot(final[:, 1], final[:, 0], marker, color=colour, markersize=3, alpha=0.45, mew=0)
+        paths = tree[f"{name}/trajectories"]["w"].sel(time=slice(tree[name].attrs["burn_in_time"], None))
+        cloud = (paths.values.reshape(-1, len(stiffness)) - theory.best) @ directions[:, -2:]
+        left.plot(cloud[:, 1], cloud[:, 0], marker, color=colour, markersize=1.6, alpha=0.3, mew=0)
     for covariance, colour, line, label in (
         (discrete, "C3", "-", "discrete equation"),
         (scheme, "C0", "--", "the scheme's equation"),

@@ -62,16 +62,16 @@ def main(command, target):
     for row, line in enumerate(lines):
         y, column = MARGIN + row * HEIGHT + 14, 0
         for text, codes in spans(line):
-            bare = text.lstrip(" ")
-            x = MARGIN + (column + len(text) - len(bare)) * WIDTH
-            if bare.rstrip(" "):
-                # One `textLength` a piece keeps columns aligned whatever the font's own width.
-                length = columns(bare.rstrip(" ")) * WIDTH
-                out.append(
-                    f'<text x="{x:.1f}" y="{y:.1f}" textLength="{length:.1f}" {style(codes)}>'
-                    f"{escape(bare.rstrip(' '))}</text>"
-                )
-            column += columns(text)
+            # Columns of a table are set each at its place, so that they line up in any font.
+            for piece in re.split(r"( {2,})", text):
+                bare = piece.strip(" ")
+                if bare:
+                    x = MARGIN + (column + len(piece) - len(piece.lstrip(" "))) * WIDTH
+                    length = columns(bare) * WIDTH
+                    out.append(
+                        f'<text x="{x:.1f}" y="{y:.1f}" textLength="{length:.1f}" {style(codes)}>{escape(bare)}</text>'
+                    )
+                column += columns(piece)
     out += ["</g>", "</svg>"]
     with open(target, "w", encoding="utf-8") as file:
         file.write("\n".join(out) + "\n")
