@@ -143,6 +143,36 @@ fn the_rest_of_the_density_has_its_law() {
     assert!(kolmogorov(&slow, |x| 1.0 - erfc(x / SQRT_2) / erfc(edge / SQRT_2)) > KOLMOGOROV_BOUND);
 }
 
+/// Scores of the second and fourth moment of the numbers outside the boxes, whose law has what the boxes leave over:
+/// E xᵏ = (m_k − Σ x_jᵏ/(k + 1)/N)/(1 − L/N) for even k.
+fn residual_scores(n: u32) -> [f64; 2] {
+    let table = Ziggurat::shared();
+    let slots = table::SLOTS as f64;
+    let moment = |normal: f64, k: i32| {
+        let boxes: f64 = table.widths.iter().map(|x| x.powi(k) / f64::from(k + 1)).sum();
+        (normal - boxes / slots) / (1.0 - table.layers as f64 / slots)
+    };
+    let (second, fourth, eighth) = (moment(1.0, 2), moment(3.0, 4), moment(105.0, 8));
+    let mut words = Xoshiro256PlusPlus::seed_from_u64(6);
+    let (mut squares, mut fourths) = (0.0, 0.0);
+    for _ in 0..n {
+        let square = table.residual(&mut words).powi(2);
+        squares += square;
+        fourths += square * square;
+    }
+    let n = f64::from(n);
+    [
+        (squares / n - second) / ((fourth - second * second) / n).sqrt(),
+        (fourths / n - fourth) / ((eighth - fourth * fourth) / n).sqrt(),
+    ]
+}
+
+#[test]
+fn the_rest_of_the_density_has_its_moments() {
+    let scores = residual_scores(1_000_000);
+    assert!(scores.iter().all(|z| z.abs() < BOUND), "{scores:?}");
+}
+
 /// Sums that show whether numbers are normal and independent.
 struct Evidence {
     n: f64,
@@ -277,6 +307,9 @@ fn they_are_normal() {
 #[test]
 #[ignore = "long: a thousand million numbers, ten seconds in a release build"]
 fn they_are_normal_at_length() {
+    let scores = residual_scores(100_000_000);
+    println!("outside the boxes: {scores:?}");
+    assert!(scores.iter().all(|z| z.abs() < BOUND));
     let evidence = Evidence::gather(20_261_125, 64, 2_000_000, |x| x);
     for (name, z) in evidence.scores() {
         println!("{name}: {z:.2}");
