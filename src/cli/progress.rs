@@ -39,10 +39,14 @@ impl Progress for Bar {
             let style = style
                 .progress_chars("━╸─")
                 .with_key("rate", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-                    let _ = write!(out, "{} replica-steps/s", plain(state.per_sec(), 3));
+                    if state.pos() > 0 {
+                        write!(out, "{} replica-steps/s", plain(state.per_sec(), 3)).ok();
+                    }
                 })
                 .with_key("left", |state: &ProgressState, out: &mut dyn std::fmt::Write| {
-                    let _ = write!(out, "{} left", duration(state.eta().as_secs_f64()));
+                    if state.pos() > 0 {
+                        write!(out, "{} left", duration(state.eta().as_secs_f64())).ok();
+                    }
                 });
             bar.set_style(style);
         }
