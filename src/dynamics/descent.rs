@@ -37,7 +37,7 @@ impl Source {
         match self {
             Self::Full(full) => full.evaluate(theta, gradient),
             Self::Minibatch { model, scratch, draws } => {
-                model.weighted_gradient(theta, draws.next(), gradient, scratch);
+                model.weighted_gradient(theta, draws.advance(), gradient, scratch);
             }
             Self::Gaussian(gaussian) => gaussian.evaluate(theta, gradient),
         }

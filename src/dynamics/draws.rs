@@ -49,7 +49,7 @@ impl Draws {
         }
     }
     /// The next mini-batch.
-    pub fn next(&mut self) -> &mut dyn Batch {
+    pub fn advance(&mut self) -> &mut dyn Batch {
         match self {
             Self::Fresh(fresh) => fresh,
             Self::Table(table) => {

@@ -120,7 +120,7 @@ vectorized! {
                 for i in 0..P {
                     for l in 0..LANES {
                         let relevant = rest[i][i][l] > crate::scheme::factor::NEGLIGIBLE * whole[i][l];
-                        let better = relevant & (rest[i][i][l] > best[l]);
+                        let better = relevant && (rest[i][i][l] > best[l]);
                         best[l] = if better { rest[i][i][l] } else { best[l] };
                         pivot[l] = if better { i } else { pivot[l] };
                     }
@@ -147,7 +147,7 @@ vectorized! {
                     for j in 0..P {
                         for l in 0..LANES {
                             let left = rest[i][j][l] - column[i][l] * column[j][l];
-                            rest[i][j][l] = if (pivot[l] == i) | (pivot[l] == j) { 0.0 } else { left };
+                            rest[i][j][l] = if pivot[l] == i || pivot[l] == j { 0.0 } else { left };
                         }
                     }
                 }

@@ -144,14 +144,11 @@ impl Motion {
             let duration = pair[1].time - pair[0].time;
             // Instants k·Δ differ in the last bits of their distances; one transition serves them all.
             let known = durations.iter().position(|x| (x - duration).abs() <= 1e-12 * duration);
-            of.push(match known {
-                Some(index) => index,
-                None => {
-                    durations.push(duration);
-                    transitions.push(Transition::new(&a, &c, &d, duration)?);
-                    transitions.len() - 1
-                }
-            });
+            if known.is_none() {
+                durations.push(duration);
+                transitions.push(Transition::new(&a, &c, &d, duration)?);
+            }
+            of.push(known.unwrap_or(transitions.len() - 1));
         }
         Ok(Self::linear(Transitions { transitions, plan: Plan::Instants(of) }, parameters))
     }

@@ -16,9 +16,9 @@ use crate::stats::moments::Moments;
 
 fn model(parameters: &[&str], data: &[(&str, &str)], size: Option<usize>, text: &str) -> FormulaModel {
     let mut layout = Layout::default();
-    parameters.iter().for_each(|name| {
+    for name in parameters {
         layout.push(*name, Shape::SCALAR);
-    });
+    }
     let data = data
         .iter()
         .map(|(name, law)| DataEntry {
@@ -36,7 +36,7 @@ const BLOCK: Block = Block { seed: 5, first: 0, tiles: 4 };
 /// Samples of the next batch, `[len][width][tiles]`, fetched in chunks of `chunk`.
 fn batch(draws: &mut Draws, width: usize, chunk: usize) -> (Vec<Lane>, f64) {
     let tiles = BLOCK.tiles;
-    let batch = draws.next();
+    let batch = draws.advance();
     let len = batch.len();
     let mut samples = vec![Lane::default(); len * width * tiles];
     let mut weights = vec![Lane::default(); len * tiles];

@@ -24,7 +24,9 @@ pub fn digest(record: &Record) -> String {
             hash.count(observable.ensemble.len());
             for m in &observable.ensemble {
                 hash.word(m.count);
-                [m.mean, m.m2, m.m3, m.m4, m.min, m.max].into_iter().for_each(|x| hash.number(x));
+                for x in [m.mean, m.m2, m.m3, m.m4, m.min, m.max] {
+                    hash.number(x);
+                }
             }
             hash.replicas(observable, dynamics.replicas, dynamics.kept, dynamics.times.len());
         }
@@ -64,11 +66,15 @@ impl Hash {
     }
     fn numbers(&mut self, numbers: &[f64]) {
         self.count(numbers.len());
-        numbers.iter().for_each(|&x| self.number(x));
+        for &x in numbers {
+            self.number(x);
+        }
     }
     fn counts(&mut self, counts: &[usize]) {
         self.count(counts.len());
-        counts.iter().for_each(|&x| self.count(x));
+        for &x in counts {
+            self.count(x);
+        }
     }
     fn text(&mut self, text: &str) {
         self.count(text.len());
@@ -78,7 +84,9 @@ impl Hash {
         self.text(&dynamics.name);
         self.count(replicas);
         self.count(dynamics.steps.len());
-        dynamics.steps.iter().for_each(|&step| self.word(step));
+        for &step in &dynamics.steps {
+            self.word(step);
+        }
         self.numbers(&dynamics.times);
         self.count(dynamics.burn_in);
         let diverged: Vec<_> = dynamics.diverged.iter().filter(|d| d.0 < replicas).collect();

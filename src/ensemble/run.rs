@@ -67,6 +67,7 @@ pub(super) fn run_in_blocks(
             job.path = job.common_path(&mut |_| !stop.load(Ordering::Relaxed));
             stopped = job.path.is_none();
         }
+        reserve(&mut done);
         let sizes = blocks(replicas, most.unwrap_or_else(|| prepared.motion.tiles()));
         let mut folds = vec![Fold::default(); observables.len()];
         if !stopped {
@@ -147,6 +148,30 @@ fn burn_in(instants: &[Clock], share: f64) -> usize {
     let length = last.time - first.time;
     let end = first.time + share * length;
     instants.iter().position(|now| now.time >= end - 1e-9 * length).unwrap_or(instants.len())
+}
+
+/// Asks for the memory that the record will need, so that it is not moved again and again; what the system will not promise is asked for as it
+/// comes.
+fn reserve(done: &mut DynamicsRecord) {
+    let (replicas, kept, instants) = (done.requested, done.kept, done.times.len());
+    for observable in &mut done.observables {
+        let components = observable.components();
+        let s = &mut observable.stationary;
+        for list in [
+            &mut observable.last,
+            &mut observable.max_change,
+            &mut s.mean,
+            &mut s.variance,
+            &mut s.first_mean,
+            &mut s.first_variance,
+            &mut s.second_mean,
+            &mut s.second_variance,
+        ] {
+            let _refused = list.try_reserve_exact(replicas.saturating_mul(components)).is_err();
+        }
+        let path = kept.saturating_mul(instants).saturating_mul(components);
+        let _refused = observable.trajectories.try_reserve_exact(path).is_err();
+    }
 }
 
 /// Adds a block's numbers behind those of the blocks before it.

@@ -68,7 +68,7 @@ mod tests {
         for rank in 1..=2 {
             let mut c = vec![0.0; 9];
             for k in 0..1000 {
-                let weight = [(k % 17) as f64 - 8.1, (k % 5) as f64 - 1.9];
+                let weight = [f64::from(k % 17) - 8.1, f64::from(k % 5) - 1.9];
                 let g: Vec<f64> = (0..3).map(|i| (0..rank).map(|r| weight[r] * rows[r][i]).sum()).collect();
                 for i in 0..3 {
                     for j in 0..3 {

@@ -117,12 +117,16 @@ fn apply(a: &[f64], x: &[f64], n: usize) -> Vec<f64> {
 }
 
 fn scaled(mut a: Vec<f64>, factor: f64) -> Vec<f64> {
-    a.iter_mut().for_each(|x| *x *= factor);
+    for x in &mut a {
+        *x *= factor;
+    }
     a
 }
 
 fn add(a: &mut [f64], b: &[f64]) {
-    a.iter_mut().zip(b).for_each(|(x, y)| *x += y);
+    for (x, y) in a.iter_mut().zip(b) {
+        *x += y;
+    }
 }
 
 #[cfg(test)]

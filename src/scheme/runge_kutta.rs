@@ -226,11 +226,10 @@ impl Adaptive {
 
 /// Largest absolute element of one lane; NaN if one is.
 fn largest(values: &[Lane], tiles: usize, t: usize, l: usize) -> f64 {
-    let mut size = 0.0;
+    let mut size: f64 = 0.0;
     for row in values.chunks_exact(tiles) {
         let x = row[t].0[l].abs();
-        // `!(x <= size)` lets NaN through, and keeps it.
-        if !(x <= size) && !f64::is_nan(size) {
+        if x > size || x.is_nan() {
             size = x;
         }
     }
@@ -290,7 +289,7 @@ fn attempt(
             } else {
                 let next = step * factor.min(0.9);
                 front.step[t].0[l] = next;
-                if !(time + next > time) {
+                if time + next <= time || next.is_nan() {
                     for old in front.state.chunks_exact_mut(tiles) {
                         old[t].0[l] = f64::NAN;
                     }

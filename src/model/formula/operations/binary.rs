@@ -75,7 +75,7 @@ impl Operation for Binary {
         first: bool,
     ) {
         let (a, b) = (&args[0], &args[1]);
-        if a.shape.is_scalar() || b.shape.is_scalar() {
+        if a.shape.is_scalar() != b.shape.is_scalar() {
             // Σ_k s_k v_k: a product of the vectors as columns with the scalars as a column.
             let (vector, scalar) = if b.shape.is_scalar() { (a, b) } else { (b, a) };
             let tiles = frame.tiles;
