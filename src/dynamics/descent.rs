@@ -12,9 +12,6 @@ use crate::lanes::Lane;
 use crate::model::{Model, Scratch};
 use std::sync::Arc;
 
-/// Iterations between two looks at whether to go on.
-const PULSE: u64 = 8;
-
 /// Where ĝ comes from.
 pub enum Source {
     /// ∇L.
@@ -82,19 +79,14 @@ impl Stepper for Descent {
         to: Clock,
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
-        let mut now = from.step;
-        while now < to.step {
-            let until = to.step.min(now + PULSE);
-            for iteration in now..until {
-                let rate = self.rate.at(iteration) / f64::from(self.substeps);
-                for _ in 0..self.substeps {
-                    self.step(theta, rate);
-                }
+        for iteration in from.step..to.step {
+            let rate = self.rate.at(iteration) / f64::from(self.substeps);
+            for _ in 0..self.substeps {
+                self.step(theta, rate);
             }
-            if !pulse(until - now) {
+            if !pulse(1) {
                 return false;
             }
-            now = until;
         }
         true
     }

@@ -8,9 +8,6 @@ use crate::lanes::{Lane, Normals};
 use crate::model::Scratch;
 use crate::model::formula::SdeModel;
 
-/// Steps between two looks at whether to go on.
-const PULSE: u64 = 8;
-
 /// The stepper of Euler–Maruyama with a fixed step.
 pub struct EulerMaruyama {
     equation: Arc<SdeModel>,
@@ -51,21 +48,16 @@ impl Stepper for EulerMaruyama {
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
         let tiles = self.normals.tiles();
-        let mut now = from.step;
-        while now < to.step {
-            let until = to.step.min(now + PULSE);
-            for _ in now..until {
-                for row in self.wiener.chunks_exact_mut(tiles) {
-                    scale(row, self.normals.row(), self.root);
-                }
-                let Self { equation, wiener, drift, increment, scratch, .. } = self;
-                equation.drift_and_noise(state, wiener, drift, increment, scratch);
-                euler(state, drift, increment, self.step);
+        for _ in from.step..to.step {
+            for row in self.wiener.chunks_exact_mut(tiles) {
+                scale(row, self.normals.row(), self.root);
             }
-            if !pulse(until - now) {
+            let Self { equation, wiener, drift, increment, scratch, .. } = self;
+            equation.drift_and_noise(state, wiener, drift, increment, scratch);
+            euler(state, drift, increment, self.step);
+            if !pulse(1) {
                 return false;
             }
-            now = until;
         }
         true
     }

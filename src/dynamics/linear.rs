@@ -7,9 +7,6 @@ use crate::dynamics::{Clock, Schedule, Stepper};
 use crate::lanes::{Lane, Normals};
 use crate::scheme::linear::Transition;
 
-/// Iterations between two looks at whether to go on.
-const PULSE: u64 = 8;
-
 /// Which transition leads from an instant to the next.
 #[derive(Clone, Debug)]
 pub enum Plan {
@@ -70,28 +67,16 @@ impl Stepper for Linear {
         to: Clock,
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
-        let transitions = self.transitions.clone();
-        match &transitions.plan {
-            Plan::Instants(of) => {
-                for instant in from.step..to.step {
-                    self.step(state, of[instant as usize]);
-                }
-                pulse(to.step - from.step)
-            }
-            Plan::Iterations(rate) => {
-                let mut now = from.step;
-                while now < to.step {
-                    let until = to.step.min(now + PULSE);
-                    for iteration in now..until {
-                        self.step(state, rate.pieces.partition_point(|p| p.0 <= iteration) - 1);
-                    }
-                    if !pulse(until - now) {
-                        return false;
-                    }
-                    now = until;
-                }
-                true
+        for step in from.step..to.step {
+            let index = match &self.transitions.plan {
+                Plan::Instants(of) => of[step as usize],
+                Plan::Iterations(rate) => rate.pieces.partition_point(|p| p.0 <= step).saturating_sub(1),
+            };
+            self.step(state, index);
+            if !pulse(1) {
+                return false;
             }
         }
+        true
     }
 }

@@ -1,17 +1,19 @@
 //! Blocks over worker threads, handed back in replica order, with a bounded number in flight.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::ensemble::block::Job;
 use crate::ensemble::progress::Progress;
 use crate::ensemble::sink::{BlockRecord, SinkError};
 use crate::lanes::LANES;
 
-/// Replica-steps that are gathered before progress is told of them.
+/// Replica-steps that a worker gathers before it tells progress of them,
 const TOLD_AT_ONCE: u64 = 1 << 18;
+/// or the time after which it does so at the next recorded instant.
+const TOLD_AFTER: Duration = Duration::from_millis(100);
 
 /// Which block is next, and how far the fold is.
 struct Queue {
@@ -43,21 +45,19 @@ pub fn run(
     let workers = pool.current_num_threads().max(1);
     let window = 4 * workers;
     let failed = AtomicBool::new(false);
-    let untold = AtomicU64::new(0);
     let queue = Mutex::new(Queue { next: 0, folded: 0 });
     let turned = Condvar::new();
     let (sender, receiver) = mpsc::channel();
     let ended = || stop.load(Ordering::Relaxed) || failed.load(Ordering::Relaxed);
-    let (ended, queue, turned, untold, starts, failed) = (&ended, &queue, &turned, &untold, &starts, &failed);
-    let outcome = pool.in_place_scope(|scope| {
+    let (ended, queue, turned, starts, failed) = (&ended, &queue, &turned, &starts, &failed);
+    pool.in_place_scope(|scope| {
         for _ in 0..workers.min(sizes.len()) {
             let sender = sender.clone();
             scope.spawn(move |_| {
                 let _guard = EndOthers(failed);
+                let mut teller = Teller { progress, untold: 0, told: Instant::now() };
                 let mut pulse = |steps: u64| {
-                    if untold.fetch_add(steps, Ordering::Relaxed) + steps >= TOLD_AT_ONCE {
-                        progress.advance(untold.swap(0, Ordering::Relaxed));
-                    }
+                    teller.count(steps);
                     !ended()
                 };
                 while let Some(block) = next_block(queue, turned, sizes.len(), window, ended) {
@@ -84,9 +84,36 @@ pub fn run(
             turned.notify_all();
         }
         Ok(folded == sizes.len())
-    });
-    progress.advance(untold.swap(0, Ordering::Relaxed));
-    outcome
+    })
+}
+
+/// What a worker has done and not told yet.
+struct Teller<'a> {
+    progress: &'a dyn Progress,
+    untold: u64,
+    told: Instant,
+}
+
+impl Teller<'_> {
+    /// So many more replica-steps; 0 at a recorded instant.
+    fn count(&mut self, steps: u64) {
+        self.untold += steps;
+        if self.untold >= TOLD_AT_ONCE || (steps == 0 && self.told.elapsed() >= TOLD_AFTER) {
+            self.tell();
+        }
+    }
+    fn tell(&mut self) {
+        if self.untold > 0 {
+            self.progress.advance(std::mem::take(&mut self.untold));
+        }
+        self.told = Instant::now();
+    }
+}
+
+impl Drop for Teller<'_> {
+    fn drop(&mut self) {
+        self.tell();
+    }
 }
 
 /// A worker that panics never hands over its block: without this, the others would wait for it to be folded.
