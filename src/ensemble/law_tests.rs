@@ -33,6 +33,7 @@ fn harmonic() -> System {
     loss(&[("w", SCALAR)], &[("x", "normal(0, 0.5)")], None, "(w - x)^2")
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "a dynamics takes its training as an option")]
 fn with(mut t: Training, change: impl FnOnce(&mut Training)) -> Option<Training> {
     change(&mut t);
     Some(t)
