@@ -6,9 +6,11 @@ mod dynamics;
 mod initial;
 mod names;
 mod observe;
+mod population;
 mod run;
 mod symmetries;
 mod system;
+mod training;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -93,7 +95,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     names.broken.all = !["constants", "parameters", "data"].iter().all(|s| spec.readable(s));
     let constants = constants::constants(spec, &mut names, errors);
     let parameters = initial::parameters(spec, &constants, &mut names, errors);
-    let population = system::population(spec, model.as_ref(), &mut names, errors);
+    let population = population::population(spec, model.as_ref(), &mut names, errors);
     let run = run::run(spec, &parameters.layout, errors);
     let motion = dynamics::dynamics(spec, kind, &population, errors);
     let clock = run::clock(spec, &motion, errors);

@@ -86,47 +86,10 @@ pub struct DynamicsSpec {
 }
 
 pub fn dynamics(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> DynamicsSpec {
-    let empty = Table::default();
-    let (law, settings) = match &node.value {
-        Value::String(law) => (Spanned::new(law.clone(), node.span), &empty),
-        Value::Table(table) => match &table.entries[..] {
-            [(law, Node { value: Value::Table(settings), .. })] => (law.clone(), settings),
-            [(law, other)] => {
-                if law_named(law, errors).is_some() {
-                    errors.at(
-                        other.span,
-                        format!(
-                            "`{}`: expected a table of settings, found {}",
-                            law.value,
-                            other.value.found()
-                        ),
-                        format!("write {} = {{ {} = {{}} }}", name.value, law.value),
-                    );
-                }
-                return DynamicsSpec { law: Field::Broken, ..DynamicsSpec::default() };
-            }
-            _ => {
-                errors.at(
-                    name.span,
-                    format!("`{}` names {} laws of motion instead of one", name.value, table.entries.len()),
-                    format!("write {} = \"sgd\" or {} = {{ sgd = {{ batch = 8 }} }}", name.value, name.value),
-                );
-                return DynamicsSpec { law: Field::Broken, ..DynamicsSpec::default() };
-            }
-        },
-        other => {
-            errors.at(
-                node.span,
-                format!("`{}`: expected a law of motion, found {}", name.value, other.found()),
-                format!("write {} = \"sgd\" or {} = {{ sgd = {{ batch = 8 }} }}", name.value, name.value),
-            );
-            return DynamicsSpec { law: Field::Broken, ..DynamicsSpec::default() };
-        }
-    };
-    let Some((known, section)) = law_named(&law, errors) else {
-        return DynamicsSpec { law: Field::Broken, ..DynamicsSpec::default() };
-    };
-    let fields = Fields::new(section, settings, law.span, errors);
+    let broken = DynamicsSpec { law: Field::Broken, ..DynamicsSpec::default() };
+    let Some((law, settings)) = law_and_settings(node, name, errors) else { return broken };
+    let Some((known, section)) = law_named(&law, errors) else { return broken };
+    let fields = Fields::new(section, &settings, law.span, errors);
     let has = |key: &str| section.key(key).is_some();
     let mut spec =
         DynamicsSpec { law: Field::Given(Spanned::new(*known, law.span)), ..DynamicsSpec::default() };
@@ -146,6 +109,55 @@ pub fn dynamics(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) ->
         spec.dt = fields.require("dt", dt, errors);
     }
     spec
+}
+
+/// The law's name and its settings, as far as they can be told apart.
+fn law_and_settings(
+    node: &Node,
+    name: &Spanned<String>,
+    errors: &mut Errors<'_>,
+) -> Option<(Spanned<String>, Table)> {
+    let form = format!("write {} = \"sgd\" or {} = {{ sgd = {{ batch = 8 }} }}", name.value, name.value);
+    let table = match &node.value {
+        Value::String(law) => return Some((Spanned::new(law.clone(), node.span), Table::default())),
+        Value::Table(table) => table,
+        other => {
+            errors.at(
+                node.span,
+                format!("`{}`: expected a law of motion, found {}", name.value, other.found()),
+                form,
+            );
+            return None;
+        }
+    };
+    if let [(law, Node { value: Value::Table(settings), .. })] = &table.entries[..] {
+        return Some((law.clone(), settings.clone()));
+    }
+    let (laws, others): (Vec<_>, Vec<_>) = table.entries.iter().partition(|(key, _)| {
+        keys::LAWS.iter().any(|(law, _)| *law == key.value) || keys::LATER_LAWS.contains(&key.value.as_str())
+    });
+    match (&laws[..], &others[..]) {
+        ([], []) => errors.at(name.span, format!("`{}` names no law of motion", name.value), form),
+        ([], [(key, _), ..]) => {
+            errors.at(key.span, format!("`{}` stands where a law of motion should", key.value), form);
+        }
+        ([(law, other)], []) => errors.at(
+            other.span,
+            format!("`{}`: expected a table of settings, found {}", law.value, other.value.found()),
+            format!("write {} = {{ {} = {{}} }}", name.value, law.value),
+        ),
+        ([(law, _)], [(key, _), ..]) => errors.at(
+            key.span,
+            format!("`{}` stands beside the law `{}`", key.value, law.value),
+            format!("put settings inside: {} = {{ {} = {{ {} = … }} }}", name.value, law.value, key.value),
+        ),
+        ([_, (second, _), ..], _) => errors.at(
+            second.span,
+            format!("`{}` names {} laws of motion instead of one", name.value, laws.len()),
+            "give each law a line, and a name, of its own",
+        ),
+    }
+    None
 }
 
 fn law_named(
