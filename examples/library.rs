@@ -6,22 +6,16 @@
 //! variance of w settles at η/(2 − η), under gradient descent w goes to 0 and stays.
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use perrin::dynamics::{Decay, Law, Sampling, Schedule, Training};
 use perrin::ensemble::{self, NoSink, Options, Silent};
 use perrin::lanes::{LANES, Lane};
 use perrin::law;
-use perrin::model::formula::Expression;
 use perrin::model::{Batch, Layout, Model, Nodes, Origin, Population, Scratch, Shape, StandardLaw, Variate};
 use perrin::report::{self, Report, Style};
-use perrin::study::{
-    At, Claim, ClaimLaw, Dynamics, Initial, Instant, LossSystem, Observable, ObservableKind, Run, Statistic,
-    Study, System, Tolerance,
-};
+use perrin::study::{Draft, Rendered};
 
 /// Samples asked for at a time.
 const CHUNK: usize = 16;
@@ -99,63 +93,26 @@ impl Model for Parabola {
     }
 }
 
-/// `variance of w = value` for one dynamics.
-fn variance(value: &str, dynamics: usize, expect_holds: bool) -> Result<Claim, Box<dyn Error>> {
-    let formula = Expression::parse(value).map_err(|errors| errors[0].message.clone())?;
-    let law = ClaimLaw::Equals {
-        observable: "w".into(),
-        statistic: Statistic::Variance,
-        at: At::Stationary,
-        value: vec![formula],
-        value_text: value.into(),
-        tolerance: Tolerance::Exact,
-    };
-    Ok(Claim { law, dynamics: vec![dynamics], expect_holds, significance: 1e-3, line: 0 })
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
-    let training = Training {
-        rate: Schedule::constant(0.1),
-        batch: 1,
-        decay: Decay::None,
-        momentum: 0.0,
-        sampling: Sampling::WithReplacement,
-    };
-    let instants: Vec<Instant> = (0..=200).map(|i| Instant { step: 10 * i, time: i as f64 }).collect();
-    let dynamics = |name: &str, law| Dynamics {
-        name: name.into(),
-        law,
-        training: Some(training.clone()),
-        instants: instants.clone(),
-    };
-    let mut study = Study {
-        title: "A parabola, its gradient written by hand".into(),
-        path: String::new(),
-        text: String::new(),
-        overrides: vec![],
-        resolved: String::new(),
-        constants: BTreeMap::new(),
-        system: System::Loss(LossSystem { model: Arc::new(Parabola::new()), formula: None }),
-        initial: vec![Initial::Fixed(vec![1.0])],
-        dynamics: vec![dynamics("gd", Law::GradientDescent), dynamics("sgd", Law::Sgd)],
-        run: Run {
-            replicas: 1000,
-            seed: 7,
-            burn_in: 0.5,
-            trajectories: 0,
-            significance: 1e-3,
-            resolution: 0.2,
-        },
-        observables: vec![Observable {
-            name: "w".into(),
-            shape: Shape::SCALAR,
-            hidden: false,
-            kind: ObservableKind::Parameter { offset: 0 },
-        }],
-        symmetries: vec![],
+    let mut study = Draft::new("A parabola, its gradient written by hand")
+        .parameter("w", 1.0)
+        .model(Arc::new(Parabola::new()))
+        .training("rate", 0.1)
+        .dynamics("gd", "gradient-descent")
+        .dynamics("sgd", "sgd")
+        .run("steps", 2000)
+        .run("replicas", 1000)
+        .run("seed", 7)
+        .claim(toml::toml! {
+            equals = { observable = "w", statistic = "variance", value = "rate/(2 - rate)", dynamics = "sgd" }
+        })
         // The continuous value is 5 % off, which these many replicas see: a control.
-        claims: vec![variance("rate/(2 - rate)", 1, true)?, variance("rate/2", 1, false)?],
-    };
+        .claim(toml::toml! {
+            expect = "fails"
+            equals = { observable = "w", statistic = "variance", value = "rate/2", dynamics = "sgd" }
+        })
+        .resolve()
+        .map_err(|errors| Rendered(&errors).to_string())?;
     study.observables.extend(law::needs(&study));
 
     let options =
@@ -165,5 +122,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let digest = ensemble::digest(&record);
     let report = Report { study: &study, record: &record, claims: &claims, digest: &digest, output: None };
     print!("{}", report::table(&report, &Style::default()));
-    Ok(())
+    if claims.iter().all(|claim| claim.as_expected) {
+        Ok(())
+    } else {
+        Err("a claim came out otherwise".into())
+    }
 }
