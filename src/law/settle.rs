@@ -12,6 +12,11 @@ const POWER: f64 = 0.9;
 /// From so many replicas on, one that makes more than half of the scatter is a heavy tail.
 const MANY: f64 = 50.0;
 
+/// Exact claims about anything with scatter need so many independent units: a standard error from fewer says too little.
+const FEWEST: f64 = 12.0;
+/// With fewer units than this, the correction for skewness is an estimate that can err either way.
+const FEW: f64 = 100.0;
+
 /// A measured number and what is claimed of it, before it is judged.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
@@ -199,6 +204,12 @@ fn answer(question: &Question) -> Answer {
             100.0 * estimate.dominance
         ));
     }
+    if tolerance.is_none() && estimate.units < FEWEST {
+        return Answer::Unknown(format!(
+            "{quantity}: {} independent replicas are too few for an exact test; run {FEWEST} at least",
+            estimate.units
+        ));
+    }
     Answer::Random
 }
 
@@ -208,11 +219,21 @@ impl Question {
         (self.predicted - tolerance, self.predicted + tolerance)
     }
 
+    /// With few units the more lenient of the tests with and without the correction for skewness: the one errs for
+    /// skewed samples, the other where the skewness of a small sample does.
     fn p_value(&self) -> f64 {
+        let corrected = self.p_value_of(|estimate| estimate);
+        if self.estimate.units >= FEW {
+            return corrected;
+        }
+        corrected.max(self.p_value_of(|estimate| Estimate { skewness: 0.0, ..estimate }))
+    }
+
+    fn p_value_of(&self, form: impl Fn(Estimate) -> Estimate) -> f64 {
         let (low, high) = self.interval();
-        match &self.squared {
-            None => self.estimate.outside(low, high),
-            Some(squared) => squared.outside(low.max(0.0).powi(2), high.powi(2)),
+        match self.squared {
+            None => form(self.estimate).outside(low, high),
+            Some(squared) => form(squared).outside(low.max(0.0).powi(2), high.powi(2)),
         }
     }
 
@@ -222,13 +243,24 @@ impl Question {
         let Some(tolerance) = self.tolerance else {
             let detectable = estimate.detectable(level, POWER);
             if detectable <= *resolution {
-                return None;
+                let deviation = (estimate.value - predicted).abs();
+                // Whatever blinds a test to a deviation beyond the resolution, it must not say `holds`.
+                return (deviation > *resolution).then(|| {
+                    format!(
+                        "{quantity}: the deviation {} is larger than {} and yet not significant; {}",
+                        short(deviation),
+                        short(*resolution),
+                        self.more(measured, 2.0)
+                    )
+                });
             }
+            // Skewness fades as replicas are added: the plain test says how many are needed.
+            let plain = Estimate { skewness: 0.0, ..*estimate }.detectable(level, POWER);
             return Some(format!(
                 "{quantity}: a deviation of {} would not be seen reliably, only one of {}; {}",
                 short(*resolution),
                 short(detectable),
-                self.more(measured, detectable / resolution)
+                self.more(measured, (plain / resolution).max(1.1))
             ));
         };
         let (low, high) = self.interval();
