@@ -179,9 +179,10 @@ impl Elaboration<'_> {
             )
             .help(function.documentation));
         }
-        (function.build)(self.graph, &nodes).map_err(|shapes| {
-            FormulaError::new(span.clone(), format!("shapes do not fit: {shapes}"))
-                .help(function.documentation)
+        (function.build)(self.graph, &nodes).map_err(|misfit| {
+            let message =
+                if misfit.starts_with("the label") { misfit } else { format!("shapes do not fit: {misfit}") };
+            FormulaError::new(span.clone(), message).help(function.documentation)
         })
     }
 

@@ -10,7 +10,7 @@ use super::function::{Function, NodeBatch, scratch_for, splat};
 use super::gradient::gradient;
 use super::graph::{Graph, Node, Op};
 use super::nodes;
-use super::operations::{self, ABS, Attribute, MATRIX_PRODUCT};
+use super::operations::{self, ABS, Attribute, MATRIX_PRODUCT, ONE_HOT, Operation as _};
 use super::program::{Inputs, Program};
 use super::{Expression, ModelSpec, Place, Value};
 use crate::lanes::stream::{Purpose, Stream};
@@ -117,9 +117,51 @@ impl FormulaModel {
                 nodes::expectation(&data.draws, width, spec.seed, &|nodes| model.probe(&states, nodes))
             }
         };
+        model.check_labels(&nodes, &spec.loss)?;
         model.nodes = Arc::new(nodes.clone());
         model.population = Population { width, fresh: infinite.ok().map(|d| d.variates()), nodes };
         Ok(model)
+    }
+
+    /// Labels of `cross_entropy` that come from data must be whole numbers within the logits' range.
+    fn check_labels(&self, nodes: &Nodes, loss: &Expression) -> Result<(), Vec<(Place, FormulaError)>> {
+        for &node in &self.graph.reachable(&[self.loss]) {
+            let entry = self.graph.entry(node);
+            let Op::Call(operation, _) = entry.op else { continue };
+            if operation.name() != ONE_HOT.name() {
+                continue;
+            }
+            let label = entry.args[0];
+            let depends = |n: &Node| matches!(self.graph.entry(*n).op, Op::Parameter(_));
+            if self.graph.reachable(&[label]).iter().any(depends) {
+                continue;
+            }
+            let classes = entry.shape.len();
+            let mut wrong = None;
+            self.for_each_sample(&[label], &[], &[], nodes, 1, |k, value| {
+                let x = value[0].0[0];
+                if wrong.is_none() && !(x >= 0.0 && x < classes as f64 && x == x.trunc()) {
+                    wrong = Some((k, x));
+                }
+            });
+            if let Some((row, value)) = wrong {
+                let call = loss.text().find("cross_entropy").unwrap_or(0);
+                let which = if nodes.origin == Origin::Table {
+                    format!("row {}", row + 1)
+                } else {
+                    "a sample".to_owned()
+                };
+                let message = format!(
+                    "{which} has the label {value}; {classes} logits have the labels 0 to {}",
+                    classes - 1
+                );
+                let error =
+                    FormulaError::new(call..(call + "cross_entropy".len()).min(loss.text().len()), message);
+                let help = "labels are 0-based whole numbers; subtract 1 from labels that start at 1";
+                return Err(vec![(Place::Loss, error.help(help))]);
+            }
+        }
+        Ok(())
     }
 
     /// Eight states at once, standard normal about 0, at which quadrature rules are compared.

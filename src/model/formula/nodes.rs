@@ -7,8 +7,10 @@ use super::data::{Draw, draw_row};
 use crate::lanes::stream::{Purpose, Stream};
 use crate::model::{Nodes, Origin, StandardLaw};
 
-/// Most scalar variates that quadrature takes.
+/// Most scalar variates that quadrature takes, whatever the formula.
 const MOST_VARIATES: usize = 3;
+/// Most scalar variates of a formula for which three points a variate are exact (polynomials of low degree).
+const MOST_POLYNOMIAL: usize = 7;
 /// Most nodes of a product rule.
 const MOST_NODES: usize = 4096;
 /// Size of a reference sample.
@@ -25,8 +27,11 @@ pub(super) type Probe<'a> = &'a dyn Fn(&Nodes) -> Vec<f64>;
 pub(super) fn expectation(draws: &[Draw], width: usize, seed: u64, probe: Probe<'_>) -> Nodes {
     let scalars: usize = draws.iter().map(|d| d.variate.len).sum();
     let gauss = draws.iter().all(|d| !matches!(d.variate.law, StandardLaw::Student(_)));
-    if !gauss || scalars > MOST_VARIATES {
+    if !gauss || scalars > MOST_POLYNOMIAL {
         return reference(draws, width, seed, probe);
+    }
+    if scalars > MOST_VARIATES {
+        return polynomial(draws, width, probe).unwrap_or_else(|| reference(draws, width, seed, probe));
     }
     let possible: Vec<usize> = LADDER
         .into_iter()
@@ -54,6 +59,15 @@ pub(super) fn expectation(draws: &[Draw], width: usize, seed: u64, probe: Probe<
     let per_variate = possible.last().copied().unwrap_or(2);
     let error = best.map_or(0.0, |b| b.1);
     Nodes { origin: Origin::Quadrature { per_variate, error }, ..finest }
+}
+
+/// Three points a variate, if four change nothing.
+fn polynomial(draws: &[Draw], width: usize, probe: Probe<'_>) -> Option<Nodes> {
+    let nodes = product_rule(draws, width, 3);
+    let (coarse, fine) = (probe(&nodes), probe(&product_rule(draws, width, 4)));
+    let scale = fine.iter().map(|x| x.abs()).fold(f64::MIN_POSITIVE, f64::max);
+    let error = coarse.iter().zip(&fine).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / scale;
+    (error <= TOLERANCE).then_some(Nodes { origin: Origin::Quadrature { per_variate: 3, error }, ..nodes })
 }
 
 /// Points and weights of one variate.

@@ -41,10 +41,10 @@ fn cases(m: usize, n: usize, k: usize) -> Vec<Case> {
             "softmax" => vec![vec![column]],
             "dot" => vec![vec![matrix, matrix], vec![column, column], vec![scalar, scalar]],
             "cross_entropy" => {
-                let label = (m - 1) as f64;
+                let label = m as f64;
                 add(
                     "cross_entropy",
-                    vec![column],
+                    vec![Shape::vector(m + 1)],
                     domain,
                     Box::new(move |g, a| {
                         let label = g.number(label);
@@ -325,6 +325,9 @@ fn errors_of_meaning_point_into_the_formula() {
         ("rate(x)", 0..4, "unknown function `rate`"),
         ("tanh = 1\n2", 0..4, "cannot be redefined"),
         ("grad(x)", 0..7, "cannot stand here"),
+        ("cross_entropy(x, 5)", 0..19, "the label 5 of 5 logits"),
+        ("cross_entropy(x, 0.5)", 0..21, "the label 0.5"),
+        ("cross_entropy(rate, 0)", 0..22, "takes a vector"),
     ] {
         let error = expression(text).evaluate(&constants).expect_err(text);
         assert_eq!(error.span, span, "{text}: {}", error.message);
@@ -490,7 +493,8 @@ fn regression_is_recognised_as_quadratic_per_sample() {
             DataSource::Formula { formula: expression("sum(x) + normal(0, 0.5)"), shape: None };
         let m = FormulaModel::new(spec).unwrap_or_else(|e| panic!("{loss}: {e:?}"));
         assert_eq!(m.quadratic(), quadratic, "{loss}");
-        assert!(matches!(m.nodes().origin, Origin::Reference { size: 4096, .. }));
+        let polynomial = !(loss.contains("exp") || loss.contains("abs"));
+        assert_eq!(matches!(m.nodes().origin, Origin::Reference { size: 4096, .. }), !polynomial, "{loss}");
     }
 }
 
@@ -568,6 +572,44 @@ fn laws_have_their_moments_by_quadrature_or_by_draws() {
     }
     let student = moment("student(5)", Some(40_000), "2");
     assert!((student - 5.0 / 3.0).abs() < 0.25, "{student}");
+}
+
+#[test]
+fn labels_of_data_must_exist() {
+    let classes = Shape::vector(3);
+    let with = |law: &str, size| {
+        FormulaModel::new(spec(&[("v", classes)], &[("k", law)], size, "cross_entropy(v, k)"))
+    };
+    assert!(with("categorical(0.2, 0.3, 0.5)", None).is_ok());
+    let Err(errors) = with("categorical(0.2, 0.3, 0.4, 0.1)", None) else { panic!("label 3 of 3") };
+    assert_eq!((errors[0].0.clone(), errors[0].1.span.clone()), (Place::Loss, 0..13));
+    let Err(errors) = with("1 + categorical(0.2, 0.3, 0.5)", Some(50)) else { panic!("labels 1 to 3") };
+    assert!(errors[0].1.message.contains("has the label 3"), "{}", errors[0].1.message);
+}
+
+#[test]
+fn polynomials_of_a_few_more_variates_are_exact_too() {
+    let v = Shape::vector(5);
+    let mut spec = spec(&[("w", v)], &[], None, "0.5*(dot(w, x) - y)^2");
+    spec.data = vec![
+        DataEntry {
+            name: "x".into(),
+            source: DataSource::Formula { formula: expression("normal"), shape: Some(v) },
+        },
+        DataEntry {
+            name: "y".into(),
+            source: DataSource::Formula { formula: expression("sum(x) + normal(0, 2)"), shape: None },
+        },
+    ];
+    let m = FormulaModel::new(spec).expect("a good model");
+    assert!(matches!(m.nodes().origin, Origin::Quadrature { per_variate: 3, .. }));
+    assert_eq!(m.nodes().len(), 729);
+    // At w = 1: E g gᵀ = σ² I.
+    let gradients = m.sample_gradients(&[1.0; 5]);
+    let second = |i: usize, j: usize| {
+        gradients.chunks(5).zip(&m.nodes().weights).map(|(g, w)| w * g[i] * g[j]).sum::<f64>()
+    };
+    assert!((second(0, 0) - 4.0).abs() < 1e-11 && second(0, 1).abs() < 1e-11);
 }
 
 #[test]

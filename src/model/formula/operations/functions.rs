@@ -185,9 +185,18 @@ pub static FUNCTIONS: &[Function] = &[
         documentation: "cross_entropy(logits, k): −ln softmax(logits)_k of a vector and a 0-based label",
         build: |g, a| {
             let (shape, label) = (g.shape(a[0]), g.shape(a[1]));
-            if shape.cols != 1 || !label.is_scalar() {
+            if shape.cols != 1 || shape.is_scalar() || !label.is_scalar() {
                 return Err(format!(
                     "cross_entropy of {shape} and {label}, which takes a vector and a scalar label"
+                ));
+            }
+            if let Some(&[k]) = g.constant_of(a[1])
+                && !(k >= 0.0 && k < shape.rows as f64 && k == k.trunc())
+            {
+                return Err(format!(
+                    "the label {k} of {} logits, whose labels are 0 to {}",
+                    shape.rows,
+                    shape.rows - 1
                 ));
             }
             let normaliser = g.call(&LOGSUMEXP, Attribute::NONE, &a[..1])?;
