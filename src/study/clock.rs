@@ -115,6 +115,33 @@ impl Clock {
         instants
     }
 
+    /// Adds the instant nearest to `time` that a dynamics of that pace can reach, unless it is there already.
+    pub fn insert(&self, instants: &mut Vec<Instant>, pace: Pace<'_>, time: f64) {
+        let time = time.clamp(0.0, self.time);
+        let (step, time) = match pace {
+            Pace::Schedule(own) => {
+                let step = steps_for(own, time).min(self.steps_of(pace));
+                (step, own.time(step))
+            }
+            Pace::Step(dt) => {
+                let step = ((time / dt).round() as u64).min(self.steps_of(pace));
+                (step, step as f64 * dt)
+            }
+            Pace::Instants => (0, time),
+        };
+        let near = |i: &Instant| (i.time - time).abs() <= 1e-9 * self.time;
+        if instants.iter().any(near) {
+            return;
+        }
+        let place = instants.partition_point(|i| i.time < time);
+        instants.insert(place, Instant { step, time });
+        if matches!(pace, Pace::Instants) {
+            for (step, instant) in instants.iter_mut().enumerate() {
+                instant.step = step as u64;
+            }
+        }
+    }
+
     /// Instants in the study's own steps.
     fn study_steps(&self, record: Record, schedule: &Schedule, steps: u64) -> Vec<u64> {
         match record {
@@ -196,6 +223,24 @@ mod tests {
 
     fn steps(instants: &[Instant]) -> Vec<u64> {
         instants.iter().map(|i| i.step).collect()
+    }
+
+    #[test]
+    fn instants_that_claims_ask_for_are_added_in_their_place() {
+        let clock = constant(0.1, 400);
+        let own = Schedule::constant(0.1);
+        let pace = Pace::Schedule(&own);
+        let mut list = clock.instants(Record::Count(100), pace);
+        let before = list.len();
+        clock.insert(&mut list, pace, 1.2);
+        assert_eq!(list.len(), before);
+        clock.insert(&mut list, pace, 1.0);
+        assert_eq!(steps(&list)[..5], [0, 4, 8, 10, 12]);
+        assert!((list[3].time - 1.0).abs() < 1e-12);
+        let mut exact = clock.instants(Record::Count(4), Pace::Instants);
+        clock.insert(&mut exact, Pace::Instants, 15.0);
+        assert_eq!(steps(&exact), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(exact[2].time, 15.0);
     }
 
     #[test]

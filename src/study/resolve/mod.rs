@@ -150,7 +150,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     }
     let run = run?;
     let observed = observables.list;
-    let (list, record) = run::instants(&motion, &clock?, run.record);
+    let (list, record) = run::instants(&motion, &clock?, run.record, &claims);
     let mut study = Study {
         title: title(spec),
         path: spec.sources.get(0).map(|s| s.name.clone()).unwrap_or_default(),

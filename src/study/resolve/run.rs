@@ -5,7 +5,7 @@ use super::dynamics::Motions;
 use crate::dynamics::Law;
 use crate::model::Layout;
 use crate::study::clock::{self, Clock, MOST_INSTANTS, Pace, Record};
-use crate::study::resolved::{Dynamics, Run};
+use crate::study::resolved::{At, Claim, ClaimLaw, Dynamics, Run};
 use crate::study::source::Span;
 use crate::study::spec::read::Errors;
 use crate::study::spec::{Field, RecordSpec, RunSpec, Spec};
@@ -278,8 +278,13 @@ fn check_steps(clock: &Clock, place: Span, motion: &Motions, errors: &mut Errors
     }
 }
 
-/// The dynamics with their recorded instants, and the record with its default.
-pub fn instants(motion: &Motions, clock: &Clock, record: Option<Record>) -> (Vec<Dynamics>, Record) {
+/// The dynamics with their recorded instants (those that `claims` speak of included), and the record with its default.
+pub fn instants(
+    motion: &Motions,
+    clock: &Clock,
+    record: Option<Record>,
+    claims: &[Claim],
+) -> (Vec<Dynamics>, Record) {
     let record = record.unwrap_or_else(|| {
         let steps = match &clock.steps {
             Some((_, steps)) => *steps,
@@ -296,12 +301,22 @@ pub fn instants(motion: &Motions, clock: &Clock, record: Option<Record>) -> (Vec
     let list = motion
         .list
         .iter()
-        .map(|m| Dynamics {
-            name: m.name.clone(),
-            law: m.law.clone(),
-            training: m.training.clone(),
-            instants: clock.instants(record, m.pace()),
+        .enumerate()
+        .map(|(index, m)| {
+            let mut instants = clock.instants(record, m.pace());
+            for time in claimed_times(claims, index) {
+                clock.insert(&mut instants, m.pace(), time);
+            }
+            Dynamics { name: m.name.clone(), law: m.law.clone(), training: m.training.clone(), instants }
         })
         .collect();
     (list, record)
+}
+
+/// Times at which a claim about dynamics `index` looks.
+fn claimed_times(claims: &[Claim], index: usize) -> impl Iterator<Item = f64> {
+    claims.iter().filter(move |c| c.dynamics.contains(&index)).filter_map(|claim| match claim.law {
+        ClaimLaw::Equals { at: At::Time(time), .. } => Some(time),
+        _ => None,
+    })
 }

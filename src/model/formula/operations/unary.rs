@@ -180,12 +180,8 @@ impl Operation for RealPower {
         Ok(args[0])
     }
     fn evaluate(&self, attribute: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
-        let exponent = [Lane::splat(attribute.as_real())];
-        elementwise(frame, &args[0], out, |out, a| {
-            for (out, a) in out.iter_mut().zip(a) {
-                math::powf(std::slice::from_mut(out), std::slice::from_ref(a), &exponent);
-            }
-        });
+        let exponent = attribute.as_real();
+        elementwise(frame, &args[0], out, |out, a| math::power(out, a, exponent));
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         let exponent = call.attribute.as_real();
