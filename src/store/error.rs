@@ -33,7 +33,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// No space is left, or a quota is used up. What was committed before stays readable.
-    #[error("the disk is full while {action} {path}; what was committed before is intact")]
+    #[error("the disk is full while {action} {path}")]
     Full {
         /// What was being done.
         action: &'static str,

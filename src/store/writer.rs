@@ -61,7 +61,8 @@ enum Message {
 ///
 /// Blocks of replicas come in replica order; about once a second what has come is committed, so that a reader sees
 /// it and a kill cannot take it. An error of the disk comes back from the next call; what was committed before stays
-/// readable. Dropped without [`Writer::complete`], it commits what it has and leaves the status at `running`.
+/// readable. Others may read the file meanwhile; one who meets a commit half way gets an error and opens again.
+/// Dropped without [`Writer::complete`], it commits what it has and leaves the status at `running`.
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
