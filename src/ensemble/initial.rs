@@ -50,18 +50,14 @@ fn orthogonal(shape: Shape, stream: &mut Stream) -> Vec<f64> {
         .collect()
 }
 
-/// Where a search for the study's minimum starts: the mean of the initial law, and `spread` of its standard deviations from it in a
-/// fixed, irregular direction (the mean of a symmetric law may be a saddle, a typical start is not).
+/// Where a search for the study's minimum starts: the mean of the initial law, and within `spread` of its standard deviations from it
+/// (the mean of a symmetric law may be a saddle, a typical start is not).
 pub fn search_start(study: &Study, spread: f64) -> Vec<f64> {
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut irregular = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        2.0 * ((state >> 11) as f64 / (1_u64 << 53) as f64) - 1.0
-    };
+    let mut stream = Stream::new(study.run.seed, Purpose::Search, 0);
     let mut theta = Vec::with_capacity(study.layout().len());
     for (parameter, initial) in study.layout().parameters().iter().zip(&study.initial) {
         for element in 0..parameter.shape.len() {
-            let step = spread * irregular();
+            let step = spread * (2.0 * stream.uniform() - 1.0);
             theta.push(match initial {
                 Initial::Fixed(values) => values.get(element).copied().unwrap_or(0.0),
                 Initial::Normal { mean, standard_deviation } => mean + step * standard_deviation,

@@ -15,12 +15,12 @@ use super::prediction::{Prediction, Refusal, of_loss, of_sde, sde_center};
 use super::settle::{Question, Settled, settle};
 use super::verdict::Verdict;
 use crate::dynamics::Decay;
+use crate::ensemble::initial::{all_fixed, search_start};
 use crate::ensemble::record::ObservableRecord;
-use crate::lanes::stream::{Purpose, Stream};
 use crate::model::Shape;
 use crate::model::critical::{Minimum, minimum};
 use crate::stats::{Estimate, Window};
-use crate::study::{ClaimLaw, Dynamics, Equation, Initial, Observable, ObservableKind, Study, System};
+use crate::study::{ClaimLaw, Dynamics, Equation, Observable, ObservableKind, Study, System};
 
 /// Up to this many parameters every entry of the covariance is measured.
 const ALL_ENTRIES: usize = 16;
@@ -89,35 +89,16 @@ fn find(study: &Study, decay: f64) -> Result<Found, String> {
         System::Sde(model) => Ok(Found { theta: sde_center(model)?, minimum: None }),
         System::Loss(loss) => {
             let model = loss.formula.as_ref().ok_or("a model without a formula has no Hessian to go by")?;
-            let minimum = minimum(model, decay, &start(study, 0.0)).or_else(|first| {
+            let minimum = minimum(model, decay, &search_start(study, 0.0)).or_else(|first| {
                 // The mean of a symmetric law of starts may be a saddle; a typical start is not.
-                if study.initial.iter().all(|i| matches!(i, Initial::Fixed(_))) {
+                if all_fixed(&study.initial) {
                     return Err(first);
                 }
-                minimum(model, decay, &start(study, 1.0)).map_err(|_| first)
+                minimum(model, decay, &search_start(study, 1.0)).map_err(|_| first)
             })?;
             Ok(Found { theta: minimum.theta.clone(), minimum: Some(minimum) })
         }
     }
-}
-
-/// Where the search starts: the mean of the initial law, and up to `spread` of its standard deviations (half
-/// widths, scales) from it.
-fn start(study: &Study, spread: f64) -> Vec<f64> {
-    let mut stream = Stream::new(study.run.seed, Purpose::Search, 0);
-    let mut theta = Vec::with_capacity(study.layout().len());
-    for (parameter, initial) in study.layout().parameters().iter().zip(&study.initial) {
-        for element in 0..parameter.shape.len() {
-            let step = spread * (2.0 * stream.uniform() - 1.0);
-            theta.push(match initial {
-                Initial::Fixed(values) => values.get(element).copied().unwrap_or(0.0),
-                Initial::Normal { mean, standard_deviation } => mean + step * standard_deviation,
-                Initial::Uniform { low, high } => 0.5 * ((high + low) + step * (high - low)),
-                Initial::Orthogonal { scale } => step * scale,
-            });
-        }
-    }
-    theta
 }
 
 /// Hidden observables: second moments about each center, and parameters that the study does not record.
