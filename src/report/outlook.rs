@@ -111,6 +111,19 @@ impl<'a> Outlook<'a> {
                 ));
             }
         }
+        if let Some((_, Origin::Reference { size, error }, _)) = self.population() {
+            let means = self.dynamics.iter().filter(|d| d.law != Law::Sgd).map(|d| format!("`{}`", d.name));
+            let means: Vec<String> = means.collect();
+            if !means.is_empty() {
+                warnings.push(format!(
+                    "{} follow{} the law of a reference sample of {size}, which stands for the population (its mean \
+                     gradient and gradient covariance are off by up to {} %)",
+                    means.join(", "),
+                    if means.len() == 1 { "s" } else { "" },
+                    plain(100.0 * error, 2)
+                ));
+            }
+        }
         let instants = self.dynamics.iter().map(|d| self.window(d)).min();
         let judged = self.study.claims.iter().any(|c| stationary(&c.law));
         if let Some(instants) = instants.filter(|n| *n < 10 && judged) {

@@ -15,6 +15,8 @@ const MOST_POLYNOMIAL: usize = 7;
 const MOST_NODES: usize = 4096;
 /// Size of a reference sample.
 const REFERENCE: usize = 4096;
+/// Most normal variates of a reference sample that are given their exact second moments.
+const MOST_WHITENED: usize = 256;
 /// Points a variate, from coarse to fine.
 const LADDER: [usize; 12] = [2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64];
 /// A rule as good as the finest to this relative error is fine enough.
@@ -142,11 +144,56 @@ fn product_rule(draws: &[Draw], width: usize, n: usize) -> Nodes {
     }
 }
 
+/// Gives columns of a sample of standard normal variates exactly the mean 0 and the covariance 1 that they have in
+/// law: means, second moments and what is made of them (the minimum of a regression, say) are then those of the
+/// population. The other half of the sample is the mirror image of the first, so odd moments vanish too.
+fn whiten(values: &mut [f64], width: usize, columns: &[usize]) {
+    let rows = values.len() / width.max(1);
+    let half = rows / 2;
+    for row in 0..half {
+        for &c in columns {
+            values[(half + row) * width + c] = -values[row * width + c];
+        }
+    }
+    let n = columns.len();
+    // Lower factor of the covariance; 4096 rows of at most 256 columns make it positive.
+    let mut factor = vec![0.0; n * n];
+    for i in 0..n {
+        for j in 0..=i {
+            let mut sum = 0.0;
+            for row in values.chunks_exact(width) {
+                sum += row[columns[i]] * row[columns[j]];
+            }
+            let rest = sum / rows as f64 - (0..j).map(|k| factor[i * n + k] * factor[j * n + k]).sum::<f64>();
+            factor[i * n + j] =
+                if i == j { rest.max(f64::MIN_POSITIVE).sqrt() } else { rest / factor[j * n + j] };
+        }
+    }
+    let mut solved = vec![0.0; n];
+    for row in values.chunks_exact_mut(width) {
+        for i in 0..n {
+            let known: f64 = (0..i).map(|k| factor[i * n + k] * solved[k]).sum();
+            solved[i] = (row[columns[i]] - known) / factor[i * n + i];
+        }
+        for (&c, &x) in columns.iter().zip(&solved) {
+            row[c] = x;
+        }
+    }
+}
+
 fn reference(draws: &[Draw], width: usize, seed: u64, probe: Probe<'_>) -> Nodes {
     let variates: Vec<_> = draws.iter().map(|d| d.variate).collect();
     let mut stream = Stream::new(seed, Purpose::Reference, 0);
     let mut values = vec![0.0; REFERENCE * width];
     values.chunks_exact_mut(width.max(1)).for_each(|row| draw_row(&variates, &mut stream, row));
+    let normal: Vec<usize> = variates
+        .iter()
+        .filter(|v| v.law == StandardLaw::Normal)
+        .flat_map(|v| v.offset..v.offset + v.len)
+        .collect();
+    if normal.len() <= MOST_WHITENED {
+        whiten(&mut values, width, &normal);
+    }
     let sample = |range: std::ops::Range<usize>| Nodes {
         width,
         weights: vec![1.0 / range.len() as f64; range.len()],
@@ -161,7 +208,7 @@ fn reference(draws: &[Draw], width: usize, seed: u64, probe: Probe<'_>) -> Nodes
     let mut scale = f64::MIN_POSITIVE;
     for k in 0..parts[0].len() {
         let mean = parts.iter().map(|p| p[k]).sum::<f64>() / PARTS as f64;
-        let variance = parts.iter().map(|p| (p[k] - mean).powi(2)).sum::<f64>() / (PARTS - 1) as f64;
+        let variance = parts.iter().map(|p| (p[k] - mean) * (p[k] - mean)).sum::<f64>() / (PARTS - 1) as f64;
         worst = worst.max((variance / PARTS as f64).sqrt());
         scale = scale.max(mean.abs());
     }

@@ -613,6 +613,30 @@ fn polynomials_of_a_few_more_variates_are_exact_too() {
 }
 
 #[test]
+fn a_reference_sample_of_normals_has_their_first_moments_exactly() {
+    let v = Shape::vector(12);
+    let mut spec = spec(&[("w", v)], &[], None, "0.5*(dot(w, x) - y)^2");
+    spec.data = vec![
+        DataEntry {
+            name: "x".into(),
+            source: DataSource::Formula { formula: expression("normal"), shape: Some(v) },
+        },
+        DataEntry {
+            name: "y".into(),
+            source: DataSource::Formula { formula: expression("sum(x) + normal(0, 2)"), shape: None },
+        },
+    ];
+    let m = FormulaModel::new(spec).expect("a good model");
+    assert!(matches!(m.nodes().origin, Origin::Reference { .. }));
+    // The mean gradient is w − 1, the loss σ²/2 at w = 1: exactly, though the sample is one.
+    assert!(m.mean_gradient(&[1.5; 12]).iter().all(|g| (g - 0.5).abs() < 1e-12));
+    assert!((m.mean_loss(&[1.0; 12]) - 2.0).abs() < 1e-12);
+    // Fourth moments are those of a sample: E (x² r²) = σ² only nearly.
+    let second: f64 = m.sample_gradients(&[1.0; 12]).chunks(12).map(|g| g[3] * g[3]).sum::<f64>() / 4096.0;
+    assert!((second - 4.0).abs() > 1e-6 && (second - 4.0).abs() < 1.0, "{second}");
+}
+
+#[test]
 fn an_sde_gives_its_matrices() {
     let mut layout = Layout::default();
     layout.push("x", Shape::vector(2));
