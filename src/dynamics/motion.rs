@@ -9,7 +9,7 @@ use crate::dynamics::flow::GradientFlow;
 use crate::dynamics::linear::{Linear, Plan, Transitions};
 use crate::dynamics::sweep::{FullGradient, GaussianGradient};
 use crate::dynamics::{Clock, Law, Schedule, Stepper, Training};
-use crate::lanes::Purpose;
+use crate::lanes::{LANES, Purpose};
 use crate::model::formula::{FormulaModel, SdeModel};
 use crate::model::{Model, critical};
 use crate::scheme::euler_maruyama;
@@ -231,15 +231,20 @@ impl Motion {
         Self { kind: Kind::Linear(Arc::new(transitions)), parameters, footprint }
     }
 
-    /// Vectors a block should have: a power of two, a function of the study alone. What a step touches again and again
-    /// is to stay in the first cache, the rest in the second.
-    pub fn tiles(&self) -> usize {
-        const FIRST: usize = 640;
-        const SECOND: usize = 8192;
+    /// Vectors a block should have in an ensemble of `replicas`: a power of two, a function of the study alone.
+    ///
+    /// Wide blocks pay for the dispatch of an operation (some ten nanoseconds, as much as ten vectors take); but what a step touches again
+    /// and again is to stay in the second cache, and an ensemble is to give work to more than a few threads.
+    pub fn tiles(&self, replicas: usize) -> usize {
+        const TOUCHED: usize = 3072;
+        const STREAMED: usize = 8192;
         const MOST: usize = 64;
-        let fits =
-            (FIRST / self.footprint.hot.max(1)).min(SECOND / self.footprint.streamed.max(1)).clamp(1, MOST);
-        1 << fits.ilog2()
+        const BLOCKS: usize = 16;
+        const NARROW: usize = 8;
+        let share = (replicas.div_ceil(LANES) / BLOCKS).clamp(NARROW, MOST);
+        let touched = TOUCHED / self.footprint.hot.max(1);
+        let streamed = STREAMED / self.footprint.streamed.max(1);
+        1 << touched.min(streamed).clamp(1, share).ilog2()
     }
 
     /// A stepper for replicas `first .. first + 8·tiles`.

@@ -68,7 +68,7 @@ pub(super) fn run_in_blocks(
             stopped = job.path.is_none();
         }
         reserve(&mut done);
-        let sizes = blocks(replicas, most.unwrap_or_else(|| prepared.motion.tiles()));
+        let sizes = blocks(replicas, most.unwrap_or_else(|| prepared.motion.tiles(replicas)));
         let mut folds = vec![Fold::default(); observables.len()];
         if !stopped {
             let finished = pool::run(&pool, &job, &sizes, stop, progress, |block, tiles| {
