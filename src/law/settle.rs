@@ -13,7 +13,7 @@ const POWER: f64 = 0.9;
 const MANY: f64 = 50.0;
 
 /// Exact claims about anything with scatter need so many independent units: a standard error from fewer says too little.
-const FEWEST: f64 = 12.0;
+const FEWEST: f64 = 30.0;
 /// With fewer units than this, the correction for skewness is an estimate that can err either way.
 const FEW: f64 = 100.0;
 

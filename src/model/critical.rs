@@ -60,6 +60,10 @@ trait Objective {
     fn value(&self, theta: &DVector<f64>) -> f64;
     fn gradient(&self, theta: &DVector<f64>) -> DVector<f64>;
     fn hessian(&self, theta: &DVector<f64>) -> DMatrix<f64>;
+    /// Size of what cancels in the gradient, which rounding goes by.
+    fn gradient_scale(&self, _theta: &DVector<f64>) -> f64 {
+        0.0
+    }
 }
 
 struct Decayed<'a> {
@@ -73,6 +77,12 @@ impl Objective for Decayed<'_> {
     }
     fn gradient(&self, theta: &DVector<f64>) -> DVector<f64> {
         DVector::from_vec(self.model.mean_gradient(theta.as_slice())) + theta * self.decay
+    }
+    /// Σ_k ω_k ‖∇ℓ(θ; z_k)‖.
+    fn gradient_scale(&self, theta: &DVector<f64>) -> f64 {
+        let gradients = self.model.sample_gradients(theta.as_slice());
+        let norms = gradients.chunks_exact(theta.len()).map(|g| g.iter().map(|x| x * x).sum::<f64>().sqrt());
+        norms.zip(&self.model.nodes().weights).map(|(norm, weight)| norm * weight).sum()
     }
     fn hessian(&self, theta: &DVector<f64>) -> DMatrix<f64> {
         let count = theta.len();
@@ -97,7 +107,7 @@ fn search(objective: &dyn Objective, start: &[f64]) -> Result<Critical, String> 
             "the loss or its gradient is not finite where the search for the minimum starts".to_owned()
         );
     }
-    let mut steepest = gradient.norm();
+    let mut steepest = gradient.norm().max(objective.gradient_scale(&theta));
     for _ in 0..ITERATIONS {
         let hessian = objective.hessian(&theta);
         if hessian.iter().any(|x| !x.is_finite()) {
@@ -245,6 +255,34 @@ mod tests {
             move |w: &[f64]| vec![4.0 * w[0].powi(3) + 2.0 * (gamma - 2.0) * w[0]],
             move |w: &[f64]| vec![12.0 * w[0] * w[0] + 2.0 * (gamma - 2.0)],
         )
+    }
+
+    #[test]
+    fn a_search_that_starts_at_the_minimum_ends_there() {
+        // Five regressors about 0: the mean gradient at the start is rounding, of samples that are not small.
+        use crate::model::formula::{DataEntry, DataSource, Expression, ModelSpec};
+        use crate::model::{Layout, Shape};
+        let mut layout = Layout::default();
+        layout.push("w", Shape::vector(5));
+        let law = |name: &str, shape| DataEntry {
+            name: name.into(),
+            source: DataSource::Formula { formula: Expression::parse("normal").unwrap(), shape: Some(shape) },
+        };
+        let model = FormulaModel::new(ModelSpec {
+            layout,
+            constants: std::collections::BTreeMap::new(),
+            data: vec![law("x", Shape::vector(5)), law("e", Shape::SCALAR)],
+            size: None,
+            loss: Expression::parse("0.5*(dot(w, x) - e)^2").unwrap(),
+            decay: 0.0,
+            seed: 1,
+        })
+        .unwrap();
+        for start in [[0.0; 5], [1e-17; 5], [0.3; 5]] {
+            let found = minimum(&model, 0.0, &start).unwrap();
+            assert!(found.theta.iter().all(|w| w.abs() < 1e-12), "{:?}", found.theta);
+            assert!((found.covariance[0] - 1.0).abs() < 1e-12);
+        }
     }
 
     #[test]

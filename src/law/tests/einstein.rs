@@ -210,9 +210,13 @@ fn instability_and_epochs_have_reasons() {
 
 #[test]
 fn fresh_draws_in_many_dimensions_are_predicted_from_a_sample_with_its_error() {
-    // Five regressors and a noise: no quadrature. physics 1.4: 0.0769231 each at η = 0.1, S = 1.
-    let mut study =
-        loss_study(&[("w", Shape::vector(5))], &[("e", "normal(0, 1)")], None, "0.5*(dot(w, x) - e)^2");
+    // Five regressors, a noise and an idle draw with a kink: no quadrature. physics 1.4: 0.0769231 each at η = 0.1, S = 1.
+    let mut study = loss_study(
+        &[("w", Shape::vector(5))],
+        &[("e", "normal(0, 1)"), ("idle", "normal(0, 1)")],
+        None,
+        "0.5*(dot(w, x) - e)^2 + 1e-9*abs(idle)*sum(w)",
+    );
     study.dynamics = vec![dynamics("sgd", Law::Sgd, Some(training(0.1, 1)))];
     study.claims = vec![einstein(Equation::Own, None)];
     let step = |state: &mut [f64], noise: &mut Noise| {
