@@ -92,7 +92,7 @@ fn gradients(criterion: &mut Criterion) {
             let mut gradient = theta.clone();
             let mut scratch = model.scratch(*tiles);
             bencher.iter(|| {
-                model.weighted_gradient(black_box(&theta), &mut Ones(*samples), &mut gradient, &mut scratch)
+                model.weighted_gradient(black_box(&theta), &mut Ones(*samples), &mut gradient, &mut scratch);
             });
             black_box(&gradient);
         });

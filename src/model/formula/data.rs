@@ -302,11 +302,11 @@ fn student(stream: &mut Stream, nu: f64) -> f64 {
         * math::scalar::cos(std::f64::consts::TAU * v)
 }
 
+/// `[rows][width]`, and offset and shape of each entry in a row.
+pub(super) type Table = (Vec<f64>, Vec<(usize, Shape)>);
+
 /// Values of all data entries for each row of a finite population: `[rows][width']`, and the offset of each entry.
-pub(super) fn finite(
-    spec: &ModelSpec,
-    rows: usize,
-) -> Result<(Vec<f64>, Vec<(usize, Shape)>), Vec<(usize, FormulaError)>> {
+pub(super) fn finite(spec: &ModelSpec, rows: usize) -> Result<Table, Vec<(usize, FormulaError)>> {
     let mut graph = Graph::default();
     let data = DataGraph::new(&spec.data, &spec.constants, &mut graph)?;
     let mut raw = vec![0.0; rows * data.width];

@@ -28,6 +28,9 @@ pub const LAWS: [&str; 7] =
     ["normal", "uniform", "rademacher", "bernoulli", "student", "categorical", "multinormal"];
 
 /// Builds a formula's value in `graph`; intermediates are returned by name.
+///
+/// # Errors
+/// The first name, shape or call that has no meaning.
 pub fn elaborate(
     lines: &Lines,
     graph: &mut Graph,
@@ -107,8 +110,8 @@ impl Elaboration<'_> {
         let (x, y) = (self.graph.shape(a), self.graph.shape(b));
         let elementwise = x == y || x.is_scalar() || y.is_scalar();
         match operator {
-            Operator::MatrixProduct => return self.graph.matrix_product(a, false, b, false),
-            _ if !elementwise => return Err(format!("{x} {} {y}", operator.symbol())),
+            Operator::MatrixProduct => self.graph.matrix_product(a, false, b, false),
+            _ if !elementwise => Err(format!("{x} {} {y}", operator.symbol())),
             Operator::Add => Ok(self.graph.add(a, b)),
             Operator::Subtract => Ok(self.graph.subtract(a, b)),
             Operator::Multiply => Ok(self.graph.multiply(a, b)),

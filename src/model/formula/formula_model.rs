@@ -39,28 +39,28 @@ pub struct FormulaModel {
 }
 
 impl FormulaModel {
-    /// Compiles; errors name the formula they are in.
+    /// Compiles.
+    ///
+    /// # Errors
+    /// All independent errors, each with the formula it is in.
     pub fn new(spec: ModelSpec) -> Result<Self, Vec<(Place, FormulaError)>> {
         let in_data = |errors: Vec<(usize, FormulaError)>| {
             errors.into_iter().map(|(i, e)| (Place::Data(i), e)).collect::<Vec<_>>()
         };
         let mut graph = Graph::default();
-        let (data, width, infinite) = match spec.size {
-            Some(rows) => {
-                let (values, places) = data::finite(&spec, rows).map_err(in_data)?;
-                let width: usize = places.iter().map(|(_, s)| s.len()).sum();
-                let named = spec
-                    .data
-                    .iter()
-                    .zip(&places)
-                    .map(|(d, (at, s))| (d.name.clone(), graph.sample(*at, *s)))
-                    .collect();
-                (named, width, Err(values))
-            }
-            None => {
-                let data = DataGraph::new(&spec.data, &spec.constants, &mut graph).map_err(in_data)?;
-                (data.nodes.clone(), data.width, Ok(data))
-            }
+        let (data, width, infinite) = if let Some(rows) = spec.size {
+            let (values, places) = data::finite(&spec, rows).map_err(in_data)?;
+            let width: usize = places.iter().map(|(_, s)| s.len()).sum();
+            let named = spec
+                .data
+                .iter()
+                .zip(&places)
+                .map(|(d, (at, s))| (d.name.clone(), graph.sample(*at, *s)))
+                .collect();
+            (named, width, Err(values))
+        } else {
+            let data = DataGraph::new(&spec.data, &spec.constants, &mut graph).map_err(in_data)?;
+            (data.nodes.clone(), data.width, Ok(data))
         };
         let parameters: Vec<(String, Node)> = spec
             .layout
@@ -171,7 +171,9 @@ impl FormulaModel {
         for lane in 0..LANES {
             // From small states to large ones, so that no scale is missed.
             let scale = 0.25 * (lane + 1) as f64;
-            states.iter_mut().for_each(|x| x.0[lane] = scale * stream.normal());
+            for x in &mut states {
+                x.0[lane] = scale * stream.normal();
+            }
         }
         states
     }
@@ -223,44 +225,7 @@ impl FormulaModel {
     ) {
         // A second pass cannot be needed: these outputs hold no sums over the batch.
         let Ok(program) = Program::new(&self.graph, outputs, nodes.width) else { return };
-        self.run_samples(&program, outputs.len(), theta, auxiliary, nodes, tiles, &mut each);
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "the pieces of one evaluation")]
-    fn run_samples(
-        &self,
-        program: &Program,
-        outputs: usize,
-        theta: &[Lane],
-        auxiliary: &[Lane],
-        nodes: &Nodes,
-        tiles: usize,
-        each: &mut dyn FnMut(usize, &[Lane]),
-    ) {
-        let mut scratch = scratch_for(&[program], tiles);
-        let inputs = Inputs { theta, auxiliary, tiles };
-        let mut row = Vec::new();
-        let mut seen = 0;
-        program.run(
-            &inputs,
-            &mut NodeBatch::new(nodes, tiles),
-            &mut scratch.lanes,
-            |registers, first, count| {
-                for k in 0..count {
-                    row.clear();
-                    (0..outputs)
-                        .for_each(|o| row.extend_from_slice(program.output(o, &inputs, registers, k)));
-                    each(first + k, &row);
-                }
-                seen = first + count;
-            },
-        );
-        // A program without batched nodes has one value for all samples.
-        for k in seen..nodes.len() {
-            row.clear();
-            (0..outputs).for_each(|o| row.extend_from_slice(program.output(o, &inputs, &scratch.lanes, 0)));
-            each(k, &row);
-        }
+        run_samples(&program, outputs.len(), theta, auxiliary, nodes, tiles, &mut each);
     }
 
     fn scope(&self) -> ObservationScope<'_> {
@@ -278,6 +243,9 @@ impl FormulaModel {
 
     /// Compiles a formula over parameters, constants, `loss`, `objective`, `gradient_norm2`, data and the loss's named
     /// intermediates (`h`, and `grad(h)` its gradient); whatever depends on data is averaged over the population's nodes.
+    ///
+    /// # Errors
+    /// Unknown names and shapes that do not fit, with their place.
     pub fn function(&self, formula: &Expression) -> Result<Function, FormulaError> {
         let mut graph = self.graph.clone();
         let (node, _) = elaborate(&formula.lines, &mut graph, &mut self.scope())?;
@@ -285,6 +253,9 @@ impl FormulaModel {
         self.compile_function(&graph, node).map_err(|e| FormulaError { span: 0..formula.text().len(), ..e })
     }
     /// Σ_i |θ_i ∂f/∂θ_i| of a scalar formula (of the sum of the elements of others): the size of what cancels in it.
+    ///
+    /// # Errors
+    /// As [`FormulaModel::function`].
     pub fn magnitude(&self, formula: &Expression) -> Result<Function, FormulaError> {
         let mut graph = self.graph.clone();
         let (node, _) = elaborate(&formula.lines, &mut graph, &mut self.scope())?;
@@ -314,7 +285,7 @@ impl FormulaModel {
     pub fn sample_gradients(&self, theta: &[f64]) -> Vec<f64> {
         let mut all = Vec::with_capacity(self.nodes.len() * self.layout.len());
         self.for_each_sample_gradient(&splat(theta), &self.nodes, 1, |_, gradient| {
-            all.extend(first_lane(gradient))
+            all.extend(first_lane(gradient));
         });
         all
     }
@@ -330,21 +301,13 @@ impl FormulaModel {
         let (theta, directions) = (spread(theta, tiles), unit_directions(p, tiles));
         let mut all = vec![0.0; self.nodes.len() * p * p];
         let Ok(program) = Program::new(&graph, &products, self.nodes.width) else { return all };
-        self.run_samples(
-            &program,
-            products.len(),
-            &theta,
-            &directions,
-            &self.nodes,
-            tiles,
-            &mut |k, product| {
-                for j in 0..p {
-                    for i in 0..p {
-                        all[(k * p + i) * p + j] = product[i * tiles + j / LANES].0[j % LANES];
-                    }
+        run_samples(&program, products.len(), &theta, &directions, &self.nodes, tiles, &mut |k, product| {
+            for j in 0..p {
+                for i in 0..p {
+                    all[(k * p + i) * p + j] = product[i * tiles + j / LANES].0[j % LANES];
                 }
-            },
-        );
+            }
+        });
         all
     }
     /// Hessian of L over the population's nodes (without decay): `[P][P]`.
@@ -397,6 +360,37 @@ impl FormulaModel {
         let mut graph = graph.clone();
         let parameters = lifted_parameters(&mut graph, &self.layout).into_iter().map(|p| p.1).collect();
         (parameters, gradients)
+    }
+}
+
+/// Runs a program of `outputs` outputs over all nodes and shows each sample's values, one output behind the other.
+#[allow(clippy::too_many_arguments, reason = "the pieces of one evaluation")]
+fn run_samples(
+    program: &Program,
+    outputs: usize,
+    theta: &[Lane],
+    auxiliary: &[Lane],
+    nodes: &Nodes,
+    tiles: usize,
+    each: &mut dyn FnMut(usize, &[Lane]),
+) {
+    let mut scratch = scratch_for(&[program], tiles);
+    let inputs = Inputs { theta, auxiliary, tiles };
+    let mut row = Vec::new();
+    let mut seen = 0;
+    program.run(&inputs, &mut NodeBatch::new(nodes, tiles), &mut scratch.lanes, |registers, first, count| {
+        for k in 0..count {
+            row.clear();
+            (0..outputs).for_each(|o| row.extend_from_slice(program.output(o, &inputs, registers, k)));
+            each(first + k, &row);
+        }
+        seen = first + count;
+    });
+    // A program without batched nodes has one value for all samples.
+    for k in seen..nodes.len() {
+        row.clear();
+        (0..outputs).for_each(|o| row.extend_from_slice(program.output(o, &inputs, &scratch.lanes, 0)));
+        each(k, &row);
     }
 }
 

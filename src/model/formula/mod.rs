@@ -43,7 +43,10 @@ pub struct Expression {
 }
 
 impl Expression {
-    /// Parses; all independent syntax errors at once.
+    /// Parses.
+    ///
+    /// # Errors
+    /// All independent syntax errors at once.
     pub fn parse(text: &str) -> Result<Self, Vec<FormulaError>> {
         Ok(Self { text: text.to_owned(), lines: Arc::new(syntax::parse(text)?) })
     }
@@ -61,11 +64,17 @@ impl Expression {
         });
         names
     }
-    /// Value of a formula of constants; unknown names and shape errors are reported with their place.
+    /// Value of a formula of constants.
+    ///
+    /// # Errors
+    /// Unknown names and shapes that do not fit, with their place.
     pub fn evaluate(&self, constant: &dyn Fn(&str) -> Option<Value>) -> Result<Value, FormulaError> {
         self.fold(ConstantScope { constant, names: Vec::new() })
     }
-    /// Value over named constants; errors suggest the nearest name.
+    /// Value over named constants.
+    ///
+    /// # Errors
+    /// As [`Expression::evaluate`]; unknown names with the nearest known one.
     pub fn evaluate_among(
         &self,
         constants: &std::collections::BTreeMap<String, Value>,

@@ -17,6 +17,8 @@ const MOST_NODES: usize = 4096;
 const REFERENCE: usize = 4096;
 /// Most normal variates of a reference sample that are given their exact second moments.
 const MOST_WHITENED: usize = 256;
+/// Parts whose scatter tells the error of a reference sample.
+const PARTS: usize = 16;
 /// Points a variate, from coarse to fine.
 const LADDER: [usize; 12] = [2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64];
 /// A rule as good as the finest to this relative error is fine enough.
@@ -82,13 +84,17 @@ fn rule(draw: &Draw, n: usize) -> Vec<(f64, f64)> {
             let mut edges = vec![0.0];
             edges.extend(breaks);
             edges.push(1.0);
-            edges.windows(2).map(|e| ((e[0] + e[1]) / 2.0, e[1] - e[0])).filter(|(_, w)| *w > 0.0).collect()
+            edges
+                .windows(2)
+                .map(|e| (f64::midpoint(e[0], e[1]), e[1] - e[0]))
+                .filter(|(_, w)| *w > 0.0)
+                .collect()
         }
         (StandardLaw::Uniform, None) => {
             let rule = GaussLegendre::new(size);
             symmetric(rule.as_node_weight_pairs())
                 .into_iter()
-                .map(|(x, w)| ((1.0 + x) / 2.0, w / 2.0))
+                .map(|(x, w)| (f64::midpoint(1.0, x), w / 2.0))
                 .collect()
         }
         _ => {
@@ -135,7 +141,9 @@ fn product_rule(draws: &[Draw], width: usize, n: usize) -> Nodes {
         }
     }
     let total: f64 = weights.iter().sum();
-    weights.iter_mut().for_each(|w| *w /= total);
+    for weight in &mut weights {
+        *weight /= total;
+    }
     Nodes {
         width,
         values: values.concat(),
@@ -200,8 +208,7 @@ fn reference(draws: &[Draw], width: usize, seed: u64, probe: Probe<'_>) -> Nodes
         values: values[range.start * width..range.end * width].to_vec(),
         origin: Origin::Table,
     };
-    // Relative standard error of the probes, from the scatter of sixteen parts.
-    const PARTS: usize = 16;
+    // Relative standard error of the probes, from the scatter of the parts.
     let part = REFERENCE / PARTS;
     let parts: Vec<Vec<f64>> = (0..PARTS).map(|i| probe(&sample(i * part..(i + 1) * part))).collect();
     let mut worst: f64 = 0.0;

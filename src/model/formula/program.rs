@@ -74,7 +74,7 @@ pub enum CompileError {
 impl Program {
     /// Compiles the nodes `outputs` of a graph whose samples have `width` numbers.
     pub fn new(graph: &Graph, outputs: &[Node], width: usize) -> Result<Self, CompileError> {
-        Compiler::new(graph, outputs, width)?.finish(outputs)
+        Ok(Compiler::new(graph, outputs, width)?.finish(outputs))
     }
 
     /// Vectors of scratch memory a block of `tiles` needs.
@@ -234,7 +234,9 @@ impl<'g> Compiler<'g> {
             };
             entry.args.iter().for_each(|a| uses[a.index()] += 1);
         }
-        outputs.iter().for_each(|o| uses[o.index()] += 1);
+        for output in outputs {
+            uses[output.index()] += 1;
+        }
         let program = Program {
             constants: vec![],
             prologue: vec![],
@@ -259,7 +261,7 @@ impl<'g> Compiler<'g> {
         }
     }
 
-    fn finish(mut self, outputs: &[Node]) -> Result<Program, CompileError> {
+    fn finish(mut self, outputs: &[Node]) -> Program {
         let order = std::mem::take(&mut self.order);
         let into_sums: Vec<Node> = order
             .iter()
@@ -297,7 +299,7 @@ impl<'g> Compiler<'g> {
             let location = self.get(output);
             self.program.outputs.push(location);
         }
-        Ok(self.program)
+        self.program
     }
 
     fn allocate(&mut self, elements: usize) -> usize {

@@ -38,6 +38,9 @@ pub struct SdeModel {
     nodes: Arc<Nodes>,
 }
 
+/// A `[P][P]`, c `[P]` and B `[P][M]` of dx = (A x + c) dt + B dW.
+pub type Linear = (Vec<f64>, Vec<f64>, Vec<f64>);
+
 struct StateScope<'a> {
     layout: &'a Layout,
     constants: &'a BTreeMap<String, Value>,
@@ -63,6 +66,9 @@ impl Scope for StateScope<'_> {
 impl SdeModel {
     /// `drift` and `diffusion` by parameter name, an absent one is 0; entries of `Place` count in the order given
     /// (the formulas of a named diffusion one after the other, each with a place of its own).
+    ///
+    /// # Errors
+    /// All independent errors, each with the formula it is in.
     pub fn new(
         layout: Layout,
         constants: &BTreeMap<String, Value>,
@@ -207,8 +213,11 @@ impl SdeModel {
             ));
         }
     }
-    /// `(A, c, B)` with drift = A x + c and constant B `[P][M]`, if the drift is affine and the noise constant; else the reason why not.
-    pub fn linear(&self) -> Result<(Vec<f64>, Vec<f64>, Vec<f64>), String> {
+    /// `(A, c, B)` with drift = A x + c and constant B `[P][M]`, if the drift is affine and the noise constant.
+    ///
+    /// # Errors
+    /// The reason why it is not.
+    pub fn linear(&self) -> Result<Linear, String> {
         let p = self.layout.len();
         if self.depends_on_state(&self.increment) {
             return Err("the diffusion depends on the state".to_owned());
@@ -291,10 +300,16 @@ impl SdeModel {
         Ok(Function::new(program, graph.shape(node), Arc::clone(&self.nodes)))
     }
     /// Compiles a formula over the state and constants.
+    ///
+    /// # Errors
+    /// Unknown names and shapes that do not fit, with their place.
     pub fn function(&self, formula: &Expression) -> Result<Function, FormulaError> {
         self.built(formula, |_, node| node)
     }
     /// As [`super::FormulaModel::magnitude`].
+    ///
+    /// # Errors
+    /// As [`SdeModel::function`].
     pub fn magnitude(&self, formula: &Expression) -> Result<Function, FormulaError> {
         self.built(formula, |graph, node| magnitude(graph, node, &self.layout))
     }

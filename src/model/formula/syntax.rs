@@ -111,7 +111,10 @@ const MAX_DEPTH: usize = 200;
 /// Longest line, in tokens: long chains nest deeply, too.
 const MAX_TOKENS: usize = 4000;
 
-/// Parses a formula; errors of different lines are all reported.
+/// Parses a formula.
+///
+/// # Errors
+/// The first error of every line.
 pub fn parse(text: &str) -> Result<Lines, Vec<FormulaError>> {
     let mut errors = Vec::new();
     let mut parsed = Vec::new();

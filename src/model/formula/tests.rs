@@ -16,21 +16,22 @@ fn expression(text: &str) -> Expression {
     Expression::parse(text).unwrap_or_else(|e| panic!("{text}: {e:?}"))
 }
 
+type Build = Box<dyn Fn(&mut Graph, &[Node]) -> Node>;
+
 /// The function applied to arguments of a shape that it takes, and the domain of the arguments.
 struct Case {
     name: String,
     shapes: Vec<Shape>,
     domain: (f64, f64),
-    build: Box<dyn Fn(&mut Graph, &[Node]) -> Node>,
+    build: Build,
 }
 
 fn cases(m: usize, n: usize, k: usize) -> Vec<Case> {
     let (scalar, column, matrix) = (Shape::SCALAR, Shape::vector(m), Shape::matrix(m, n));
     let mut cases = Vec::new();
-    let mut add =
-        |name: &str, shapes: Vec<Shape>, domain, build: Box<dyn Fn(&mut Graph, &[Node]) -> Node>| {
-            cases.push(Case { name: name.to_owned(), shapes, domain, build });
-        };
+    let mut add = |name: &str, shapes: Vec<Shape>, domain, build: Build| {
+        cases.push(Case { name: name.to_owned(), shapes, domain, build });
+    };
     for function in FUNCTIONS {
         let build =
             || Box::new(move |g: &mut Graph, a: &[Node]| (function.build)(g, a).expect("fitting shapes"));
@@ -498,6 +499,21 @@ fn regression_is_recognised_as_quadratic_per_sample() {
     }
 }
 
+/// The same samples under one weight, which the batch does not write out.
+struct Uniform<'a>(NodeBatch<'a>, f64);
+impl crate::model::Batch for Uniform<'_> {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+    fn uniform_weight(&self) -> Option<f64> {
+        Some(self.1)
+    }
+    fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
+        self.0.fill(first, count, samples, weights);
+        weights.fill(Lane::splat(f64::NAN));
+    }
+}
+
 #[test]
 fn chunks_and_weights_do_not_change_the_sum() {
     let m = model(
@@ -516,19 +532,6 @@ fn chunks_and_weights_do_not_change_the_sum() {
         assert!((whole[e] - sum).abs() < 1e-15);
     }
     // Samples of one weight may be summed first and weighted afterwards.
-    struct Uniform<'a>(NodeBatch<'a>, f64);
-    impl crate::model::Batch for Uniform<'_> {
-        fn len(&self) -> usize {
-            self.0.len()
-        }
-        fn uniform_weight(&self) -> Option<f64> {
-            Some(self.1)
-        }
-        fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
-            self.0.fill(first, count, samples, weights);
-            weights.fill(Lane::splat(f64::NAN));
-        }
-    }
     let theta = [Lane::splat(0.3), Lane::splat(-0.8)];
     let mut gradient = [Lane::default(); 2];
     let mut batch = Uniform(NodeBatch::new(m.nodes(), 1), 0.5);

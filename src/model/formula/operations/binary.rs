@@ -10,6 +10,11 @@ use crate::model::formula::graph::{Graph, Node};
 /// Derivatives with respect to both arguments, times the adjoint.
 type Partial = fn(&mut Graph, &Call<'_>) -> Node;
 
+/// out = c ∘ y.
+type LeftKernel = fn(&mut [Lane], f64, &[Lane]);
+/// out = x ∘ c.
+type RightKernel = fn(&mut [Lane], &[Lane], f64);
+
 /// z = x ∘ y.
 pub struct Binary {
     name: &'static str,
@@ -17,9 +22,9 @@ pub struct Binary {
     commutative: bool,
     kernel: fn(&mut [Lane], &[Lane], &[Lane]),
     /// With a constant on the left.
-    left: Option<fn(&mut [Lane], f64, &[Lane])>,
+    left: Option<LeftKernel>,
     /// With a constant on the right.
-    right: Option<fn(&mut [Lane], &[Lane], f64)>,
+    right: Option<RightKernel>,
     partial: [Partial; 2],
 }
 

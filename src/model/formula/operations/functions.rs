@@ -232,6 +232,9 @@ pub static FUNCTIONS: &[Function] = &[
 ];
 
 /// aᵇ, elementwise: whole constant exponents by multiplication, √ for ½.
+///
+/// # Errors
+/// Shapes that do not fit.
 pub fn power(graph: &mut Graph, base: Node, exponent: Node) -> Result<Node, String> {
     if let Some(&[value]) = graph.constant_of(exponent) {
         if value == value.trunc() && value.abs() <= 1024.0 {
@@ -246,6 +249,9 @@ pub fn power(graph: &mut Graph, base: Node, exponent: Node) -> Result<Node, Stri
 }
 
 /// A column of scalars, or a matrix of rows given as columns of one length.
+///
+/// # Errors
+/// No elements, or elements that are matrices.
 pub fn array(graph: &mut Graph, elements: &[Node]) -> Result<Node, String> {
     let Some(&first) = elements.first() else {
         return Err("an empty array".to_owned());

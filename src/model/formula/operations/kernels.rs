@@ -1,5 +1,7 @@
 //! Straight loops over lanes, which the compiler turns into vector instructions.
 
+#![allow(clippy::inline_always, reason = "a kernel's parts must take the kernel's instruction set")]
+
 use crate::lanes::{LANES, Lane, flat, flat_mut, vectorized};
 
 macro_rules! two_operands {

@@ -133,7 +133,10 @@ pub struct Call<'a> {
 pub trait Operation: Sync {
     /// Unique name; the user's where users can write it.
     fn name(&self) -> &'static str;
-    /// Shape of the result, or what does not fit.
+    /// Shape of the result.
+    ///
+    /// # Errors
+    /// The shapes that do not fit, as they would be written: `[3,4] @ [5]`.
     fn shape(&self, attribute: Attribute, args: &[Shape]) -> Result<Shape, String>;
     /// The value on a block.
     fn evaluate(&self, attribute: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]);
