@@ -223,7 +223,7 @@ fn observables_may_name_earlier_ones() {
             study::ObservableKind::Function(function) => function.value(theta),
             _ => panic!(),
         };
-    let theta: Vec<f64> = (0..study.layout().len()).map(|i| ((i * 37 % 17) as f64 / 8.5 - 1.0)).collect();
+    let theta: Vec<f64> = (0..study.layout().len()).map(|i| (i * 37 % 17) as f64 / 8.5 - 1.0).collect();
     let (size, hidden, both) = (value("size", &theta), value("hidden", &theta), value("both", &theta));
     assert!((both[0] - size[0] - hidden[0]).abs() < 1e-12 && size[0] > 0.0 && hidden[0] > 0.0);
     let balance: f64 = value("balance", &theta).iter().map(|x| x * x).sum();
