@@ -51,12 +51,25 @@ pub fn digest_of_first(record: &Record, replicas: usize) -> String {
     hash.finish()
 }
 
+/// Bytes that are hashed at once.
+const CHUNK: usize = 4096;
+
 #[derive(Default)]
-struct Hash(Sha256);
+struct Hash {
+    state: Sha256,
+    waiting: Vec<u8>,
+}
 
 impl Hash {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.waiting.extend_from_slice(bytes);
+        if self.waiting.len() >= CHUNK {
+            self.state.update(&self.waiting);
+            self.waiting.clear();
+        }
+    }
     fn word(&mut self, word: u64) {
-        self.0.update(word.to_le_bytes());
+        self.bytes(&word.to_le_bytes());
     }
     fn count(&mut self, count: usize) {
         self.word(count as u64);
@@ -78,7 +91,7 @@ impl Hash {
     }
     fn text(&mut self, text: &str) {
         self.count(text.len());
-        self.0.update(text.as_bytes());
+        self.bytes(text.as_bytes());
     }
     fn header(&mut self, dynamics: &DynamicsRecord, replicas: usize) {
         self.text(&dynamics.name);
@@ -113,8 +126,9 @@ impl Hash {
         first(&observable.max_change, replicas * components);
         first(&observable.trajectories, kept * instants * components);
     }
-    fn finish(self) -> String {
-        self.0.finalize().iter().fold(String::new(), |mut text, byte| {
+    fn finish(mut self) -> String {
+        self.state.update(&self.waiting);
+        self.state.finalize().iter().fold(String::new(), |mut text, byte| {
             // Writing to a string cannot fail.
             let _ = write!(text, "{byte:02x}");
             text
