@@ -5,7 +5,9 @@
 //! its arguments, so a single split of the scratch memory separates what is read from what is written.
 
 use super::graph::{Graph, Node, Op};
-use super::operations::{Attribute, Frame, IDENTITY, Operand, Operation};
+use super::operations::{
+    ADD, AFFINE, AFFINE_PRODUCT, Attribute, Frame, IDENTITY, MULTIPLY, Operand, Operation, SUBTRACT,
+};
 use crate::lanes::Lane;
 use crate::model::{Batch, Shape};
 
@@ -215,7 +217,18 @@ struct Compiler<'g> {
     /// Uses of each node, outputs included.
     uses: Vec<usize>,
     location: Vec<Option<Location>>,
+    /// Nodes that are computed inside the one node that uses them.
+    absorbed: Vec<bool>,
     program: Program,
+}
+
+/// (y + shift)·factor, or with a product in place of y, computed in one pass.
+struct Chain {
+    operands: Vec<Node>,
+    shift: f64,
+    factor: f64,
+    /// Nodes in between.
+    inner: Vec<Node>,
 }
 
 impl<'g> Compiler<'g> {
@@ -250,7 +263,15 @@ impl<'g> Compiler<'g> {
             weights: 0,
             batched: order.iter().any(|&n| graph.batched(n)),
         };
-        Ok(Self { graph, order, stage, uses, location: vec![None; graph.len()], program })
+        Ok(Self {
+            graph,
+            order,
+            stage,
+            uses,
+            location: vec![None; graph.len()],
+            absorbed: vec![false; graph.len()],
+            program,
+        })
     }
 
     /// A batched node that is computed only inside the sum that uses it.
@@ -258,6 +279,64 @@ impl<'g> Compiler<'g> {
         match self.graph.entry(node).op {
             Op::Call(operation, _) => operation.accumulates() && self.uses[node.index()] == 1,
             _ => false,
+        }
+    }
+
+    /// The arguments of a node, if it is that operation.
+    fn arguments(&self, node: Node, operation: &dyn Operation) -> Option<[Node; 2]> {
+        match (&self.graph.entry(node).op, self.graph.entry(node).args.as_slice()) {
+            (Op::Call(own, _), &[a, b]) if own.name() == operation.name() => Some([a, b]),
+            _ => None,
+        }
+    }
+
+    fn number(&self, node: Node) -> Option<f64> {
+        match self.graph.constant_of(node) {
+            Some(&[value]) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// `node` is c ∘ y with a number c: (c, y).
+    fn with_number(&self, [a, b]: [Node; 2]) -> Option<(f64, Node)> {
+        self.number(a).map(|c| (c, b)).or_else(|| self.number(b).map(|c| (c, a)))
+    }
+
+    /// y + shift, if the node is that: also y − d, which is y + (−d) to the bit.
+    fn shifted(&self, node: Node) -> Option<(f64, Node)> {
+        if let Some(args) = self.arguments(node, &ADD) {
+            return self.with_number(args);
+        }
+        let [y, d] = self.arguments(node, &SUBTRACT)?;
+        self.number(d).map(|d| (-d, y))
+    }
+
+    /// True if `inner` can be computed inside `outer`, which alone uses it.
+    fn inside(&self, inner: Node, outer: Node) -> bool {
+        let (a, b) = (self.graph.entry(inner), self.graph.entry(outer));
+        self.uses[inner.index()] == 1 && a.shape == b.shape && a.batched == b.batched
+    }
+
+    /// The chain that ends in `node`, if at least two operations can be one.
+    fn chain(&self, node: Node) -> Option<Chain> {
+        let mut inner = Vec::new();
+        let scaled = self.arguments(node, &MULTIPLY).and_then(|args| self.with_number(args));
+        let (shift, factor, y) = match scaled {
+            Some((factor, sum)) => {
+                let (shift, y) = self.shifted(sum).filter(|_| self.inside(sum, node))?;
+                inner.push(sum);
+                (shift, factor, y)
+            }
+            None => self.shifted(node).map(|(shift, y)| (shift, 1.0, y))?,
+        };
+        let product = self.arguments(y, &MULTIPLY).filter(|args| self.with_number(*args).is_none());
+        match product.filter(|_| self.inside(y, node)) {
+            Some(operands) => {
+                inner.push(y);
+                Some(Chain { operands: operands.to_vec(), shift, factor, inner })
+            }
+            None if inner.is_empty() || self.graph.shape(y) != self.graph.shape(node) => None,
+            None => Some(Chain { operands: vec![y], shift, factor, inner }),
         }
     }
 
@@ -269,16 +348,26 @@ impl<'g> Compiler<'g> {
             .map(|&n| self.graph.entry(n).args[0])
             .filter(|&a| self.fused(a))
             .collect();
+        // From the outermost operation inwards, so that the longest chains are found.
+        for &node in order.iter().rev() {
+            if !self.absorbed[node.index()]
+                && !into_sums.contains(&node)
+                && let Some(chain) = self.chain(node)
+            {
+                chain.inner.iter().for_each(|n| self.absorbed[n.index()] = true);
+            }
+        }
         let per_sample: usize = order
             .iter()
-            .filter(|&&n| self.graph.batched(n) && !into_sums.contains(&n))
+            .filter(|&&n| self.graph.batched(n) && !into_sums.contains(&n) && !self.absorbed[n.index()])
             .map(|&n| self.graph.shape(n).len())
             .sum();
         self.program.capacity = (CHUNK_ELEMENTS / per_sample.max(1)).clamp(1, CHUNK_LIMIT);
         self.leaves(&order);
         for stage in [Stage::Prologue, Stage::Body] {
             for &node in &order {
-                if self.stage[node.index()] == stage && !into_sums.contains(&node) {
+                let skipped = into_sums.contains(&node) || self.absorbed[node.index()];
+                if self.stage[node.index()] == stage && !skipped {
                     self.instruction(node);
                 }
             }
@@ -291,6 +380,7 @@ impl<'g> Compiler<'g> {
         for &node in &order {
             if self.stage[node.index()] == Stage::Epilogue
                 && !matches!(self.graph.entry(node).op, Op::BatchSum)
+                && !self.absorbed[node.index()]
             {
                 self.instruction(node);
             }
@@ -343,12 +433,18 @@ impl<'g> Compiler<'g> {
 
     fn instruction(&mut self, node: Node) {
         let entry = self.graph.entry(node);
-        let (operation, attribute): (&'static dyn Operation, _) = match entry.op {
-            Op::Call(operation, attribute) => (operation, attribute),
-            Op::BatchBroadcast => (&IDENTITY, Attribute::NONE),
+        let mut operands = entry.args.clone();
+        let (operation, attribute): (&'static dyn Operation, _) = match (self.chain(node), &entry.op) {
+            (Some(chain), _) => {
+                operands = chain.operands;
+                let attribute = Attribute::reals(chain.shift, chain.factor);
+                (if operands.len() == 2 { &AFFINE_PRODUCT } else { &AFFINE }, attribute)
+            }
+            (None, Op::Call(operation, attribute)) => (*operation, *attribute),
+            (None, Op::BatchBroadcast) => (&IDENTITY, Attribute::NONE),
             _ => return,
         };
-        let args: Vec<Location> = entry.args.iter().map(|&a| self.get(a)).collect();
+        let args: Vec<Location> = operands.iter().map(|&a| self.get(a)).collect();
         let (shape, batched) = (entry.shape, entry.batched);
         let samples = if batched { self.program.capacity } else { 1 };
         let out = self.allocate(samples * shape.len());

@@ -578,6 +578,40 @@ fn laws_have_their_moments_by_quadrature_or_by_draws() {
 }
 
 #[test]
+fn chains_in_one_pass_round_as_their_operations_do() {
+    let m = model(&[("u", S), ("w", S)], &[("x", "normal(0, 1)")], Some(9), "(u*w*x - 1)^2");
+    let (u, w) = (1.234_567, -0.765_432_1);
+    let gradients = m.sample_gradients(&[u, w]);
+    for (x, g) in m.nodes().values.iter().zip(gradients.chunks(2)) {
+        let slope = (u * w * x - 1.0) * 2.0 * x;
+        assert_eq!((g[0].to_bits(), g[1].to_bits()), ((slope * w).to_bits(), (slope * u).to_bits()));
+    }
+    // Chains of every form against the separate operations, which constants are folded with.
+    for text in
+        ["3*(a*b - 0.1)", "3*(a*v + 0.1)", "(v*v - 0.1)*3", "2*(0.3 + v) - 0.7", "a*b - 0.1", "5*(v - 1) + v"]
+    {
+        let values = [("a", vec![0.377]), ("b", vec![-1.13]), ("v", vec![0.21, 3.3, -0.7])];
+        let mut layout = Layout::default();
+        for (name, value) in &values {
+            layout.push(*name, Shape::vector(value.len()));
+        }
+        let sde =
+            SdeModel::new(layout, &BTreeMap::new(), &[], &[], false).unwrap_or_else(|e| panic!("{e:?}"));
+        let theta: Vec<f64> = values.iter().flat_map(|v| v.1.clone()).collect();
+        let run = sde.function(&expression(text)).unwrap_or_else(|e| panic!("{e:?}")).value(&theta);
+        let constant = |name: &str| {
+            let found = values.iter().find(|v| v.0 == name)?;
+            Some(Value { shape: Shape::vector(found.1.len()), data: found.1.clone() })
+        };
+        let folded = expression(text).evaluate(&constant).unwrap_or_else(|e| panic!("{e:?}")).data;
+        assert!(
+            run.iter().zip(&folded).all(|(a, b)| a.to_bits() == b.to_bits()),
+            "{text}: {run:?} {folded:?}"
+        );
+    }
+}
+
+#[test]
 fn labels_of_data_must_exist() {
     let classes = Shape::vector(3);
     let with = |law: &str, size| {

@@ -66,6 +66,24 @@ vectorized! {
             *out += a * b;
         }
     }
+    /// out = (y + shift)·factor.
+    pub(super) fn affine(out: &mut [Lane], y: &[Lane], shift: f64, factor: f64) {
+        for (out, y) in flat_mut(out).iter_mut().zip(flat(y)) {
+            *out = (y + shift) * factor;
+        }
+    }
+    /// The same in place.
+    pub(super) fn affine_in_place(out: &mut [Lane], shift: f64, factor: f64) {
+        for out in flat_mut(out) {
+            *out = (*out + shift) * factor;
+        }
+    }
+    /// out = (a·b + shift)·factor.
+    pub(super) fn affine_product(out: &mut [Lane], a: &[Lane], b: &[Lane], shift: f64, factor: f64) {
+        for ((out, a), b) in flat_mut(out).iter_mut().zip(flat(a)).zip(flat(b)) {
+            *out = (a * b + shift) * factor;
+        }
+    }
     /// out = max(out, a), NaN if either is.
     pub(super) fn max_to(out: &mut [Lane], a: &[Lane]) {
         for (out, &y) in flat_mut(out).iter_mut().zip(flat(a)) {

@@ -3,6 +3,7 @@
 //! A new operation is an [`Operation`] in one of the files here (or a new file), and, if users may call it, one
 //! line in [`functions`].
 
+mod affine;
 mod binary;
 pub mod functions;
 mod kernels;
@@ -11,6 +12,7 @@ mod reduce;
 mod unary;
 mod vector;
 
+pub use affine::{AFFINE, AFFINE_PRODUCT};
 pub use binary::{ADD, DIVIDE, MULTIPLY, POWER, SUBTRACT};
 pub use linear::{MATRIX_PRODUCT, SCALED_IDENTITY, TRACE, TRANSPOSE};
 pub use reduce::{BROADCAST, DOT, MAX_MASK, MAXIMUM, NORM2, SUM};
@@ -46,6 +48,14 @@ impl Attribute {
     /// The real number.
     pub fn as_real(self) -> f64 {
         f64::from_bits(self.0)
+    }
+    /// Two real numbers.
+    pub fn reals(a: f64, b: f64) -> Self {
+        Self(a.to_bits(), b.to_bits())
+    }
+    /// The two real numbers.
+    pub fn as_reals(self) -> (f64, f64) {
+        (f64::from_bits(self.0), f64::from_bits(self.1))
     }
     /// A shape.
     pub fn shape(shape: Shape) -> Self {
