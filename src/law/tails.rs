@@ -107,8 +107,11 @@ fn radius(drift: &DMatrix<f64>, noise: &DMatrix<f64>, state: usize) -> f64 {
         f64::from(u8::from(pairs[row].0 == pairs[row].1 && pairs[column].0 == pairs[column].1))
     });
     let mut moment = pairings(&unit);
-    let mut radius: f64 = 0.0;
-    for _ in 0..ITERATIONS {
+    let mut ratio: f64 = 0.0;
+    // Oscillating motions have several eigenvalues of one modulus: then the ratio of two steps never settles, and the
+    // mean growth over the later half of the steps is the modulus.
+    let mut logarithms = 0.0;
+    for iteration in 0..ITERATIONS {
         moment /= moment.norm();
         let carried = drift * &moment;
         let felt = noise * &moment;
@@ -116,14 +119,17 @@ fn radius(drift: &DMatrix<f64>, noise: &DMatrix<f64>, state: usize) -> f64 {
         let mixed = &crossed + crossed.transpose() + &felt * noise.transpose();
         let next = carried * drift.transpose() + pairings(&mixed);
         let norm = next.norm();
-        let settled = (norm - radius).abs() <= SETTLED * norm;
-        radius = norm;
+        let settled = (norm - ratio).abs() <= SETTLED * norm;
+        ratio = norm;
         if settled || !(norm > 0.0 && norm.is_finite()) {
-            break;
+            return ratio;
+        }
+        if iteration >= ITERATIONS / 2 {
+            logarithms += norm.ln();
         }
         moment = next;
     }
-    radius
+    (logarithms / (ITERATIONS - ITERATIONS / 2) as f64).exp()
 }
 
 #[cfg(test)]
@@ -156,6 +162,19 @@ mod tests {
             Multiplier { mean: 1.0 - eta, second: m2, third: m3, fourth: m4 }.fourth_moment()
         };
         assert!(sgd(0.383_450) < 1.0 && sgd(0.383_452) > 1.0);
+    }
+
+    #[test]
+    fn an_oscillating_motion_without_multiplicative_noise_has_no_tails() {
+        // The same curvature in every sample: only the heavy ball moves, with eigenvalues of modulus √β.
+        let hessian = DMatrix::from_element(1, 1, 1.0);
+        let curvatures = Curvatures::Moments(DMatrix::from_element(1, 1, 1.0));
+        for (rate, momentum) in [(0.1, 0.9), (0.05, 0.95), (0.5, 0.5_f64)] {
+            let response = Response::Iteration { rate, momentum };
+            let ours = growth(response, &hessian, 0.0, 1.0, &curvatures).unwrap();
+            let expected = momentum * momentum;
+            assert!((ours / expected - 1.0).abs() < 0.02, "{ours} for {expected}");
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ pub fn dynamics(
     let shared_broken = matches!(shared.rate, Field::Broken) || misspelt;
     motions.base = schedule(&shared.rate, errors);
     if kind == Some(Kind::Loss) {
-        let merged = merge(shared, &empty, false, population, errors);
+        let merged = merge(shared, &empty, true, population, errors);
         motions.shared = motions.base.clone().map(|rate| Training { rate, ..merged });
     }
     let entries: &[Named<DynamicsSpec>] = spec.dynamics.as_ref().map_or(&[], |s| &s.value);
