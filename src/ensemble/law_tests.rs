@@ -1,4 +1,4 @@
-//! Every law of motion against its closed form (physics.md's numbers), through whole runs.
+//! Every law of motion against its closed form and reference numbers, through whole runs.
 //!
 //! Statistical tests: fixed seed, n replicas as stated, |z| < 5 (odds 6e-7 a comparison for a new seed); each has a control,
 //! the nearest wrong formula, that the same data reject at |z| > 5.
@@ -98,7 +98,7 @@ fn gradient_descent_follows_its_recursion() {
 
 #[test]
 fn stationary_variances_of_the_harmonic_loss() {
-    // physics 1.2, 1.3 with a = 2, c = 1, η = 0.1. n = 32768: 0.8 % on a variance.
+    // Discrete Lyapunov, without and with a heavy ball: a = 2, c = 1, η = 0.1. n = 32768: 0.8 % on a variance.
     let (a, eta) = (2.0, 0.1);
     let end = [0, 400];
     let t = || training(eta, 1);
@@ -160,7 +160,7 @@ fn a_schedule_changes_the_stationary_variance() {
     agrees((middle.variance(), middle.variance_standard_error()), discrete(0.3), discrete(0.1));
 }
 
-/// H = [[2, ½], [½, 1]], C = [[1, 0.3], [0.3, ½]], not commuting (physics 1.2).
+/// H = [[2, ½], [½, 1]], C = [[1, 0.3], [0.3, ½]], not commuting.
 fn two_dimensional() -> System {
     let data = [("a", "normal(0, 1)"), ("b", "normal(0, sqrt(0.41))")];
     let text = "u^2 + 0.5*u*v + 0.5*v^2 + u*a + v*(0.3*a + b)";
@@ -203,7 +203,7 @@ fn stationary_covariances_of_two_parameters() {
 
 #[test]
 fn linear_regression_has_noise_that_depends_on_the_state() {
-    // physics 1.4: d = 5, S = 1, η = 0.1 and (5, 4, 0.2) with σ = ½; ½ in the loss. n = 16384.
+    // Online regression: d = 5, S = 1, η = 0.1 and (5, 4, 0.2) with σ = ½; ½ in the loss. n = 16384.
     let names = ["a", "b", "c", "d", "e"];
     let parameters: Vec<_> = names.iter().map(|n| (*n, SCALAR)).collect();
     let xs = ["p", "q", "r", "s", "t"];
@@ -225,7 +225,7 @@ fn linear_regression_has_noise_that_depends_on_the_state() {
 
 #[test]
 fn epochs_without_replacement() {
-    // physics 5.3: M = 20, a = 1, η = 0.05, at the end and in the middle of an epoch. n = 32768.
+    // Reshuffled epochs: M = 20, a = 1, η = 0.05, at the end and in the middle of an epoch. n = 32768.
     let system = loss(&[("w", SCALAR)], &[("x", "normal(0, 1)")], Some(20), "0.5*(w - x)^2");
     let System::Loss(ref model) = system else { panic!("a loss") };
     let table = &model.model.population().nodes;
@@ -258,7 +258,7 @@ fn epochs_without_replacement() {
 
 #[test]
 fn charges_obey_their_step_law_to_rounding() {
-    // physics 2.1, 2.7c: with d = θ' − ρθ = −ηĝ, C' = ρ²C + dᵀAd, because θᵀAĝ = 0 in every step.
+    // The charge's step law: with d = θ' − ρθ = −ηĝ, C' = ρ²C + dᵀAd, because θᵀAĝ = 0 in every step.
     let eta = 0.01;
     let every: Vec<u64> = (0..=200).collect();
     let system = || {
@@ -413,7 +413,7 @@ fn equation(law: Law, steps: &[u64], dt: f64) -> Dynamics {
 
 #[test]
 fn ornstein_uhlenbeck_by_euler_and_exactly() {
-    // physics 1.1: μ = 2, D = 3: 0.75; Euler–Maruyama at h = 0.2 has 0.9375. n = 16384.
+    // Einstein relation: μ = 2, D = 3: 0.75; Euler–Maruyama at h = 0.2 has 0.9375. n = 16384.
     let system = sde(&[("x", SCALAR)], &[("x", "-2*x")], &[("x", "sqrt(3)")]);
     let mut exact = equation(Law::Exact, &[0, 1, 2, 3], 1.7);
     exact.instants[1].time = 0.25;

@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn broken_detailed_balance_has_the_known_covariance() {
-        // physics 1.6.
+        // Two dimensions with broken detailed balance.
         let a = DMatrix::from_row_slice(2, 2, &[1.0, 0.7, -0.3, 2.0]);
         let q = DMatrix::from_row_slice(2, 2, &[1.0, 0.2, 0.2, 0.5]);
         let sigma = continuous(&a, &q).unwrap();
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn harmonic_particle_and_its_euler_maruyama_scheme() {
-        // physics 1.1: μ = 2, D = 3: 0.75, and 0.9375 at h = 0.2.
+        // Einstein relation: μ = 2, D = 3: 0.75, and 0.9375 at h = 0.2.
         let (mu, d, h) = (2.0, 3.0, 0.2);
         let one = |x: f64| DMatrix::from_element(1, 1, x);
         close(&continuous(&one(mu), &one(d)).unwrap(), &[0.75], 1e-15);

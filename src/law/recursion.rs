@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn constant_noise_matches_the_oracles() {
-        // physics 1.2 and 1.3, ten digits given there.
+        // Reference values to ten digits.
         let (h, c) = two_by_two();
         let system = constant(&h, &c);
         for (response, expected) in [
@@ -202,7 +202,7 @@ mod tests {
         ] {
             assert!(residual(&stationary(response, &system).unwrap(), bend) < 1e-16);
         }
-        // Heavy ball: the block recursion of physics 1.3, solved whole.
+        // Heavy ball: the recursion of (δ, v), solved whole.
         let (rate, beta) = (0.1, 0.7);
         let mut step = DMatrix::zeros(4, 4);
         let mut noise = DMatrix::zeros(4, 4);
@@ -221,7 +221,7 @@ mod tests {
         let whole = lyapunov::discrete(&step, &noise).unwrap();
         let ours = stationary(Response::Iteration { rate, momentum: beta }, &system).unwrap();
         assert!((whole.view((0, 0), (2, 2)) - ours).amax() < 1e-15);
-        // One dimension, physics 1.3.
+        // One dimension.
         let (a, c) = (DMatrix::from_element(1, 1, 2.0), DMatrix::from_element(1, 1, 1.0));
         let ball = Response::Iteration { rate: 0.1, momentum: 0.9 };
         close(stationary(ball, &constant(&a, &c)).unwrap().as_slice(), &[0.263_888_888_888_888_9], 1e-15);
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn online_regression_has_the_closed_form() {
-        // physics 1.4: Var = (ησ²/S)/(2 − ηs(1 + (d + 1)/S)).
+        // Online regression: Var = (ησ²/S)/(2 − ηs(1 + (d + 1)/S)).
         for (d, batch, rate, sigma, expected) in
             [(1, 1.0, 0.2, 1.0, 1.0 / 7.0), (5, 1.0, 0.1, 1.0, 0.1 / 1.3), (5, 4.0, 0.2, 0.5, 0.0125 / 1.5)]
         {
@@ -276,7 +276,7 @@ mod tests {
                 let f = 1.0 / batch;
                 let value = rate * sigma * sigma * f / (2.0 - rate * f * (d as f64 + 1.0));
                 assert!((sde - DMatrix::identity(d, d) * value).amax() < 1e-13);
-                // Controls: constant noise is something else (physics 1.4).
+                // Controls: constant noise is something else.
                 let blind = Linearised { curvatures: None, ..system.clone() };
                 let additive = stationary(Response::Iteration { rate, momentum: 0.0 }, &blind).unwrap();
                 assert!((additive[(0, 0)] / expected - 1.0).abs() > 0.1);

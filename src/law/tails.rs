@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn one_dimension_has_the_closed_form() {
-        // Curvature moments of a = x², x ~ N(0, 1): ⟨a²⟩ = 3. physics 1.4: the SDE's tail index is 1 + 1/(ηs) and
+        // Curvature moments of a = x², x ~ N(0, 1): ⟨a²⟩ = 3. The SDE's tail index is 1 + 1/(ηs) and
         // with Euler–Maruyama steps m⁴ + 6m²s₂ + 3s₂².
         let hessian = DMatrix::from_element(1, 1, 1.0);
         let curvatures = Curvatures::Moments(DMatrix::from_element(1, 1, 3.0));

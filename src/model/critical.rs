@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn quadratic_regression_has_the_known_minima() {
-        // physics 3.1: w*² = (2 − γ)/2 below γ = 2, 0 above; L'' = −4c0 and 2c0.
+        // Quadratic regression: w*² = (2 − γ)/2 below γ = 2, 0 above; L'' = −4c0 and 2c0.
         for (gamma, start, expected) in [(0.5, 0.1, 0.75_f64), (1.0, 3.0, 0.5), (3.0, 1.0, 0.0)] {
             let found = search(&quartic(gamma), &[start]).unwrap();
             assert!((found.theta[0] - expected.sqrt()).abs() < 1e-13, "{gamma}: {}", found.theta[0]);

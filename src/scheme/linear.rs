@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_long_time_reaches_the_lyapunov_solution_with_broken_detailed_balance() {
-        // physics.md 1.6
+        // Two dimensions with broken detailed balance
         let a = [-1.0, -0.7, 0.3, -2.0];
         let d = [1.0, 0.2, 0.2, 0.5];
         let t = Transition::new(&a, &[0.0; 2], &d, 200.0).unwrap();

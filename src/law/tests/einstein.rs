@@ -67,7 +67,7 @@ fn sgd_obeys_its_own_equation_and_no_other() {
         assert_eq!(result.tests[0].quantity, "mean of w");
         assert_eq!(result.tests[1].quantity, "variance of w");
         if decay == 0.0 && momentum == 0.0 {
-            // physics 1.4 with s = 1: (ησ²/S)/(2 − η(1 + 2/S)).
+            // Online regression with s = 1: (ησ²/S)/(2 − η(1 + 2/S)).
             let closed = 0.2 * SIGMA * SIGMA / (2.0 - 0.2 * 3.0);
             assert!((result.tests[1].predicted - closed).abs() < 1e-12);
             assert!((result.tests[0].predicted - SLOPE).abs() < 1e-12);
@@ -174,7 +174,7 @@ fn too_few_replicas_too_short_a_run_and_divergence_are_told_apart() {
 
 #[test]
 fn a_variance_without_a_standard_error_is_undecided() {
-    // physics 1.4: the fourth moment of plain SGD exists below η = 0.383451.
+    // Online regression: the fourth moment of plain SGD exists below η = 0.383451.
     let at = |rate, batch| {
         let mut study = regression();
         study.dynamics = vec![dynamics("sgd", Law::Sgd, Some(training(rate, batch)))];
@@ -210,7 +210,7 @@ fn instability_and_epochs_have_reasons() {
 
 #[test]
 fn fresh_draws_in_many_dimensions_are_predicted_from_a_sample_with_its_error() {
-    // Five regressors, a noise and an idle draw with a kink: no quadrature. physics 1.4: 0.0769231 each at η = 0.1, S = 1.
+    // Five regressors, a noise and an idle draw with a kink: no quadrature. Closed form: 0.0769231 each at η = 0.1, S = 1.
     let mut study = loss_study(
         &[("w", Shape::vector(5))],
         &[("e", "normal(0, 1)"), ("idle", "normal(0, 1)")],
@@ -381,7 +381,7 @@ fn many_parameters_are_judged_on_the_diagonal_and_the_trace() {
 
 #[test]
 fn linear_stochastic_equations_have_their_own_laws() {
-    // physics 1.1: μ = 2, D = 3: 0.75; Euler–Maruyama at h = 0.2: 0.9375.
+    // Einstein relation: μ = 2, D = 3: 0.75; Euler–Maruyama at h = 0.2: 0.9375.
     let study = |law, equation| {
         let mut layout = Layout::default();
         layout.push("x", Shape::SCALAR);

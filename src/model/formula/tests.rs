@@ -365,7 +365,7 @@ const S: Shape = Shape::SCALAR;
 
 #[test]
 fn moments_of_a_rescaling_loss_are_exact_by_quadrature() {
-    // physics §2.2: E ℓ = p² + 1, E q² = 4(1 + 3p²) with ∇ℓ = q (w, u), q = 2(px² − x).
+    // In closed form: E ℓ = p² + 1, E q² = 4(1 + 3p²) with ∇ℓ = q (w, u), q = 2(px² − x).
     let m = model(&[("u", S), ("w", S)], &[("x", "normal(0, 1)")], None, "(u*w*x - 1)^2");
     let (u, w) = (1.3, -0.4);
     let p: f64 = u * w;
