@@ -43,14 +43,6 @@ pub fn common_weight(nodes: &Nodes) -> Option<f64> {
     first.filter(|w| nodes.weights.iter().all(|x| x == w))
 }
 
-/// Values of nodes `first ..`, the same in every replica.
-fn fill_samples(nodes: &Nodes, tiles: usize, first: usize, count: usize, samples: &mut [Lane]) {
-    let values = &nodes.values[first * nodes.width..(first + count) * nodes.width];
-    for (to, &value) in samples.chunks_exact_mut(tiles).zip(values) {
-        to.fill(Lane::splat(value));
-    }
-}
-
 impl Batch for NodeSweep<'_> {
     fn len(&self) -> usize {
         self.nodes.len()
@@ -59,13 +51,9 @@ impl Batch for NodeSweep<'_> {
         self.uniform
     }
     fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
-        fill_samples(self.nodes, self.tiles, first, count, samples);
+        self.nodes.fill_samples(self.tiles, first, count, samples);
         if self.uniform.is_none() {
-            for (to, &weight) in
-                weights.chunks_exact_mut(self.tiles).zip(&self.nodes.weights[first..]).take(count)
-            {
-                to.fill(Lane::splat(weight));
-            }
+            self.nodes.fill_weights(self.tiles, first, count, weights);
         }
     }
 }
@@ -192,7 +180,7 @@ impl Batch for NoiseSweep<'_> {
         self.nodes.len()
     }
     fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
-        fill_samples(self.nodes, self.tiles, first, count, samples);
+        self.nodes.fill_samples(self.tiles, first, count, samples);
         let tiles = self.tiles;
         for (k, out) in (first..first + count).zip(weights.chunks_exact_mut(tiles)) {
             let xi = &self.xi[k * tiles..(k + 1) * tiles];
@@ -216,6 +204,6 @@ impl Batch for SingleNode<'_> {
         Some(1.0)
     }
     fn fill(&mut self, _first: usize, _count: usize, samples: &mut [Lane], _weights: &mut [Lane]) {
-        fill_samples(self.nodes, self.tiles, self.node, 1, samples);
+        self.nodes.fill_samples(self.tiles, self.node, 1, samples);
     }
 }

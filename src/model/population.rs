@@ -1,5 +1,7 @@
 //! Samples and their law: a table, or fresh draws; with weighted nodes for expectations.
 
+use crate::lanes::Lane;
+
 /// A law without parameters; location and scale are part of the formula.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum StandardLaw {
@@ -66,6 +68,19 @@ impl Nodes {
     /// True without nodes.
     pub fn is_empty(&self) -> bool {
         self.weights.is_empty()
+    }
+    /// Writes nodes `first ..` to `samples`, `[count][width][tiles]`, the same for every replica.
+    pub fn fill_samples(&self, tiles: usize, first: usize, count: usize, samples: &mut [Lane]) {
+        let values = &self.values[first * self.width..(first + count) * self.width];
+        for (to, &value) in samples.chunks_exact_mut(tiles).zip(values) {
+            to.fill(Lane::splat(value));
+        }
+    }
+    /// Writes ω of nodes `first ..` to `weights`, `[count][tiles]`.
+    pub fn fill_weights(&self, tiles: usize, first: usize, count: usize, weights: &mut [Lane]) {
+        for (to, &weight) in weights.chunks_exact_mut(tiles).zip(&self.weights[first..]).take(count) {
+            to.fill(Lane::splat(weight));
+        }
     }
 }
 

@@ -253,7 +253,7 @@ impl DataScope<'_> {
 }
 
 /// Lower factor of a positive semi-definite matrix (zero columns where it is singular).
-fn cholesky(c: &[f64], n: usize) -> Option<Vec<f64>> {
+pub(super) fn cholesky(c: &[f64], n: usize) -> Option<Vec<f64>> {
     let scale = (0..n).map(|i| c[i * n + i].abs()).fold(0.0, f64::max);
     let tolerance = 1e-12 * scale;
     let mut l = vec![0.0; n * n];

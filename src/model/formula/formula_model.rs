@@ -132,8 +132,7 @@ impl FormulaModel {
                 continue;
             }
             let label = entry.args[0];
-            let depends = |n: &Node| matches!(self.graph.entry(*n).op, Op::Parameter(_));
-            if self.graph.reachable(&[label]).iter().any(depends) {
+            if self.graph.depends_on_parameters(&[label]) {
                 continue;
             }
             let classes = entry.shape.len();
@@ -292,10 +291,7 @@ impl FormulaModel {
     /// Hessians ∇²ℓ(θ; z_k) of every node: `[n][P][P]`.
     pub fn sample_hessians(&self, theta: &[f64]) -> Vec<f64> {
         let mut graph = self.graph.clone();
-        let (parameters, gradients) = self.lifted(&graph);
-        let directional = directional_derivative(&mut graph, &gradients, &self.layout);
-        let seed = graph.number(1.0);
-        let products = gradient(&mut graph, directional, seed, &parameters);
+        let products = self.sample_curvature(&mut graph);
         let p = self.layout.len();
         let tiles = p.div_ceil(LANES);
         let (theta, directions) = (spread(theta, tiles), unit_directions(p, tiles));
@@ -317,9 +313,7 @@ impl FormulaModel {
         let parameters = parameter_nodes(&mut graph, &self.layout);
         let weight = graph.weight();
         let gradients = gradient(&mut graph, self.loss, weight, &parameters);
-        let directional = directional_derivative(&mut graph, &gradients, &self.layout);
-        let seed = graph.number(1.0);
-        let products = gradient(&mut graph, directional, seed, &parameters);
+        let products = gradient_along(&mut graph, &gradients, &parameters, &self.layout);
         let mut hessian = vec![0.0; p * p];
         let Ok(program) = Program::new(&graph, &products, self.nodes.width) else { return hessian };
         let tiles = p.div_ceil(LANES);
@@ -342,24 +336,19 @@ impl FormulaModel {
     /// True if every ∇ℓ(θ; z) is affine in θ (regression): decided from the graph, not by sampling.
     pub fn quadratic(&self) -> bool {
         let mut graph = self.graph.clone();
-        let (parameters, gradients) = self.lifted(&graph);
-        let directional = directional_derivative(&mut graph, &gradients, &self.layout);
-        let seed = graph.number(1.0);
-        let products = gradient(&mut graph, directional, seed, &parameters);
-        !graph.reachable(&products).iter().any(|&n| matches!(graph.entry(n).op, Op::Parameter(_)))
+        let products = self.sample_curvature(&mut graph);
+        !graph.depends_on_parameters(&products)
     }
     /// The nodes that stand for the population.
     pub fn nodes(&self) -> &Nodes {
         &self.population.nodes
     }
 
-    /// Parameters as one-a-sample nodes, and the per-sample gradients with respect to them.
-    fn lifted(&self, graph: &Graph) -> (Vec<Node>, Vec<Node>) {
-        let count = self.layout.parameters().len();
-        let gradients: Vec<Node> = self.sample_gradients[..count].iter().map(|g| g.1).collect();
-        let mut graph = graph.clone();
-        let parameters = lifted_parameters(&mut graph, &self.layout).into_iter().map(|p| p.1).collect();
-        (parameters, gradients)
+    /// The Hessian of each sample's loss times the direction in the second input.
+    fn sample_curvature(&self, graph: &mut Graph) -> Vec<Node> {
+        let lifted: Vec<Node> = lifted_parameters(graph, &self.layout).into_iter().map(|p| p.1).collect();
+        let gradients: Vec<Node> = self.sample_gradients[..lifted.len()].iter().map(|g| g.1).collect();
+        gradient_along(graph, &gradients, &lifted, &self.layout)
     }
 }
 
@@ -412,7 +401,7 @@ fn unit_directions(p: usize, tiles: usize) -> Vec<Lane> {
     directions
 }
 
-fn parameter_nodes(graph: &mut Graph, layout: &Layout) -> Vec<Node> {
+pub(super) fn parameter_nodes(graph: &mut Graph, layout: &Layout) -> Vec<Node> {
     layout.parameters().iter().map(|p| graph.parameter(p.offset, p.shape)).collect()
 }
 
@@ -427,15 +416,16 @@ fn lifted_parameters(graph: &mut Graph, layout: &Layout) -> Vec<(String, Node)> 
         .collect()
 }
 
-/// Σ_p ⟨gradient_p, v_p⟩ with the direction v in the second input.
-fn directional_derivative(graph: &mut Graph, gradients: &[Node], layout: &Layout) -> Node {
+/// ∂/∂`wrt` of Σ_p ⟨value_p, v_p⟩, one value a parameter, with the direction v in the second input.
+pub(super) fn gradient_along(graph: &mut Graph, values: &[Node], wrt: &[Node], layout: &Layout) -> Vec<Node> {
     let mut total = graph.number(0.0);
-    for (&gradient, parameter) in gradients.iter().zip(layout.parameters()) {
+    for (&value, parameter) in values.iter().zip(layout.parameters()) {
         let direction = graph.auxiliary(parameter.offset, parameter.shape);
-        let part = graph.dot(gradient, direction);
+        let part = graph.dot(value, direction);
         total = graph.add(total, part);
     }
-    total
+    let seed = graph.number(1.0);
+    gradient(graph, total, seed, wrt)
 }
 
 /// Σ_k ω_k f_k where f differs between samples; f itself otherwise.

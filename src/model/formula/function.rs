@@ -21,10 +21,6 @@ impl Function {
     pub fn shape(&self) -> Shape {
         self.shape
     }
-    /// True if the value is a mean over the population's nodes.
-    pub fn averages(&self) -> bool {
-        self.program.batched()
-    }
     /// Working memory for blocks of `tiles` vectors.
     pub fn scratch(&self, tiles: usize) -> Scratch {
         scratch_for(&[&self.program], tiles)
@@ -80,13 +76,7 @@ impl Batch for NodeBatch<'_> {
         self.nodes.len()
     }
     fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
-        let width = self.nodes.width;
-        let values = &self.nodes.values[first * width..(first + count) * width];
-        for (to, &value) in samples.chunks_exact_mut(self.tiles).zip(values) {
-            to.fill(Lane::splat(value));
-        }
-        for (to, &weight) in weights.chunks_exact_mut(self.tiles).zip(&self.nodes.weights[first..]) {
-            to.fill(Lane::splat(weight));
-        }
+        self.nodes.fill_samples(self.tiles, first, count, samples);
+        self.nodes.fill_weights(self.tiles, first, count, weights);
     }
 }

@@ -336,6 +336,11 @@ impl Graph {
         self.shape(a) == self.shape(b) || self.shape(b).is_scalar()
     }
 
+    /// True if any of `nodes` depends on θ.
+    pub fn depends_on_parameters(&self, nodes: &[Node]) -> bool {
+        self.reachable(nodes).iter().any(|&n| matches!(self.entry(n).op, Op::Parameter(_)))
+    }
+
     /// The nodes that `roots` depend on, themselves included, in order.
     pub fn reachable(&self, roots: &[Node]) -> Vec<Node> {
         let mut seen = vec![false; self.entries.len()];

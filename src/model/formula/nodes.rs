@@ -3,7 +3,7 @@
 use gauss_quad::{GaussHermite, GaussLegendre};
 use std::num::NonZeroUsize;
 
-use super::data::{Draw, draw_row};
+use super::data::{Draw, cholesky, draw_row};
 use crate::lanes::stream::{Purpose, Stream};
 use crate::model::{Nodes, Origin, StandardLaw};
 
@@ -164,19 +164,19 @@ fn whiten(values: &mut [f64], width: usize, columns: &[usize]) {
         }
     }
     let n = columns.len();
-    // Lower factor of the covariance; 4096 rows of at most 256 columns make it positive.
-    let mut factor = vec![0.0; n * n];
+    let mut covariance = vec![0.0; n * n];
     for i in 0..n {
         for j in 0..=i {
             let mut sum = 0.0;
             for row in values.chunks_exact(width) {
                 sum += row[columns[i]] * row[columns[j]];
             }
-            let rest = sum / rows as f64 - (0..j).map(|k| factor[i * n + k] * factor[j * n + k]).sum::<f64>();
-            factor[i * n + j] =
-                if i == j { rest.max(f64::MIN_POSITIVE).sqrt() } else { rest / factor[j * n + j] };
+            covariance[i * n + j] = sum / rows as f64;
+            covariance[j * n + i] = covariance[i * n + j];
         }
     }
+    // 4096 rows of at most 256 columns make it positive.
+    let Some(factor) = cholesky(&covariance, n) else { return };
     let mut solved = vec![0.0; n];
     for row in values.chunks_exact_mut(width) {
         for i in 0..n {

@@ -97,10 +97,6 @@ impl Program {
             }
         }
     }
-    /// True if the program looks at samples at all.
-    pub fn batched(&self) -> bool {
-        self.batched
-    }
     /// Runs the program over a whole batch. `theta` is `[P][tiles]`, `auxiliary` the second input.
     /// `each_chunk(scratch, first, count)` sees every chunk while its batched registers are fresh.
     pub fn run(

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use super::elaborate::{Scope, elaborate};
 use super::error::FormulaError;
-use super::formula_model::{magnitude, second_moments};
+use super::formula_model::{gradient_along, magnitude, parameter_nodes, second_moments};
 use super::function::{Function, scratch_for};
-use super::gradient::gradient;
-use super::graph::{Graph, Node, Op};
+use super::graph::{Graph, Node};
 use super::program::{Inputs, Program};
 use super::{Expression, Place, Value};
 use crate::lanes::Lane;
@@ -183,7 +182,7 @@ impl SdeModel {
     }
     /// True if the diffusion does not depend on the state: Itô and Stratonovich agree.
     pub fn additive(&self) -> bool {
-        !self.depends_on_state(&self.increment)
+        !self.graph.depends_on_parameters(&self.increment)
     }
     /// Working memory.
     pub fn scratch(&self, tiles: usize) -> Scratch {
@@ -219,7 +218,7 @@ impl SdeModel {
     /// The reason why it is not.
     pub fn linear(&self) -> Result<Linear, String> {
         let p = self.layout.len();
-        if self.depends_on_state(&self.increment) {
+        if self.graph.depends_on_parameters(&self.increment) {
             return Err("the diffusion depends on the state".to_owned());
         }
         let jacobian = self.jacobian_rows()?;
@@ -241,17 +240,9 @@ impl SdeModel {
     fn jacobian_rows(&self) -> Result<Vec<f64>, String> {
         let p = self.layout.len();
         let mut graph = self.graph.clone();
-        let parameters: Vec<Node> =
-            self.layout.parameters().iter().map(|q| graph.parameter(q.offset, q.shape)).collect();
-        let mut total = graph.number(0.0);
-        for (&drift, q) in self.drift.iter().zip(self.layout.parameters()) {
-            let direction = graph.auxiliary(q.offset, q.shape);
-            let part = graph.dot(drift, direction);
-            total = graph.add(total, part);
-        }
-        let seed = graph.number(1.0);
-        let rows = gradient(&mut graph, total, seed, &parameters);
-        if graph.reachable(&rows).iter().any(|&n| matches!(graph.entry(n).op, Op::Parameter(_))) {
+        let parameters = parameter_nodes(&mut graph, &self.layout);
+        let rows = gradient_along(&mut graph, &self.drift, &parameters, &self.layout);
+        if graph.depends_on_parameters(&rows) {
             return Err("the drift is not linear in the state".to_owned());
         }
         let program = Program::new(&graph, &rows, 0).map_err(|e| e.to_string())?;
@@ -280,10 +271,6 @@ impl SdeModel {
         self.drift_and_noise(&lanes(state), &lanes(wiener), &mut drift, &mut increment, &mut self.scratch(1));
         let first = |lanes: &[Lane]| lanes.iter().map(|l| l.0[0]).collect();
         (first(&drift), first(&increment))
-    }
-
-    fn depends_on_state(&self, nodes: &[Node]) -> bool {
-        self.graph.reachable(nodes).iter().any(|&n| matches!(self.graph.entry(n).op, Op::Parameter(_)))
     }
 
     fn built(
