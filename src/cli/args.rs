@@ -22,6 +22,8 @@ pub(super) enum Command {
     Run(Run),
     /// Read a study and show what would run and its cost; run nothing
     Check(Check),
+    /// Run the catalogue of studies and show what became of their claims; write nothing
+    Verify(Verify),
     /// Show what a file holds
     Inspect(Inspect),
 }
@@ -64,6 +66,29 @@ pub(super) struct Check {
     /// Print one JSON document
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// Studies of the catalogue by name; or study files, or folders of them [default: the whole catalogue: the folder
+    /// models/ if it is here and has studies, else the copies that perrin carries]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// What each study's [quick] says in place of its own values; studies with `quick = false` are left out
+    #[arg(long)]
+    pub quick: bool,
+    /// Override one value in every study, e.g. --set run.seed=5 (repeatable); checked like the file
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+    /// Worker threads [default: one a core]; results do not depend on it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub threads: Option<u16>,
+    /// Print one JSON document in place of the table
+    #[arg(long)]
+    pub json: bool,
+    /// No progress, and no messages but errors
+    #[arg(short, long)]
+    pub quiet: bool,
 }
 
 #[derive(Debug, Args)]

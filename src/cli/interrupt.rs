@@ -1,13 +1,20 @@
 //! Ctrl-C (and the signals that ask a process to end): once to stop at the next safe point, twice to stop at once.
 
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::terminal;
 
 static STOP: AtomicBool = AtomicBool::new(false);
+static INSTALLED: Once = Once::new();
 
-/// Set by the first signal. Installs the handler; without one, a signal ends the process as it always does.
+/// Set by the first signal. Installs the handler, once; without one, a signal ends the process as it always does.
 pub(super) fn watch() -> &'static AtomicBool {
+    INSTALLED.call_once(install);
+    &STOP
+}
+
+fn install() {
     let installed = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::SeqCst) {
             end_at_once();
@@ -17,7 +24,6 @@ pub(super) fn watch() -> &'static AtomicBool {
     if let Err(error) = installed {
         terminal::warn(&format!("Ctrl-C will end the run without saving it: {error}"));
     }
-    &STOP
 }
 
 #[allow(clippy::exit, reason = "the user asked twice; the file holds what was committed")]

@@ -19,7 +19,9 @@ mod outcome;
 mod output;
 mod progress;
 mod run;
+mod simulate;
 mod terminal;
+mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -50,6 +52,7 @@ fn dispatch(typed: &[OsString]) -> Result<Outcome, Failure> {
     match arguments.command {
         Command::Run(run) => run::run(&run, typed),
         Command::Check(check) => check::check(&check),
+        Command::Verify(verify) => verify::verify(&verify),
         Command::Inspect(inspect) => inspect::inspect(&inspect),
     }
 }
@@ -65,7 +68,8 @@ fn usage(error: &clap::Error) -> Result<Outcome, Failure> {
     let plain = text.to_string();
     let rendered = if terminal::colour_on_stderr() { text.ansi().to_string() } else { plain.clone() };
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        let (message, help) = ("no command given".to_owned(), "give run, check or inspect".to_owned());
+        let (message, help) =
+            ("no command given".to_owned(), "give run, check, verify or inspect".to_owned());
         return Err(Failure::Usage { message, help, rendered });
     }
     let message = plain.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();

@@ -54,6 +54,14 @@ impl Failure {
         Self::Run { message: message.into(), help: help.into() }
     }
 
+    /// The same with the study's name in front, where several are run.
+    pub fn of_study(self, name: &str) -> Self {
+        match self {
+            Failure::Run { message, help } => Failure::Run { message: format!("{name}: {message}"), help },
+            other => other,
+        }
+    }
+
     pub fn code(&self) -> u8 {
         match self {
             Failure::ClosedPipe => 0,

@@ -12,6 +12,8 @@ use crate::report::{duration, plain};
 #[derive(Debug)]
 pub(super) struct Bar {
     quiet: bool,
+    /// Stands before the name of the dynamics.
+    study: String,
     current: Mutex<ProgressBar>,
 }
 
@@ -19,7 +21,12 @@ const TEMPLATE: &str = "  {prefix:<12} {bar:32.cyan/dim} {percent:>3}%  {rate}  
 
 impl Bar {
     pub fn new(quiet: bool) -> Self {
-        Self { quiet, current: Mutex::new(ProgressBar::hidden()) }
+        Self { quiet, study: String::new(), current: Mutex::new(ProgressBar::hidden()) }
+    }
+
+    /// Of one study among several.
+    pub fn of_study(quiet: bool, study: &str) -> Self {
+        Self { study: format!("{study} "), ..Self::new(quiet) }
     }
 
     fn with(&self, act: impl FnOnce(&mut ProgressBar)) {
@@ -50,7 +57,7 @@ impl Progress for Bar {
                 });
             bar.set_style(style);
         }
-        bar.set_prefix(dynamics.to_owned());
+        bar.set_prefix(format!("{}{dynamics}", self.study));
         bar.enable_steady_tick(Duration::from_millis(250));
         self.with(|current| *current = bar);
     }

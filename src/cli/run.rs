@@ -4,14 +4,14 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use super::args;
-use super::interrupt;
 use super::outcome::{Failure, Outcome, tag};
 use super::output::default_output;
 use super::progress::Bar;
+use super::simulate::{prepare, simulate};
 use super::terminal;
-use crate::ensemble::{self, Options, Record};
-use crate::law::{self, ClaimResult, Kind, Test};
-use crate::report::{self, Outlook, Report, bytes, count};
+use crate::ensemble::{self, Record};
+use crate::law::{ClaimResult, Kind, Test};
+use crate::report::{self, Outlook, Report, count};
 use crate::store::{ClaimRow, Status, StoreError, StudyHeader, Writer};
 use crate::study::{self, Study};
 
@@ -19,26 +19,15 @@ use crate::study::{self, Study};
 pub(super) fn run(arguments: &args::Run, typed: &[OsString]) -> Result<Outcome, Failure> {
     let path = &arguments.study.study;
     let mut study = study::load(path, &arguments.study.overrides)?;
-    study.observables.extend(law::needs(&study));
-    let outlook = Outlook::new(&study);
-    within_memory(outlook.memory())?;
+    prepare(&mut study)?;
     let mut writer = writer(arguments, &StudyHeader::of(&study, &command_line(typed)))?;
     if !arguments.quiet {
-        outlook.warnings().iter().for_each(|warning| terminal::warn(warning));
+        Outlook::new(&study).warnings().iter().for_each(|warning| terminal::warn(warning));
     }
 
-    let record = ensemble::run(
-        &study,
-        &study.observables,
-        Options {
-            threads: arguments.threads.map(usize::from),
-            stop: interrupt::watch(),
-            progress: &Bar::new(arguments.quiet),
-            sink: &mut writer,
-        },
-    )?;
+    let bar = Bar::new(arguments.quiet);
+    let (record, claims) = simulate(&study, arguments.threads, &bar, &mut writer)?;
     let digest = ensemble::digest(&record);
-    let claims = law::judge(&study, &record);
     let status = if record.interrupted { Status::Interrupted } else { Status::Complete };
     writer.complete(&record, &digest, &rows(&claims), status)?;
 
@@ -80,25 +69,6 @@ fn writer(arguments: &args::Run, header: &StudyHeader) -> Result<Writer, Failure
 
 fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
-}
-
-/// A run that the machine cannot hold is refused before it begins, where the machine says how much it has.
-fn within_memory(needed: u64) -> Result<(), Failure> {
-    match machine_memory() {
-        Some(total) if needed > total => Err(Failure::run(
-            format!("the run keeps {} in memory, this machine has {}", bytes(needed), bytes(total)),
-            "lower `replicas`, `record` or `trajectories` in [run], or observe less",
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Linux's word for it; elsewhere nothing is known.
-fn machine_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    kilobytes.checked_mul(1024)
 }
 
 /// The command as it can be given to a shell again.
@@ -175,6 +145,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::law;
 
     #[test]
     fn the_command_line_can_be_given_to_a_shell_again() {
@@ -199,14 +170,6 @@ mod tests {
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].claim, rows[0].verdict.as_str()), (3, "undecided"));
         assert!(rows[0].measured.is_nan());
-    }
-
-    #[test]
-    fn more_than_the_machine_has_is_refused() {
-        assert!(within_memory(0).is_ok());
-        if machine_memory().is_some() {
-            assert_eq!(within_memory(u64::MAX).map_err(|f| f.code()), Err(3));
-        }
     }
 
     #[test]

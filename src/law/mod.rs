@@ -20,7 +20,7 @@ mod tests;
 pub mod verdict;
 
 pub use measure::{StationarySummary, stationary_summary};
-pub use verdict::{ClaimResult, Kind, Test, Verdict};
+pub use verdict::{ClaimResult, Kind, Tally, Test, Verdict};
 
 use crate::ensemble::record::Record;
 use crate::study::{Claim, ClaimLaw, Observable, Study};

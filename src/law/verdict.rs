@@ -110,3 +110,64 @@ impl ClaimResult {
             .or_else(|| self.tests.first())
     }
 }
+
+/// How many of several claims came out how; each counts once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Expected to hold, and do.
+    pub held: usize,
+    /// Came out otherwise than expected: claims that fail, and controls that hold.
+    pub failed: usize,
+    /// Claims and controls that could not be decided.
+    pub undecided: usize,
+    /// Controls that fail, as they must.
+    pub controls: usize,
+}
+
+impl Tally {
+    /// Counts.
+    pub fn of<'a>(claims: impl IntoIterator<Item = &'a ClaimResult>) -> Self {
+        let mut tally = Self::default();
+        for claim in claims {
+            let count = match (claim.verdict, claim.expect) {
+                (Verdict::Undecided, _) => &mut tally.undecided,
+                (Verdict::Holds, Verdict::Holds) => &mut tally.held,
+                (Verdict::Fails, Verdict::Fails) => &mut tally.controls,
+                _ => &mut tally.failed,
+            };
+            *count += 1;
+        }
+        tally
+    }
+
+    /// Nothing came out otherwise, and all was decided.
+    pub fn as_expected(&self) -> bool {
+        self.failed == 0 && self.undecided == 0
+    }
+}
+
+#[cfg(test)]
+mod tally {
+    use super::*;
+
+    #[test]
+    fn every_claim_counts_once() {
+        use Verdict::{Fails, Holds, Undecided};
+        let all = [Holds, Fails, Undecided].map(|verdict| {
+            [Holds, Fails].map(|expect| ClaimResult {
+                claim: 0,
+                law: "equals",
+                dynamics: "sgd".into(),
+                verdict,
+                expect,
+                as_expected: verdict == expect,
+                tests: vec![],
+                reason: None,
+            })
+        });
+        let tally = Tally::of(all.as_flattened());
+        assert_eq!(tally, Tally { held: 1, failed: 2, undecided: 2, controls: 1 });
+        assert!(!tally.as_expected());
+        assert!(Tally::of(all.as_flattened().iter().filter(|c| c.as_expected)).as_expected());
+    }
+}

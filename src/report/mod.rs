@@ -8,6 +8,7 @@ mod outlook;
 mod style;
 mod summary;
 mod table;
+mod verification;
 mod words;
 
 use std::path::Path;
@@ -17,6 +18,7 @@ pub use number::{bytes, count, duration, plain, probability, with_error};
 pub use outlook::Outlook;
 pub use style::{Cell, Grid, Style, Tone};
 pub use table::table;
+pub use verification::{Verified, verification, verification_document};
 pub use words::{Words, describe};
 
 use crate::ensemble::Record;

@@ -178,7 +178,7 @@ fn observables(report: &Report<'_>, style: &Style) -> Vec<String> {
 }
 
 /// Printed width, escape sequences of colours not counted.
-fn width(line: &str) -> usize {
+pub(super) fn width(line: &str) -> usize {
     let mut width = 0;
     for (i, part) in line.split('\u{1b}').enumerate() {
         width += if i == 0 { part.width() } else { part.split_once('m').map_or(0, |(_, rest)| rest.width()) };
@@ -325,7 +325,8 @@ fn others(claim: &ClaimResult, shown: &[&Test]) -> String {
     }
 }
 
-fn mark(claim: &ClaimResult) -> &'static str {
+/// A sign for the outcome.
+pub(super) fn mark(claim: &ClaimResult) -> &'static str {
     match claim.verdict {
         _ if claim.as_expected => "✓",
         Verdict::Undecided => "?",
@@ -333,7 +334,8 @@ fn mark(claim: &ClaimResult) -> &'static str {
     }
 }
 
-fn tone(claim: &ClaimResult) -> Tone {
+/// A colour for the outcome.
+pub(super) fn tone(claim: &ClaimResult) -> Tone {
     match claim.verdict {
         _ if claim.as_expected => Tone::Good,
         Verdict::Undecided => Tone::Doubt,

@@ -147,7 +147,7 @@ impl Draft {
     /// # Errors
     /// As [`super::load`]; places are in [`Draft::to_toml`].
     pub fn resolve(&self) -> Result<Study, Vec<Diagnostic>> {
-        let (spec, errors) = Spec::parse("", &self.to_toml(), &self.base, &[]);
+        let (spec, errors) = Spec::parse("", &self.to_toml(), &self.base, false, &[]);
         super::finish(spec, errors, self.model.clone())
     }
 

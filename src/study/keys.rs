@@ -50,6 +50,7 @@ pub const STUDY: Section = Section {
         key("observe", "a table", "", "[observe]"),
         key("symmetries", "a table", "", "[symmetries]"),
         key("claims", "an array of tables", "", "[[claims]]"),
+        key("quick", "a table of overrides, or false", "the study as it is", "[quick]"),
     ],
 };
 

@@ -1,5 +1,6 @@
 //! What the user wrote, and what will be run: text → `Spec` (as written, with places) → [`Study`] (resolved).
 
+pub mod catalogue;
 pub mod clock;
 pub mod diagnostics;
 pub mod draft;
@@ -29,17 +30,23 @@ pub use spec::Spec;
 /// Every independent thing that is wrong with the study, the table it names or the overrides; a missing file too.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Study, Vec<Diagnostic>> {
     let name = path.display().to_string();
+    parse(&name, &text_of(path, &name)?, path.parent().unwrap_or(Path::new("")), overrides)
+}
+
+/// The text of a study file called `name` in messages.
+///
+/// # Errors
+/// A file that cannot be read, or is no text.
+pub fn text_of(path: &Path, name: &str) -> Result<String, Vec<Diagnostic>> {
     let bytes = std::fs::read(path).map_err(|error| {
         vec![Diagnostic::whole(
-            &name,
+            name,
             format!("cannot read the study: {error}"),
             "check the path and its permissions",
         )]
     })?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        vec![Diagnostic::whole(&name, "the study is not UTF-8 text", "save the file as UTF-8")]
-    })?;
-    parse(&name, &text, path.parent().unwrap_or(Path::new("")), overrides)
+    String::from_utf8(bytes)
+        .map_err(|_| vec![Diagnostic::whole(name, "the study is not UTF-8 text", "save the file as UTF-8")])
 }
 
 /// As [`load`], from a text: `name` stands for the file in messages, tables are looked for relative to `base`.
@@ -47,8 +54,26 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Study, Vec<Diagnostic>>
 /// # Errors
 /// As [`load`].
 pub fn parse(name: &str, text: &str, base: &Path, overrides: &[String]) -> Result<Study, Vec<Diagnostic>> {
-    let (spec, errors) = Spec::parse(name, text, base, overrides);
+    let (spec, errors) = Spec::parse(name, text, base, false, overrides);
     finish(spec, errors, None)
+}
+
+/// As [`parse`], for a run in short: what the study's `[quick]` says stands in place of its own values, and overrides in
+/// place of both. `None` where the study has `quick = false`.
+///
+/// # Errors
+/// As [`load`].
+pub fn parse_quick(
+    name: &str,
+    text: &str,
+    base: &Path,
+    overrides: &[String],
+) -> Result<Option<Study>, Vec<Diagnostic>> {
+    let (spec, errors) = Spec::parse(name, text, base, true, overrides);
+    if errors.is_empty() && spec.as_ref().is_some_and(|spec| spec.never_quick) {
+        return Ok(None);
+    }
+    finish(spec, errors, None).map(Some)
 }
 
 /// Resolves what could be read; errors of reading and of resolving come together.

@@ -1,4 +1,4 @@
-//! `--set K=V`: values put into the tree before it is checked, with places in the option's own text.
+//! `--set K=V` and `[quick]`: values put into the tree before it is checked, with places where they were written.
 
 use super::Diagnostic;
 use super::source::{Sources, Span, Spanned};
@@ -27,6 +27,34 @@ pub fn apply(sources: &mut Sources, root: &mut Table, text: &str) -> Result<(), 
         ),
     };
     set(sources, root, &path, node)
+}
+
+/// Takes `[quick]` out of the tree: values that stand in place of the study's own where it is run in short, by the
+/// paths of an override.
+pub fn take_quick(root: &mut Table) -> Option<Node> {
+    let at = root.entries.iter().position(|(key, _)| key.value == "quick")?;
+    Some(root.entries.remove(at).1)
+}
+
+/// Applies what `[quick]` says.
+pub fn apply_quick(sources: &Sources, root: &mut Table, quick: &Table) -> Vec<Diagnostic> {
+    let mut errors = Vec::new();
+    leaves(quick, &mut Vec::new(), &mut |path, node| {
+        errors.extend(set(sources, root, path, node.clone()).err());
+    });
+    errors
+}
+
+/// Every value that is no table, with its path.
+fn leaves(table: &Table, path: &mut Vec<Spanned<String>>, each: &mut impl FnMut(&[Spanned<String>], &Node)) {
+    for (key, node) in &table.entries {
+        path.push(key.clone());
+        match &node.value {
+            Value::Table(inner) if !inner.entries.is_empty() => leaves(inner, path, each),
+            _ => each(path, node),
+        }
+        path.pop();
+    }
 }
 
 /// The keys of a path, quoted or bare, with their places.

@@ -7,4 +7,5 @@ mod inspect;
 mod json;
 mod run;
 mod signals;
+mod verify;
 mod workplace;

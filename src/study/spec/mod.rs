@@ -78,15 +78,19 @@ pub struct Spec {
     pub symmetries: Vec<Named<Field<SymmetrySpec>>>,
     /// `[[claims]]`, those that could be read.
     pub claims: Vec<ClaimSpec>,
+    /// `quick = false`: the study is not run in short.
+    pub never_quick: bool,
 }
 
 impl Spec {
     /// Reads a study's text with the overrides applied: the specification as far as it can be read, and everything that
-    /// is wrong with it on its own. `None` where the text is not TOML.
+    /// is wrong with it on its own. `None` where the text is not TOML. With `quick`, what its section `[quick]` says is
+    /// applied before the overrides; without, it is only checked.
     pub fn parse(
         name: &str,
         text: &str,
         base: impl Into<PathBuf>,
+        quick: bool,
         set: &[String],
     ) -> (Option<Self>, Vec<Diagnostic>) {
         let mut sources = Sources::default();
@@ -96,6 +100,10 @@ impl Spec {
             Err(errors) => return (None, errors),
         };
         let mut list = Vec::new();
+        let short = if quick { overrides::take_quick(&mut tree) } else { tree.get("quick").cloned() };
+        if quick && let Some(Value::Table(values)) = short.as_ref().map(|node| &node.value) {
+            list.extend(overrides::apply_quick(&sources, &mut tree, values));
+        }
         for text in set {
             if let Err(error) = overrides::apply(&mut sources, &mut tree, text) {
                 list.push(error);
@@ -104,6 +112,10 @@ impl Spec {
         let mut errors = Errors::new(&sources);
         errors.list = list;
         let mut spec = Self::from_tree(&tree, &mut errors);
+        spec.never_quick = short.as_ref().is_some_and(|node| node.value == Value::Boolean(false));
+        if !quick && let Some(short) = &short {
+            check_quick(&tree, short, &mut errors);
+        }
         let list = errors.list;
         spec.sources = sources;
         spec.base = base.into();
@@ -164,6 +176,27 @@ impl<'t> Section<&'t Table> {
     }
     fn read<T>(self, read: impl FnOnce(&'t Table, Span) -> T) -> Section<T> {
         Section { at: self.at, value: read(self.value, self.at) }
+    }
+}
+
+/// What is wrong with `[quick]` alone: its own type, and what the study would say with it that it does not say without.
+fn check_quick(tree: &Table, short: &Node, errors: &mut Errors<'_>) {
+    match &short.value {
+        Value::Boolean(false) => {}
+        Value::Table(values) => {
+            let mut tree = tree.clone();
+            overrides::take_quick(&mut tree);
+            let mut applied = Errors::new(errors.sources);
+            applied.list = overrides::apply_quick(errors.sources, &mut tree, values);
+            Spec::from_tree(&tree, &mut applied);
+            for error in applied.list {
+                if !errors.list.contains(&error) {
+                    errors.list.push(error);
+                }
+            }
+        }
+        _ => Fields::new(&keys::STUDY, tree, Span::default(), &mut Errors::new(errors.sources))
+            .wrong("quick", short, errors),
     }
 }
 
