@@ -477,3 +477,36 @@ fn windows_line_ends_and_a_mark_of_byte_order_change_no_place() {
     let marked = format!("\u{feff}{}", fs::read_to_string(&path).unwrap());
     assert!(study::parse("w.toml", &marked, path.parent().unwrap(), &[]).is_ok());
 }
+
+#[test]
+fn a_formula_of_several_claims_is_recorded_once() {
+    let text = r#"
+[parameters]
+u = 1.0
+w = 0.5
+[data]
+x = "normal(0, 1)"
+[loss]
+formula = "(u*w*x - 1)^2"
+[training]
+rate = 0.01
+[dynamics]
+sgd = "sgd"
+[run]
+steps = 10
+[observe]
+charge = "u^2 - w^2"
+[[claims]]
+equals = { observable = "u^2-w^2", at = "end", value = 1, tolerance = 0.1 }
+[[claims]]
+equals = { observable = "u + w", at = "end", value = 1, tolerance = 0.1 }
+[[claims]]
+decay-rate = { observable = " u+ w", value = "4*rate" }
+"#;
+    let study = study::parse("a.toml", text, Path::new("."), &[]).unwrap();
+    let names: Vec<(&str, bool)> = study.observables.iter().map(|o| (o.name.as_str(), o.hidden)).collect();
+    assert_eq!(
+        names,
+        [("u", false), ("w", false), ("charge", false), ("u + w", true), ("decay-rate(u + w, 0, 1)", true)]
+    );
+}

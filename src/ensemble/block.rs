@@ -3,7 +3,7 @@
 use crate::dynamics::{Clock, Motion, Stepper};
 use crate::ensemble::initial;
 use crate::ensemble::kernels::taint;
-use crate::ensemble::observe::{Tracker, Windows};
+use crate::ensemble::observe::{State, Tracker, Windows};
 use crate::ensemble::sink::BlockRecord;
 use crate::lanes::{LANES, Lane};
 use crate::study::{Observable, Study};
@@ -61,10 +61,11 @@ impl Job<'_> {
             initial::fill(&mut theta, &self.study.initial, layout, seed, first as u64, tiles);
             stepper = Some(self.motion.stepper(seed, first as u64, tiles));
         }
+        let times: Vec<f64> = self.instants.iter().map(|now| now.time).collect();
         let mut trackers: Vec<Tracker> = self
             .observables
             .iter()
-            .map(|observable| Tracker::new(observable, self.windows, tiles, replicas, kept))
+            .map(|observable| Tracker::new(observable, &times, self.windows, tiles, replicas, kept))
             .collect();
         let mut alive: Vec<u8> = (0..tiles).map(|t| padding(replicas.saturating_sub(t * LANES))).collect();
         let mut tainted = vec![Lane::default(); tiles];
@@ -88,7 +89,7 @@ impl Job<'_> {
             tainted.fill(Lane::default());
             taint(&mut tainted, &theta);
             for tracker in &mut trackers {
-                tracker.evaluate(&theta);
+                tracker.evaluate(State { instant: index, theta: &theta });
                 taint(&mut tainted, tracker.value());
             }
             for (t, (alive, tainted)) in alive.iter_mut().zip(&tainted).enumerate() {

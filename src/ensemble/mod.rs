@@ -4,6 +4,7 @@
 //! the same bits for any number of threads and any size of blocks. Memory grows with what is recorded.
 
 mod block;
+pub mod decay;
 pub mod digest;
 pub mod fold;
 pub mod initial;

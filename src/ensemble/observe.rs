@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nalgebra::{DMatrix, SVD};
 
+use crate::ensemble::decay::DecayRate;
 use crate::ensemble::fold;
 use crate::ensemble::kernels::{largest_change, welford};
 use crate::ensemble::record::{ObservableRecord, Stationary};
@@ -36,11 +37,71 @@ impl Windows {
     }
 }
 
+/// What a block is observed in.
+#[derive(Clone, Copy)]
+pub struct State<'a> {
+    /// Index of the recorded instant.
+    pub instant: usize,
+    /// θ, `[P][tiles]`.
+    pub theta: &'a [Lane],
+}
+
 /// How the value is computed.
 enum Way {
     Parameter { offset: usize },
     Function { function: Arc<Function>, scratch: Scratch },
     SingularValues { function: Arc<Function>, scratch: Scratch, matrix: Vec<Lane> },
+    DecayRate { of: Box<Way>, value: Vec<Lane>, fit: DecayRate },
+}
+
+impl Way {
+    fn new(kind: &ObservableKind, times: &[f64], tiles: usize) -> Self {
+        match kind {
+            ObservableKind::Parameter { offset } => Way::Parameter { offset: *offset },
+            ObservableKind::Function(function) => {
+                Way::Function { function: function.clone(), scratch: function.scratch(tiles) }
+            }
+            ObservableKind::SingularValues(function) => Way::SingularValues {
+                function: function.clone(),
+                scratch: function.scratch(tiles),
+                matrix: vec![Lane::default(); function.shape().len() * tiles],
+            },
+            ObservableKind::DecayRate { of, components, from, to } => {
+                let len = components * tiles;
+                Way::DecayRate {
+                    of: Box::new(Self::new(of, times, tiles)),
+                    value: vec![Lane::default(); len],
+                    fit: DecayRate::new(times, *from, *to, len),
+                }
+            }
+        }
+    }
+
+    fn evaluate(&mut self, state: State<'_>, out: &mut [Lane], tiles: usize) {
+        match self {
+            Way::Parameter { offset } => {
+                let first = *offset * tiles;
+                out.copy_from_slice(&state.theta[first..first + out.len()]);
+            }
+            Way::Function { function, scratch } => function.evaluate(state.theta, out, scratch),
+            Way::SingularValues { function, scratch, matrix } => {
+                function.evaluate(state.theta, matrix, scratch);
+                let shape = function.shape();
+                for replica in 0..LANES * tiles {
+                    let (t, l) = (replica / LANES, replica % LANES);
+                    let element = |e: usize| matrix[e * tiles + t].0[l];
+                    let values = singular_values(shape.rows, shape.cols, element);
+                    for (component, row) in out.chunks_exact_mut(tiles).enumerate() {
+                        row[t].0[l] = values.get(component).copied().unwrap_or(f64::NAN);
+                    }
+                }
+            }
+            Way::DecayRate { of, value, fit } => {
+                of.evaluate(state, value, tiles);
+                fit.push(state.instant, value, out, tiles);
+            }
+        }
+    }
 }
 
 /// An observable of one block, `[components][tiles]` each.
@@ -72,9 +133,10 @@ pub fn blank(observable: &Observable, windows: Windows) -> ObservableRecord {
 }
 
 impl Tracker {
-    /// For a block of `replicas` replicas in `tiles` vectors, of which the first `kept` keep their path.
+    /// For a block of `replicas` replicas in `tiles` vectors, of which the first `kept` keep their path; `times` are the recorded instants.
     pub fn new(
         observable: &Observable,
+        times: &[f64],
         windows: Windows,
         tiles: usize,
         replicas: usize,
@@ -85,17 +147,7 @@ impl Tracker {
         record.ensemble.reserve_exact(components * windows.instants);
         record.trajectories = vec![f64::NAN; kept * windows.instants * components];
         let vectors = || vec![Lane::default(); components * tiles];
-        let way = match &observable.kind {
-            ObservableKind::Parameter { offset } => Way::Parameter { offset: *offset },
-            ObservableKind::Function(function) => {
-                Way::Function { function: function.clone(), scratch: function.scratch(tiles) }
-            }
-            ObservableKind::SingularValues(function) => Way::SingularValues {
-                function: function.clone(),
-                scratch: function.scratch(tiles),
-                matrix: vec![Lane::default(); function.shape().len() * tiles],
-            },
-        };
+        let way = Way::new(&observable.kind, times, tiles);
         Self {
             record,
             components,
@@ -112,28 +164,9 @@ impl Tracker {
         }
     }
 
-    /// Computes the value of the state θ, `[P][tiles]`.
-    pub fn evaluate(&mut self, theta: &[Lane]) {
-        match &mut self.way {
-            Way::Parameter { offset } => {
-                let first = *offset * self.tiles;
-                let end = first + self.value.len();
-                self.value.copy_from_slice(&theta[first..end]);
-            }
-            Way::Function { function, scratch } => function.evaluate(theta, &mut self.value, scratch),
-            Way::SingularValues { function, scratch, matrix } => {
-                function.evaluate(theta, matrix, scratch);
-                let shape = function.shape();
-                for replica in 0..LANES * self.tiles {
-                    let (t, l) = (replica / LANES, replica % LANES);
-                    let element = |e: usize| matrix[e * self.tiles + t].0[l];
-                    let values = singular_values(shape.rows, shape.cols, element);
-                    for (component, row) in self.value.chunks_exact_mut(self.tiles).enumerate() {
-                        row[t].0[l] = values.get(component).copied().unwrap_or(f64::NAN);
-                    }
-                }
-            }
-        }
+    /// Computes the value in a state.
+    pub fn evaluate(&mut self, state: State<'_>) {
+        self.way.evaluate(state, &mut self.value, self.tiles);
     }
 
     /// The present value, `[components][tiles]`.

@@ -3,9 +3,10 @@
 use super::measure::{Run, Watched, all_stationary, certain, component_name, instant, size, window};
 use super::number::short;
 use super::settle::{Question, Settled, settle};
+use super::value::{values, width};
 use super::verdict::{Kind, Test, Verdict};
 use crate::ensemble::record::ObservableRecord;
-use crate::model::formula::{Expression, Value};
+use crate::model::formula::Expression;
 use crate::stats::Estimate;
 use crate::stats::window::ROUNDING;
 use crate::study::{At, Statistic, Tolerance};
@@ -22,7 +23,7 @@ pub(super) struct Equals<'a> {
 /// Judges the claim for one dynamics.
 pub(super) fn judge(claim: &Equals, run: &Run, significance: f64) -> Settled {
     let outcome = run.observable(claim.observable).and_then(|observable| {
-        let predicted = values(claim, run, observable.components())?;
+        let predicted = values(claim.value, run, observable)?;
         match claim.statistic {
             Statistic::Minimum | Statistic::Maximum => extremes(claim, run, observable, &predicted),
             _ => moments(claim, run, observable, &predicted, significance),
@@ -31,49 +32,8 @@ pub(super) fn judge(claim: &Equals, run: &Run, significance: f64) -> Settled {
     outcome.unwrap_or_else(|reason| Settled::without_tests(Verdict::Undecided, reason))
 }
 
-/// The predicted value of every component, with this dynamics' own rate (the last of its schedule), batch, decay
-/// (λ of the force λθ) and momentum.
-fn values(claim: &Equals, run: &Run, components: usize) -> Result<Vec<f64>, String> {
-    let mut numbers = Vec::with_capacity(components);
-    for formula in claim.value {
-        let value = formula
-            .evaluate(&|name| constant(run, name))
-            .map_err(|error| format!("the value `{}`: {error}", formula.text()))?;
-        numbers.extend(value.data);
-    }
-    match numbers.len() {
-        1 => Ok(vec![numbers[0]; components]),
-        count if count == components => Ok(numbers),
-        count => {
-            Err(format!("`{}` has {components} components, the claimed value {count}", claim.observable))
-        }
-    }
-}
-
-fn constant(run: &Run, name: &str) -> Option<Value> {
-    let number = |x: f64| Some(Value { shape: crate::model::Shape::SCALAR, data: vec![x] });
-    if let Some(training) = &run.dynamics.training {
-        match name {
-            "rate" => return number(training.rate.last()),
-            "batch" => return number(training.batch as f64),
-            "decay" => return number(training.decay.force()),
-            "momentum" => return number(training.momentum),
-            _ => {}
-        }
-    }
-    match run.study.constants.get(name) {
-        Some(value) => Some(value.clone()),
-        None if name == "pi" => number(std::f64::consts::PI),
-        None => None,
-    }
-}
-
 fn tolerance(claim: &Equals, predicted: f64) -> Option<f64> {
-    match claim.tolerance {
-        Tolerance::Exact => None,
-        Tolerance::Relative(share) => Some(share * predicted.abs()),
-        Tolerance::Absolute(width) => Some(width),
-    }
+    width(claim.tolerance, predicted)
 }
 
 fn statistic_name(statistic: Statistic) -> &'static str {

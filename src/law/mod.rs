@@ -5,6 +5,7 @@
 
 mod amplifier;
 mod conserved;
+mod decay_rate;
 mod einstein;
 mod equals;
 pub mod lyapunov;
@@ -17,6 +18,7 @@ mod sums;
 mod tails;
 #[cfg(test)]
 mod tests;
+mod value;
 pub mod verdict;
 
 pub use measure::{StationarySummary, stationary_summary};
@@ -69,6 +71,7 @@ pub fn name(law: &ClaimLaw) -> &'static str {
         ClaimLaw::Equals { .. } => "equals",
         ClaimLaw::Conserved { .. } => "conserved",
         ClaimLaw::Einstein { .. } => "einstein",
+        ClaimLaw::DecayRate { .. } => "decay-rate",
     }
 }
 
@@ -89,6 +92,11 @@ fn judge_one(claim: &Claim, run: &Run, centers: &Centers) -> Settled {
         }
         ClaimLaw::Conserved { observable, tolerance, scale } => {
             conserved::judge(observable, *tolerance, scale.as_deref(), run)
+        }
+        ClaimLaw::DecayRate { observable, fit, value, from, to, tolerance, .. } => {
+            let claimed =
+                decay_rate::DecayRate { observable, fit, value, share: (*from, *to), tolerance: *tolerance };
+            decay_rate::judge(&claimed, run, claim.significance)
         }
         ClaimLaw::Einstein { equation, tolerance } => {
             einstein::judge(*equation, *tolerance, run, centers, claim.significance)

@@ -354,16 +354,23 @@ fn stationary(law: &ClaimLaw) -> bool {
 pub(super) fn what(law: &ClaimLaw) -> String {
     match law {
         ClaimLaw::Equals { observable, statistic, at, value_text, tolerance, .. } => {
-            let tolerance = match tolerance {
-                Tolerance::Exact => String::new(),
-                Tolerance::Relative(x) => format!(" ± {} %", plain(100.0 * x, 3)),
-                Tolerance::Absolute(x) => format!(" ± {}", plain(*x, 3)),
-            };
+            let tolerance = within(*tolerance);
             let value = shortened(value_text);
             format!("{} of {observable} {} = {value}{tolerance}", name(*statistic), when(at))
         }
         ClaimLaw::Conserved { observable, tolerance, .. } => {
             format!("{observable} keeps its value to {}", plain(*tolerance, 2))
+        }
+        ClaimLaw::DecayRate { observable, value_text, from, to, tolerance, .. } => {
+            let tolerance = within(*tolerance);
+            let value = shortened(value_text);
+            let share = match (*from, *to) {
+                (0.0, 1.0) => String::new(),
+                (from, to) => {
+                    format!(" from {} to {} % of the run", plain(100.0 * from, 3), plain(100.0 * to, 3))
+                }
+            };
+            format!("{observable} decays at the rate {value}{tolerance}{share}")
         }
         ClaimLaw::Einstein { equation, tolerance } => {
             let equation = match equation {
@@ -374,6 +381,15 @@ pub(super) fn what(law: &ClaimLaw) -> String {
             let tolerance = tolerance.map_or(String::new(), |x| format!(" ± {} %", plain(100.0 * x, 3)));
             format!("stationary covariance by {equation}{tolerance}")
         }
+    }
+}
+
+/// ` ± 3 %`, ` ± 0.02`, nothing.
+fn within(tolerance: Tolerance) -> String {
+    match tolerance {
+        Tolerance::Exact => String::new(),
+        Tolerance::Relative(x) => format!(" ± {} %", plain(100.0 * x, 3)),
+        Tolerance::Absolute(x) => format!(" ± {}", plain(x, 3)),
     }
 }
 

@@ -278,14 +278,15 @@ pub const CLAIM: Section = Section {
         key("equals", "a table", "", "equals = { observable = \"w^2\", value = 1.0 }"),
         key("conserved", "a table", "", "conserved = { observable = \"charge\" }"),
         key("einstein", "a table", "", "einstein = { dynamics = \"sgd\" }"),
+        key("decay-rate", "a table", "", "decay-rate = { observable = \"charge\", value = \"4*rate\" }"),
         key("expect", "\"holds\" or \"fails\"", "holds", "expect = \"fails\""),
         key("significance", "a number", "that of [run]", "significance = 1e-3"),
     ],
 };
 
 /// Claims that the design names and this version does not have.
-pub const LATER_CLAIMS: [&str; 7] =
-    ["noether-flow", "fixed-point", "decay-rate", "fdt", "stationary-density", "equilibrium", "convergence"];
+pub const LATER_CLAIMS: [&str; 6] =
+    ["noether-flow", "fixed-point", "fdt", "stationary-density", "equilibrium", "convergence"];
 
 /// `equals = { … }`.
 pub const EQUALS: Section = Section {
@@ -322,6 +323,20 @@ pub const EINSTEIN: Section = Section {
     ],
 };
 
+/// `decay-rate = { … }`.
+pub const DECAY_RATE: Section = Section {
+    name: "decay-rate",
+    keys: &[
+        key("observable", "a string", "", "observable = \"abs(charge)\""),
+        key("value", "a number, a formula or an array of them", "", "value = \"4*rate/batch\""),
+        key("from", "a number", "0", "from = 0.1"),
+        key("to", "a number", "1", "to = 0.9"),
+        key("tolerance", "a number", "exact", "tolerance = 0.03"),
+        key("absolute_tolerance", "a number", "exact", "absolute_tolerance = 0.001"),
+        DYNAMICS,
+    ],
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -349,6 +364,7 @@ mod tests {
             EQUALS,
             CONSERVED,
             EINSTEIN,
+            DECAY_RATE,
         ];
         for section in sections.iter().chain(LAWS.iter().map(|(_, s)| s)) {
             for key in section.keys {

@@ -156,6 +156,18 @@ pub enum ObservableKind {
     Function(Arc<Function>),
     /// Singular values, descending, of a compiled formula's matrix value (its own shape in `Function::shape`).
     SingularValues(Arc<Function>),
+    /// For each component the fitted rate of ln|x| along the path, the number of instants at which it was 0, and its
+    /// changes of sign: complete at the last instant.
+    DecayRate {
+        /// What decays.
+        of: Box<ObservableKind>,
+        /// Its components.
+        components: usize,
+        /// Shares of the run between which the line is fitted.
+        from: f64,
+        /// As above.
+        to: f64,
+    },
 }
 
 /// `[symmetries]` (design and issue syntax), checked as to names and shapes.
@@ -233,6 +245,23 @@ pub enum ClaimLaw {
         tolerance: f64,
         /// Σ_i |θ_i ∂C/∂θ_i|, the size of the terms that cancel in the charge; a hidden observable's name.
         scale: Option<String>,
+    },
+    /// An observable decays at a rate.
+    DecayRate {
+        /// Name of the observable.
+        observable: String,
+        /// Name of the hidden observable that holds its fitted rates.
+        fit: String,
+        /// The rate, per unit t: one number, or one a component.
+        value: Vec<Expression>,
+        /// The value as written, for tables.
+        value_text: String,
+        /// Shares of the run between which the line is fitted.
+        from: f64,
+        /// As above.
+        to: f64,
+        /// How near.
+        tolerance: Tolerance,
     },
     /// The stationary covariance is the one that dissipation and noise dictate.
     Einstein {

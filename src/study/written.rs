@@ -147,19 +147,28 @@ fn claim_defaults(law: &mut Table, claim: &ClaimLaw) {
                     At::Time(t) => float(*t),
                 },
             );
-            match tolerance {
-                Tolerance::Exact => {}
-                Tolerance::Relative(x) => set(law, "tolerance", float(*x)),
-                Tolerance::Absolute(x) => set(law, "absolute_tolerance", float(*x)),
-            }
+            set_tolerance(law, *tolerance);
         }
         ClaimLaw::Conserved { tolerance, .. } => set(law, "tolerance", float(*tolerance)),
+        ClaimLaw::DecayRate { from, to, tolerance, .. } => {
+            set(law, "from", float(*from));
+            set(law, "to", float(*to));
+            set_tolerance(law, *tolerance);
+        }
         ClaimLaw::Einstein { equation, tolerance } => {
             set(law, "equation", text(equation_name(*equation)));
             if let Some(tolerance) = tolerance {
                 set(law, "tolerance", float(*tolerance));
             }
         }
+    }
+}
+
+fn set_tolerance(law: &mut Table, tolerance: Tolerance) {
+    match tolerance {
+        Tolerance::Exact => {}
+        Tolerance::Relative(x) => set(law, "tolerance", float(x)),
+        Tolerance::Absolute(x) => set(law, "absolute_tolerance", float(x)),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::model::Shape;
 use crate::study::{Dynamics, Equation, Initial, Instant, Study};
 
 /// Runs the study with `steps` iterations, recorded every `every`.
-fn run(study: &mut Study, replicas: usize, steps: u64, every: u64) -> Vec<ClaimResult> {
+pub(super) fn run(study: &mut Study, replicas: usize, steps: u64, every: u64) -> Vec<ClaimResult> {
     study.run.replicas = replicas;
     for dynamics in &mut study.dynamics {
         let training = dynamics.training.clone().unwrap();
@@ -26,7 +26,7 @@ fn run(study: &mut Study, replicas: usize, steps: u64, every: u64) -> Vec<ClaimR
     judge(study, &record)
 }
 
-fn named(laws: Vec<(Law, Training)>) -> Vec<Dynamics> {
+pub(super) fn named(laws: Vec<(Law, Training)>) -> Vec<Dynamics> {
     laws.into_iter().map(|(law, training)| dynamics(law.name(), law, Some(training))).collect()
 }
 

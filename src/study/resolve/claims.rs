@@ -49,11 +49,7 @@ fn resolve(
     let dynamics = dynamics(spec, stochastic, parts, errors);
     let law = match &spec.law {
         ClaimLawSpec::Equals { observable, statistic, at, value, tolerance, absolute_tolerance } => {
-            let tolerance = match (tolerance, absolute_tolerance) {
-                (Field::Given(t), _) => Tolerance::Relative(t.value),
-                (_, Field::Given(t)) => Tolerance::Absolute(t.value),
-                _ => Tolerance::Exact,
-            };
+            let tolerance = either(tolerance, absolute_tolerance);
             let observable = observable.given().and_then(|text| find(text, observables, errors));
             check_instant(at, parts, errors);
             let values = value.given().and_then(|v| {
@@ -80,6 +76,23 @@ fn resolve(
             found.map(|(observable, text)| ClaimLaw::Conserved {
                 scale: observables.magnitude(&observable, &text, errors),
                 observable,
+                tolerance,
+            })
+        }
+        ClaimLawSpec::DecayRate { observable, value, from, to, tolerance, absolute_tolerance } => {
+            let share = shares(from, to, errors);
+            let tolerance = either(tolerance, absolute_tolerance);
+            let found = observable.given().and_then(|text| find(text, observables, errors));
+            let values = value
+                .given()
+                .and_then(|v| expressions(v, found.as_ref(), tolerance, dynamics.as_deref(), parts, errors));
+            found.zip(values).zip(share).map(|((found, value), (from, to))| ClaimLaw::DecayRate {
+                fit: observables.decay_rate(&found, from, to),
+                observable: found.name,
+                value,
+                value_text: written(value_place(spec), errors),
+                from,
+                to,
                 tolerance,
             })
         }
@@ -249,6 +262,45 @@ fn check_instant(at: &Field<At>, parts: &Parts<'_>, errors: &mut Errors<'_>) {
     }
 }
 
+/// The one tolerance of a claim, or none.
+fn either(relative: &Field<f64>, absolute: &Field<f64>) -> Tolerance {
+    match (relative, absolute) {
+        (Field::Given(t), _) => Tolerance::Relative(t.value),
+        (_, Field::Given(t)) => Tolerance::Absolute(t.value),
+        _ => Tolerance::Exact,
+    }
+}
+
+/// Shares of the run between which a line is fitted.
+fn shares(from: &Field<f64>, to: &Field<f64>, errors: &mut Errors<'_>) -> Option<(f64, f64)> {
+    if from.is_broken() || to.is_broken() {
+        return None;
+    }
+    for (name, field) in [("from", from), ("to", to)] {
+        if let Some(given) = field.given()
+            && !(0.0..=1.0).contains(&given.value)
+        {
+            errors.at(
+                given.span,
+                format!("`{name}` is {}", given.value),
+                "it is a share of the run, from 0 (its start) to 1 (its end)",
+            );
+            return None;
+        }
+    }
+    let share = (from.value().copied().unwrap_or(0.0), to.value().copied().unwrap_or(1.0));
+    if share.0 >= share.1 {
+        let place = to.span().or(from.span()).unwrap_or_default();
+        errors.at(
+            place,
+            format!("the fit goes from {} to {} of the run", share.0, share.1),
+            "give `from` below `to`, for example from = 0.1, to = 0.9",
+        );
+        return None;
+    }
+    Some(share)
+}
+
 /// The value as formulas, one or one a component, each of which has a finite value for every dynamics.
 fn expressions(
     value: &Spanned<Quantity>,
@@ -353,7 +405,10 @@ fn claimed(
 }
 
 fn value_place(spec: &ClaimSpec) -> Option<&Spanned<Quantity>> {
-    if let ClaimLawSpec::Equals { value, .. } = &spec.law { value.given() } else { None }
+    match &spec.law {
+        ClaimLawSpec::Equals { value, .. } | ClaimLawSpec::DecayRate { value, .. } => value.given(),
+        _ => None,
+    }
 }
 
 /// The value as written, on one line.

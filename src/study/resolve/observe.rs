@@ -234,6 +234,14 @@ impl Observables<'_> {
         if self.broken.contains(name) {
             return None;
         }
+        // The same formula, spaced otherwise, is the same observable.
+        let alike = |other: &str| !name.contains('#') && compact(other) == compact(name);
+        if let Some((defined, _)) = self.definitions.iter().find(|(_, text)| alike(text)) {
+            return self.list.iter().find(|o| o.name == *defined).cloned();
+        }
+        if let Some(found) = self.list.iter().find(|o| o.hidden && alike(&o.name)) {
+            return Some(found.clone());
+        }
         let function = self.function(text, errors)?;
         let shown: Vec<&str> = name.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
         Some(self.add_hidden(shown.join("; "), function))
@@ -251,6 +259,22 @@ impl Observables<'_> {
         }
         let function = self.function(formula, errors)?;
         Some(self.add_hidden(name.to_owned(), function))
+    }
+
+    /// The fitted rates of an observable between two shares of the run, as a hidden observable.
+    pub fn decay_rate(&mut self, of: &Observable, from: f64, to: f64) -> String {
+        let name = format!("decay-rate({}, {from}, {to})", of.name);
+        let components = of.shape.len();
+        let observable = Observable {
+            name: name.clone(),
+            shape: Shape::matrix(components, 3),
+            hidden: true,
+            kind: ObservableKind::DecayRate { of: Box::new(of.kind.clone()), components, from, to },
+        };
+        if !self.list.iter().any(|o| o.name == name) {
+            self.list.push(observable);
+        }
+        name
     }
 
     /// Σ|θ ∂f/∂θ| of a claim's observable, as a hidden observable; `None` where it has none (singular values).
@@ -292,6 +316,13 @@ impl Observables<'_> {
     pub fn suggestion(&self, name: &str) -> String {
         suggestion(name, self.list.iter().filter(|o| !o.hidden).map(|o| o.name.as_str()))
     }
+}
+
+/// A formula without blanks, line by line.
+fn compact(text: &str) -> String {
+    let lines =
+        text.split(['\n', ';']).map(|line| line.chars().filter(|c| !c.is_whitespace()).collect::<String>());
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(";")
 }
 
 /// Where the last line of a formula begins: lines end at `;` or at a newline outside brackets.

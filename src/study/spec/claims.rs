@@ -51,6 +51,21 @@ pub enum ClaimLawSpec {
         /// Relative to the size of the charge's terms.
         tolerance: Field<f64>,
     },
+    /// An observable decays at a rate.
+    DecayRate {
+        /// Name or formula.
+        observable: Field<String>,
+        /// The rate.
+        value: Field<Quantity>,
+        /// Share of the run at which the fit begins.
+        from: Field<f64>,
+        /// Share of the run at which it ends.
+        to: Field<f64>,
+        /// Relative.
+        tolerance: Field<f64>,
+        /// Per unit t.
+        absolute_tolerance: Field<f64>,
+    },
     /// The stationary covariance follows from dissipation and noise.
     Einstein {
         /// Relative, for leading-order predictions.
@@ -98,7 +113,7 @@ fn claim(index: usize, node: &Node, errors: &mut Errors<'_>) -> Option<ClaimSpec
             errors.at(
                 key.span,
                 format!("the claim `{}` is not available yet", key.value),
-                "available in this version: equals, conserved, einstein",
+                format!("available in this version: {}", available("")),
             );
         } else if keys::CLAIM.key(&key.value).is_none() {
             let known = keys::CLAIM.keys.iter().map(|k| k.name).chain(keys::LATER_CLAIMS);
@@ -113,11 +128,7 @@ fn claim(index: usize, node: &Node, errors: &mut Errors<'_>) -> Option<ClaimSpec
     }
     let known: Vec<(&Spanned<String>, &Node)> = laws.clone();
     if known.is_empty() && errors.list.len() == before {
-        errors.at(
-            node.span,
-            "this claim says nothing",
-            "add one of equals = { … }, conserved = { … }, einstein = { … }",
-        );
+        errors.at(node.span, "this claim says nothing", format!("add one of {}", available(" = { … }")));
     }
     if let [_, (second, _), ..] = known[..] {
         errors.at(second.span, "a claim makes one statement, this is the second", "begin another [[claims]]");
@@ -143,9 +154,16 @@ fn claim(index: usize, node: &Node, errors: &mut Errors<'_>) -> Option<ClaimSpec
     let (law, dynamics) = match key.value.as_str() {
         "equals" => equals(settings, key.span, errors),
         "conserved" => conserved(settings, key.span, errors),
+        "decay-rate" => decay_rate(settings, key.span, errors),
         _ => einstein(settings, key.span, errors),
     };
     Some(ClaimSpec { index, at: key.span, law, dynamics, expect, significance })
+}
+
+/// The claims there are, each with `ending` behind it.
+fn available(ending: &str) -> String {
+    let laws = keys::CLAIM.keys.iter().map(|k| k.name).filter(|n| !["expect", "significance"].contains(n));
+    laws.map(|name| format!("{name}{ending}")).collect::<Vec<_>>().join(", ")
 }
 
 type Read = (ClaimLawSpec, Field<Vec<Spanned<String>>>);
@@ -180,13 +198,7 @@ fn equals(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
     let fields = Fields::new(&keys::EQUALS, table, at, errors);
     let observable = fields.string("observable", errors);
     let observable = fields.require("observable", observable, errors);
-    let value = match fields.node("value") {
-        Some(node) => {
-            let name = Spanned::new("value".to_owned(), node.span);
-            Field::from_read(values::quantity(node, &name, errors), node.span)
-        }
-        None => fields.require("value", Field::Absent, errors),
-    };
+    let value = claimed_value(&fields, errors);
     let law = ClaimLawSpec::Equals {
         observable,
         statistic: word(&fields, "statistic", &STATISTICS, errors),
@@ -195,9 +207,19 @@ fn equals(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
         tolerance: positive(&fields, "tolerance", errors),
         absolute_tolerance: positive(&fields, "absolute_tolerance", errors),
     };
+    one_tolerance(&law, errors);
+    (law, dynamics(&fields, errors))
+}
+
+fn one_tolerance(law: &ClaimLawSpec, errors: &mut Errors<'_>) {
     if let ClaimLawSpec::Equals {
         tolerance: Field::Given(_), absolute_tolerance: Field::Given(second), ..
-    } = &law
+    }
+    | ClaimLawSpec::DecayRate {
+        tolerance: Field::Given(_),
+        absolute_tolerance: Field::Given(second),
+        ..
+    } = law
     {
         errors.at_key(
             second.span,
@@ -205,6 +227,30 @@ fn equals(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
             "give `tolerance` or `absolute_tolerance`, not both",
         );
     }
+}
+
+fn claimed_value(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<Quantity> {
+    match fields.node("value") {
+        Some(node) => {
+            let name = Spanned::new("value".to_owned(), node.span);
+            Field::from_read(values::quantity(node, &name, errors), node.span)
+        }
+        None => fields.require("value", Field::Absent, errors),
+    }
+}
+
+fn decay_rate(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
+    let fields = Fields::new(&keys::DECAY_RATE, table, at, errors);
+    let observable = fields.string("observable", errors);
+    let law = ClaimLawSpec::DecayRate {
+        observable: fields.require("observable", observable, errors),
+        value: claimed_value(&fields, errors),
+        from: fields.number("from", errors),
+        to: fields.number("to", errors),
+        tolerance: positive(&fields, "tolerance", errors),
+        absolute_tolerance: positive(&fields, "absolute_tolerance", errors),
+    };
+    one_tolerance(&law, errors);
     (law, dynamics(&fields, errors))
 }
 
