@@ -8,7 +8,7 @@ use crate::ensemble::decay::DecayRate;
 use crate::ensemble::fold;
 use crate::ensemble::kernels::{largest_change, welford};
 use crate::ensemble::record::{ObservableRecord, Stationary};
-use crate::lanes::{LANES, Lane};
+use crate::lanes::{LANES, Lane, flat};
 use crate::model::Scratch;
 use crate::model::formula::Function;
 use crate::stats::moments::Moments;
@@ -205,14 +205,22 @@ impl Tracker {
 
     /// What is left of the block; dead replicas have NaN.
     pub fn finish(mut self, alive: &[u8]) -> ObservableRecord {
+        let all_alive = alive[..self.replicas.div_ceil(LANES)].iter().all(|alive| *alive == u8::MAX);
         let lanes_of = |rows: &[Lane], count: usize| -> Vec<f64> {
-            let mut out = Vec::with_capacity(self.replicas * self.components);
+            let numbers = self.replicas * self.components;
+            if count == 0 {
+                return vec![f64::NAN; numbers];
+            }
+            let count = count as f64;
+            if self.components == 1 && all_alive {
+                return flat(rows)[..numbers].iter().map(|x| x / count).collect();
+            }
+            let mut out = Vec::with_capacity(numbers);
             for replica in 0..self.replicas {
                 let (t, l) = (replica / LANES, replica % LANES);
                 for component in 0..self.components {
-                    let value = rows[component * self.tiles + t].0[l] / count as f64;
-                    let counts = count > 0 && alive[t] >> l & 1 == 1;
-                    out.push(if counts { value } else { f64::NAN });
+                    let value = rows[component * self.tiles + t].0[l] / count;
+                    out.push(if alive[t] >> l & 1 == 1 { value } else { f64::NAN });
                 }
             }
             out

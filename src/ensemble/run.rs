@@ -1,5 +1,6 @@
 //! A study's run: dynamics by dynamics, block by block, folded in replica order.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -7,7 +8,7 @@ use crate::dynamics::{Clock, Motion, Setting, System};
 use crate::ensemble::block::Job;
 use crate::ensemble::fold::{Fold, blocks};
 use crate::ensemble::observe::{Windows, blank};
-use crate::ensemble::record::{DynamicsRecord, ObservableRecord, Record};
+use crate::ensemble::record::{DynamicsRecord, Record};
 use crate::ensemble::sink::{BlockRecord, Plan};
 use crate::ensemble::{Options, RunError, initial, pool};
 use crate::stats::moments::Moments;
@@ -71,9 +72,13 @@ pub(super) fn run_in_blocks(
         let sizes = blocks(replicas, most.unwrap_or_else(|| prepared.motion.tiles(replicas)));
         let mut folds = vec![Fold::default(); observables.len()];
         if !stopped {
-            let finished = pool::run(&pool, &job, &sizes, stop, progress, |block, tiles| {
+            let finished = pool::run(&pool, &job, &sizes, stop, progress, |mut block, tiles| {
+                for (fold, observable) in folds.iter_mut().zip(&mut block.observables) {
+                    fold.push(tiles, std::mem::take(&mut observable.ensemble));
+                }
+                let block = Arc::new(block);
                 sink.block(index, &block)?;
-                append(&mut done, &mut folds, block, tiles);
+                append(&mut done, &block);
                 Ok(())
             })?;
             stopped = !finished;
@@ -175,20 +180,19 @@ fn reserve(done: &mut DynamicsRecord) {
 }
 
 /// Adds a block's numbers behind those of the blocks before it.
-fn append(done: &mut DynamicsRecord, folds: &mut [Fold], block: BlockRecord, tiles: usize) {
+fn append(done: &mut DynamicsRecord, block: &BlockRecord) {
     done.replicas = block.first + block.replicas;
-    done.diverged.extend(block.diverged);
-    for ((to, fold), from) in done.observables.iter_mut().zip(folds).zip(block.observables) {
-        let ObservableRecord { ensemble, last, stationary, max_change, trajectories, .. } = from;
-        fold.push(tiles, ensemble);
-        to.last.extend(last);
-        to.max_change.extend(max_change);
-        to.trajectories.extend(trajectories);
-        to.stationary.mean.extend(stationary.mean);
-        to.stationary.variance.extend(stationary.variance);
-        to.stationary.first_mean.extend(stationary.first_mean);
-        to.stationary.first_variance.extend(stationary.first_variance);
-        to.stationary.second_mean.extend(stationary.second_mean);
-        to.stationary.second_variance.extend(stationary.second_variance);
+    done.diverged.extend_from_slice(&block.diverged);
+    for (to, from) in done.observables.iter_mut().zip(&block.observables) {
+        to.last.extend_from_slice(&from.last);
+        to.max_change.extend_from_slice(&from.max_change);
+        to.trajectories.extend_from_slice(&from.trajectories);
+        let (to, from) = (&mut to.stationary, &from.stationary);
+        to.mean.extend_from_slice(&from.mean);
+        to.variance.extend_from_slice(&from.variance);
+        to.first_mean.extend_from_slice(&from.first_mean);
+        to.first_variance.extend_from_slice(&from.first_variance);
+        to.second_mean.extend_from_slice(&from.second_mean);
+        to.second_variance.extend_from_slice(&from.second_variance);
     }
 }

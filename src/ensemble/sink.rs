@@ -1,5 +1,7 @@
 //! Where finished blocks go while the run is going on.
 
+use std::sync::Arc;
+
 use crate::ensemble::record::{DynamicsRecord, ObservableRecord};
 
 /// What a run will record, told to a [`Sink`] before the first block.
@@ -11,7 +13,7 @@ pub struct Plan {
 }
 
 /// What one block of consecutive replicas left. The arrays of its observables are those of
-/// [`ObservableRecord`], over the block's replicas alone.
+/// [`ObservableRecord`], over the block's replicas alone; `ensemble` is empty (it comes with [`Sink::finish`]).
 #[derive(Clone, Debug, Default)]
 pub struct BlockRecord {
     /// First replica.
@@ -48,7 +50,7 @@ pub trait Sink {
     ///
     /// # Errors
     /// As [`Sink::begin`].
-    fn block(&mut self, dynamics: usize, block: &BlockRecord) -> Result<(), SinkError>;
+    fn block(&mut self, dynamics: usize, block: &Arc<BlockRecord>) -> Result<(), SinkError>;
     /// All blocks of `dynamics` are folded.
     ///
     /// # Errors
@@ -64,7 +66,7 @@ impl Sink for NoSink {
     fn begin(&mut self, _plan: &Plan) -> Result<(), SinkError> {
         Ok(())
     }
-    fn block(&mut self, _dynamics: usize, _block: &BlockRecord) -> Result<(), SinkError> {
+    fn block(&mut self, _dynamics: usize, _block: &Arc<BlockRecord>) -> Result<(), SinkError> {
         Ok(())
     }
     fn finish(&mut self, _dynamics: usize, _record: &DynamicsRecord) -> Result<(), SinkError> {
@@ -78,7 +80,7 @@ pub struct MemorySink {
     /// The plan, once begun.
     pub plan: Option<Plan>,
     /// Blocks as they came, with their dynamics' index.
-    pub blocks: Vec<(usize, BlockRecord)>,
+    pub blocks: Vec<(usize, Arc<BlockRecord>)>,
     /// Finished dynamics.
     pub finished: Vec<(usize, DynamicsRecord)>,
 }
@@ -88,8 +90,8 @@ impl Sink for MemorySink {
         self.plan = Some(plan.clone());
         Ok(())
     }
-    fn block(&mut self, dynamics: usize, block: &BlockRecord) -> Result<(), SinkError> {
-        self.blocks.push((dynamics, block.clone()));
+    fn block(&mut self, dynamics: usize, block: &Arc<BlockRecord>) -> Result<(), SinkError> {
+        self.blocks.push((dynamics, Arc::clone(block)));
         Ok(())
     }
     fn finish(&mut self, dynamics: usize, record: &DynamicsRecord) -> Result<(), SinkError> {

@@ -296,7 +296,7 @@ fn an_error_of_the_sink_ends_the_run() {
         fn begin(&mut self, _plan: &Plan) -> Result<(), SinkError> {
             Ok(())
         }
-        fn block(&mut self, _dynamics: usize, _block: &BlockRecord) -> Result<(), SinkError> {
+        fn block(&mut self, _dynamics: usize, _block: &Arc<BlockRecord>) -> Result<(), SinkError> {
             self.0 += 1;
             if self.0 < 3 {
                 return Ok(());

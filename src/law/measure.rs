@@ -1,5 +1,6 @@
 //! Reading a record: components of observables as estimates, windows and instants.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use super::number::short;
@@ -118,7 +119,11 @@ pub(super) fn instant(record: &DynamicsRecord, at: At) -> Option<(usize, String,
 }
 
 /// The window after burn-in of one component: replicas as units, or batches of the kept path of a lone replica.
-pub(super) fn window(run: &Run, observable: &ObservableRecord, component: usize) -> Result<Window, String> {
+pub(super) fn window<'a>(
+    run: &Run,
+    observable: &'a ObservableRecord,
+    component: usize,
+) -> Result<Window, String> {
     let components = observable.components().max(1);
     let record = run.record;
     if record.replicas == 1 && !run.replicas_alike() {
@@ -139,8 +144,9 @@ pub(super) fn window(run: &Run, observable: &ObservableRecord, component: usize)
         return Window::of_path(&path);
     }
     let stationary = &observable.stationary;
-    let pick =
-        |values: &[f64]| -> Vec<f64> { values.iter().skip(component).step_by(components).copied().collect() };
+    let pick = |values: &'a [f64]| -> Cow<'a, [f64]> {
+        if components == 1 { Cow::Borrowed(values) } else { strided(values, component, components).into() }
+    };
     let averages = TimeAverages {
         instants: stationary.instants,
         mean: pick(&stationary.mean),

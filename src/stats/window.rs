@@ -1,6 +1,8 @@
 //! Stationary averages: from time averages a replica (or a batch of one path) to a mean and a variance with
 //! their standard errors, and the question whether they are stationary at all.
 
+use std::borrow::Cow;
+
 use super::autocorrelation::statistical_inefficiency;
 use super::estimate::Estimate;
 use super::multiple::holm;
@@ -17,21 +19,21 @@ const R_HAT_LIMIT: f64 = 2.0;
 /// Time averages over the window after burn-in, a replica each; every slice has one entry a replica. Variances
 /// are population variances about the replica's own mean of that stretch.
 #[derive(Clone, Debug, Default)]
-pub struct TimeAverages {
+pub struct TimeAverages<'a> {
     /// Instants in the window.
     pub instants: usize,
     /// Mean over the window.
-    pub mean: Vec<f64>,
+    pub mean: Cow<'a, [f64]>,
     /// Variance over the window.
-    pub variance: Vec<f64>,
+    pub variance: Cow<'a, [f64]>,
     /// Mean over its first half.
-    pub first_mean: Vec<f64>,
+    pub first_mean: Cow<'a, [f64]>,
     /// Variance over its first half.
-    pub first_variance: Vec<f64>,
+    pub first_variance: Cow<'a, [f64]>,
     /// Mean over its second half.
-    pub second_mean: Vec<f64>,
+    pub second_mean: Cow<'a, [f64]>,
     /// Variance over its second half.
-    pub second_variance: Vec<f64>,
+    pub second_variance: Cow<'a, [f64]>,
 }
 
 /// A scalar's stationary window, cut into independent units: replicas, or batches of one long path.
@@ -86,8 +88,8 @@ impl Window {
             drift: Estimate::of_sample(&difference(&averages.first_mean, &averages.second_mean)),
             spread: Estimate::of_sample(&difference(&first, &second)),
             r_hat: r_hat(averages),
-            mean: averages.mean.clone(),
-            variance: averages.variance.clone(),
+            mean: averages.mean.to_vec(),
+            variance: averages.variance.to_vec(),
             instants: averages.instants,
         })
     }
@@ -255,7 +257,7 @@ fn r_hat(averages: &TimeAverages) -> f64 {
     if averages.mean.len() < 2 || length < 4.0 {
         return f64::NAN;
     }
-    let means: Vec<f64> = averages.first_mean.iter().chain(&averages.second_mean).copied().collect();
+    let means: Vec<f64> = averages.first_mean.iter().chain(averages.second_mean.iter()).copied().collect();
     let within =
         0.5 * (mean(&averages.first_variance) + mean(&averages.second_variance)) * length / (length - 1.0);
     let centre = mean(&means);
@@ -279,7 +281,7 @@ mod tests {
         instants: usize,
         count: usize,
         seed: u64,
-    ) -> TimeAverages {
+    ) -> TimeAverages<'static> {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let mut normal = || -> f64 { StandardNormal.sample(&mut rng) };
         let mut averages = TimeAverages { instants, ..TimeAverages::default() };
@@ -303,8 +305,8 @@ mod tests {
                 (&path[instants - half..], &mut averages.second_mean, &mut averages.second_variance),
             ] {
                 let (m, v) = moments(stretch);
-                means.push(m);
-                variances.push(v);
+                means.to_mut().push(m);
+                variances.to_mut().push(v);
             }
         }
         averages
@@ -365,7 +367,7 @@ mod tests {
         let mut averages = replicas(0.5, None, 0, 100, 50, 9);
         for (r, i) in (0..50).map(|r| (r % 2, r)) {
             for means in [&mut averages.mean, &mut averages.first_mean, &mut averages.second_mean] {
-                means[i] += 10.0 * r as f64;
+                means.to_mut()[i] += 10.0 * r as f64;
             }
         }
         let verdict = Window::of_replicas(&averages).unwrap().stationarity(1e-3, 10.0);
@@ -400,12 +402,12 @@ mod tests {
     fn windows_without_scatter_are_judged_at_rounding_level() {
         let constant = |second: f64| TimeAverages {
             instants: 10,
-            mean: vec![1.0; 5],
-            variance: vec![0.0; 5],
-            first_mean: vec![1.0; 5],
-            first_variance: vec![0.0; 5],
-            second_mean: vec![second; 5],
-            second_variance: vec![0.0; 5],
+            mean: vec![1.0; 5].into(),
+            variance: vec![0.0; 5].into(),
+            first_mean: vec![1.0; 5].into(),
+            first_variance: vec![0.0; 5].into(),
+            second_mean: vec![second; 5].into(),
+            second_variance: vec![0.0; 5].into(),
         };
         assert!(Window::of_replicas(&constant(1.0)).unwrap().stationarity(1e-3, 1.0).reached);
         let moved = Window::of_replicas(&constant(1.0 + 1e-6)).unwrap().stationarity(1e-3, 1.0);

@@ -12,7 +12,7 @@ const SIZE: usize = 8;
 pub(super) struct Buffer {
     dataset: String,
     column: Column,
-    /// Row at which `bytes` begins, a multiple of the chunk's rows.
+    /// Row at which `bytes` begins, a multiple of the chunk's rows: what was before lies in whole chunks in the file.
     first: usize,
     bytes: Vec<u8>,
     /// Rows that a reader sees.
@@ -42,29 +42,51 @@ impl Buffer {
     }
 
     pub fn push(&mut self, values: &[f64]) {
-        self.bytes.reserve(values.len() * SIZE);
-        for value in values {
-            self.bytes.extend_from_slice(&value.to_le_bytes());
+        let before = self.bytes.len();
+        self.bytes.resize(before + values.len() * SIZE, 0);
+        for (bytes, value) in self.bytes[before..].chunks_exact_mut(SIZE).zip(values) {
+            bytes.copy_from_slice(&value.to_le_bytes());
         }
     }
 
-    pub fn push_integers(&mut self, values: impl IntoIterator<Item = i64>) {
-        for value in values {
-            self.bytes.extend_from_slice(&value.to_le_bytes());
+    pub fn push_integers(&mut self, values: impl ExactSizeIterator<Item = i64>) {
+        let before = self.bytes.len();
+        self.bytes.resize(before + values.len() * SIZE, 0);
+        for (bytes, value) in self.bytes[before..].chunks_exact_mut(SIZE).zip(values) {
+            bytes.copy_from_slice(&value.to_le_bytes());
         }
     }
 
-    /// Writes the chunks that received rows since the last commit. Compressed ones only when whole, or `last`.
-    pub fn write(&mut self, file: &H5File, last: bool) -> hdf5::Result<()> {
-        let rows = self.column.chunk[0];
-        let ready = if self.column.compressed && !last { self.rows() / rows * rows } else { self.rows() };
-        self.written = self.committed.max(ready);
-        if self.written == self.committed {
+    /// Rows that fill chunks and are not in the file.
+    pub fn fills_chunks(&self) -> bool {
+        self.rows() >= self.first + self.column.chunk[0]
+    }
+
+    /// Writes the chunks that are whole, beyond the extent, and forgets their rows.
+    pub fn write_whole(&mut self, file: &H5File) -> hdf5::Result<()> {
+        if !self.fills_chunks() {
             return Ok(());
         }
+        let rows = self.column.chunk[0];
+        let whole = self.rows() / rows * rows;
         let dataset = file.dataset_writer(&self.dataset)?;
-        for chunk in self.committed / rows..self.written.div_ceil(rows) {
+        for chunk in self.first / rows..whole / rows {
             self.write_rows(&dataset, chunk)?;
+        }
+        self.bytes.drain(..(whole - self.first) * self.row_bytes());
+        self.first = whole;
+        Ok(())
+    }
+
+    /// Writes all rows that came since the last commit, a last chunk that is not whole too; a compressed one only if it is the
+    /// `last`.
+    pub fn write(&mut self, file: &H5File, last: bool) -> hdf5::Result<()> {
+        self.write_whole(file)?;
+        let partial = !self.bytes.is_empty() && (last || !self.column.compressed);
+        let ready = if partial { self.rows() } else { self.first };
+        self.written = self.committed.max(ready);
+        if partial && self.written > self.committed {
+            self.write_rows(&file.dataset_writer(&self.dataset)?, self.first / self.column.chunk[0])?;
         }
         Ok(())
     }
@@ -79,15 +101,9 @@ impl Buffer {
         file.dataset_writer(&self.dataset)?.extend(&shape)
     }
 
-    /// After a commit: forgets whole chunks.
+    /// After a commit.
     pub fn settle(&mut self) {
         self.committed = self.written;
-        let rows = self.column.chunk[0];
-        let whole = self.committed / rows * rows;
-        if whole > self.first {
-            self.bytes.drain(..(whole - self.first) * self.row_bytes());
-            self.first = whole;
-        }
     }
 
     fn row_bytes(&self) -> usize {
@@ -105,6 +121,9 @@ impl Buffer {
             (Some(inner), Some(&cut)) => (inner.1, cut),
             _ => (1, 1),
         };
+        if cut == length && held.len() == rows * self.row_bytes() {
+            return dataset.write_chunk(chunk, held);
+        }
         let bytes = SIZE * self.column.chunk[2.min(self.column.chunk.len())..].iter().product::<usize>();
         let pieces = length.div_ceil(cut);
         for piece in 0..pieces {

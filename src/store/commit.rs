@@ -24,6 +24,8 @@ pub(super) struct Finish {
 pub(super) struct Committer {
     target: Target,
     dynamics: Vec<Dynamics>,
+    /// Open while chunks are written beyond the extents: the first phase of the next commit has begun.
+    filling: Option<H5File>,
 }
 
 struct Dynamics {
@@ -63,7 +65,7 @@ impl Committer {
                 }
             })
             .collect();
-        Self { target, dynamics }
+        Self { target, dynamics, filling: None }
     }
 
     /// Bytes that have come since the last commit, or are kept for a chunk to fill; 0 when nothing has.
@@ -71,8 +73,37 @@ impl Committer {
         self.dynamics.iter().filter(|d| d.changed).flat_map(Dynamics::buffers).map(Buffer::held).sum()
     }
 
-    /// Takes replicas in.
-    pub fn rows(&mut self, dynamics: usize, rows: &BlockRecord) {
+    /// Takes replicas in; what fills chunks goes to the file at once, where no reader looks yet.
+    pub fn rows(&mut self, dynamics: usize, rows: &BlockRecord) -> Result<(), StoreError> {
+        self.take(dynamics, rows);
+        if !self.dynamics[dynamics].buffers().any(Buffer::fills_chunks) {
+            return Ok(());
+        }
+        let file = self.begin_filling()?;
+        let written = self.dynamics[dynamics].buffers_mut().try_for_each(|buffer| buffer.write_whole(&file));
+        self.filled(file, written)
+    }
+
+    /// The file, opened if it is not.
+    fn begin_filling(&mut self) -> Result<H5File, StoreError> {
+        match self.filling.take() {
+            Some(file) => Ok(file),
+            None => self.target.open("writing"),
+        }
+    }
+
+    /// Keeps the file open after something was written to it.
+    fn filled(&mut self, file: H5File, written: hdf5::Result<()>) -> Result<(), StoreError> {
+        match written {
+            Ok(()) => {
+                self.filling = Some(file);
+                Ok(())
+            }
+            Err(error) => self.target.close(file, Err(error), "writing", false),
+        }
+    }
+
+    fn take(&mut self, dynamics: usize, rows: &BlockRecord) {
         let dynamics = &mut self.dynamics[dynamics];
         let count = rows.replicas;
         let mut diverged_step = vec![-1; count];
@@ -136,22 +167,18 @@ impl Committer {
 
     /// First phase: chunks beyond the extents, which no reader looks at.
     fn fill(&mut self) -> Result<(), StoreError> {
-        let Self { target, dynamics } = self;
-        target.session("writing", false, |file| {
-            for dynamics in dynamics.iter_mut().filter(|d| d.changed) {
-                let last = dynamics.ended;
-                for buffer in dynamics.tables.iter_mut().flat_map(|t| t.1.iter_mut()) {
-                    buffer.write(file, last)?;
-                }
-                dynamics.write_statistics(file)?;
-            }
-            Ok(())
-        })
+        let file = self.begin_filling()?;
+        let written = self.dynamics.iter_mut().filter(|d| d.changed).try_for_each(|dynamics| {
+            let last = dynamics.ended;
+            dynamics.buffers_mut().try_for_each(|buffer| buffer.write(&file, last))?;
+            dynamics.write_statistics(&file)
+        });
+        self.target.close(file, written, "writing", false)
     }
 
     /// Second phase: the extents.
     fn reveal(&mut self) -> Result<(), StoreError> {
-        let Self { target, dynamics } = self;
+        let Self { target, dynamics, .. } = self;
         target.session("writing", false, |file| {
             for dynamics in dynamics.iter().filter(|d| d.changed) {
                 dynamics.extend(file)?;
@@ -159,7 +186,7 @@ impl Committer {
             Ok(())
         })?;
         for dynamics in dynamics.iter_mut().filter(|d| d.changed) {
-            dynamics.tables.iter_mut().flat_map(|t| t.1.iter_mut()).for_each(Buffer::settle);
+            dynamics.buffers_mut().for_each(Buffer::settle);
             dynamics.finish = None;
             dynamics.changed = false;
         }
@@ -192,6 +219,10 @@ impl Committer {
 impl Dynamics {
     fn buffers(&self) -> impl Iterator<Item = &Buffer> {
         self.tables.iter().flat_map(|t| t.1.iter())
+    }
+
+    fn buffers_mut(&mut self) -> impl Iterator<Item = &mut Buffer> {
+        self.tables.iter_mut().flat_map(|t| t.1.iter_mut())
     }
 
     fn extend(&self, file: &H5File) -> hdf5::Result<()> {
@@ -233,8 +264,7 @@ impl Dynamics {
 fn number_paths(buffers: &mut [Buffer]) {
     let [replica, others @ ..] = buffers else { return };
     let kept = others.first().map_or(0, Buffer::rows);
-    let new: Vec<i64> = (replica.rows()..kept).map(signed).collect();
-    replica.push_integers(new);
+    replica.push_integers((replica.rows()..kept).map(signed));
 }
 
 fn of_replicas(rows: &ObservableRecord, quantity: Quantity) -> &[f64] {
@@ -399,7 +429,7 @@ mod tests {
             for (index, plan) in plan.dynamics.iter().enumerate() {
                 let row: usize = plan.observables.iter().map(ObservableRecord::components).sum();
                 for step in 0..3 {
-                    committer.rows(index, &block(plan, step * 16, 16));
+                    committer.rows(index, &block(plan, step * 16, 16)).unwrap();
                     let what = format!("{dynamics} dynamics, {observables} observables, {index}, {step}");
                     file.two_phases(&mut committer, &what, 8 * 16 * (8 * row + 3));
                 }

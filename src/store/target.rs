@@ -62,7 +62,8 @@ impl Target {
         let Some(temporary) = &self.temporary else { return Ok(()) };
         let fail = |e| StoreError::hdf5("creating", &self.path, e);
         let file = H5File::options().track_order(true).no_locking().create(temporary).map_err(fail)?;
-        finish(file, build, false).map_err(fail)?;
+        let built = build(&file);
+        finish(file, built, false).map_err(fail)?;
         settle(temporary).map_err(fail)?;
         // An older file keeps its name until there are data; one that came meanwhile is an error.
         if self.force && self.path.exists() { Ok(()) } else { self.take_name(false) }
@@ -75,13 +76,31 @@ impl Target {
         sync: bool,
         work: impl FnOnce(&H5File) -> hdf5::Result<()>,
     ) -> Result<(), StoreError> {
+        let file = self.open(action)?;
+        let worked = work(&file);
+        self.close(file, worked, action, sync)
+    }
+
+    /// Opens until [`Target::close`].
+    pub fn open(&self, action: &'static str) -> Result<H5File, StoreError> {
         let path: &Path = self.temporary.as_deref().unwrap_or(&self.path);
         // Somebody who renamed another file over ours would get our chunks in the middle of his data.
         match Identity::of(path) {
             Ok(identity) if identity == self.identity => {}
             _ => return Err(StoreError::Replaced { path: self.path.clone() }),
         }
-        session(path, sync, work).map_err(|e| StoreError::hdf5(action, &self.path, e))
+        reopen(path).map_err(|e| StoreError::hdf5(action, &self.path, e))
+    }
+
+    /// Closes what [`Target::open`] gave, after work that came out so.
+    pub fn close(
+        &self,
+        file: H5File,
+        worked: hdf5::Result<()>,
+        action: &'static str,
+        sync: bool,
+    ) -> Result<(), StoreError> {
+        finish(file, worked, sync).map_err(|e| StoreError::hdf5(action, &self.path, e))
     }
 
     /// After the first commit with data: the older file gives way.
@@ -124,9 +143,15 @@ fn resolve(path: &Path, force: bool) -> Result<PathBuf, StoreError> {
     }
 }
 
-fn session(path: &Path, sync: bool, work: impl FnOnce(&H5File) -> hdf5::Result<()>) -> hdf5::Result<()> {
+fn session(path: &Path, work: impl FnOnce(&H5File) -> hdf5::Result<()>) -> hdf5::Result<()> {
+    let file = reopen(path)?;
+    let worked = work(&file);
+    finish(file, worked, false)
+}
+
+fn reopen(path: &Path) -> hdf5::Result<H5File> {
     // Without `no_locking`, a Python reader that holds the file open would end the run.
-    finish(H5File::options().no_locking().open_rw(path)?, work, sync)
+    H5File::options().no_locking().open_rw(path)
 }
 
 /// Rewrites a fresh file until rewriting moves nothing any more.
@@ -142,9 +167,9 @@ fn settle(path: &Path) -> hdf5::Result<()> {
     for spare in 0..ROUNDS {
         // A chunk beyond the extent, which the claims will fill one day.
         let zeros = [0; 8 * claims::CHUNK];
-        session(path, false, |file| file.dataset_writer(claims::SPARE)?.write_chunk(spare, &zeros))?;
+        session(path, |file| file.dataset_writer(claims::SPARE)?.write_chunk(spare, &zeros))?;
         let grown = if compared { read()? } else { vec![] };
-        session(path, false, |_| Ok(()))?;
+        session(path, |_| Ok(()))?;
         if compared {
             let after = read()?;
             // What may change: the superblock's end of file; index and header of the one variable that was written.
@@ -163,8 +188,8 @@ const ROUNDS: usize = 10;
 /// Bytes of a file up to which [`settle`] looks whether it may stop; beyond, looking costs more than all its rounds.
 const COMPARED: u64 = 64 << 20;
 
-fn finish(file: H5File, work: impl FnOnce(&H5File) -> hdf5::Result<()>, sync: bool) -> hdf5::Result<()> {
-    match work(&file) {
+fn finish(file: H5File, worked: hdf5::Result<()>, sync: bool) -> hdf5::Result<()> {
+    match worked {
         Ok(()) if sync => file.close(),
         Ok(()) => file.close_no_sync(),
         Err(error) => {

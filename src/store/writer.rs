@@ -1,6 +1,7 @@
 //! The writer of a run's file: a thread of its own that owns the file, fed through a short channel.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -52,7 +53,7 @@ const SHARE: u32 = 20;
 const WAITING: usize = 64 << 20;
 
 enum Message {
-    Rows(usize, BlockRecord),
+    Rows(usize, Arc<BlockRecord>),
     Finish(usize, Finish),
     Complete { digest: String, claims: Vec<ClaimRow>, status: Status },
 }
@@ -132,12 +133,11 @@ impl Writer {
         };
         let layout = Layout::new(&self.header, plan);
         target.build(|file| skeleton::write(file, &self.header, &layout, plan))?;
-        let committer = Committer::new(target, &layout);
         let (sender, receiver) = mpsc::sync_channel(CHANNEL);
         let interval = self.interval;
         let thread = std::thread::Builder::new()
             .name("store".to_string())
-            .spawn(move || run(committer, &receiver, interval))
+            .spawn(move || run(Committer::new(target, &layout), &receiver, interval))
             .map_err(|e| StoreError::io("starting the writer of", &self.path, e))?;
         self.state = State::Running(sender, thread);
         self.dynamics = plan
@@ -152,7 +152,12 @@ impl Writer {
     ///
     /// # Errors
     /// What went wrong with the file since the last call; [`StoreError::Mismatch`] for arrays of a wrong length.
-    pub fn write_block(&mut self, dynamics: usize, block: BlockRecord) -> Result<(), StoreError> {
+    pub fn write_block(
+        &mut self,
+        dynamics: usize,
+        block: impl Into<Arc<BlockRecord>>,
+    ) -> Result<(), StoreError> {
+        let block = block.into();
         let progress = self.progress(dynamics)?;
         check_block(&progress.plan, progress.received, &block)?;
         progress.received += block.replicas;
@@ -253,8 +258,8 @@ impl Sink for Writer {
         Ok(self.begin_file(plan)?)
     }
 
-    fn block(&mut self, dynamics: usize, block: &BlockRecord) -> Result<(), SinkError> {
-        Ok(self.write_block(dynamics, block.clone())?)
+    fn block(&mut self, dynamics: usize, block: &Arc<BlockRecord>) -> Result<(), SinkError> {
+        Ok(self.write_block(dynamics, Arc::clone(block))?)
     }
 
     fn finish(&mut self, dynamics: usize, record: &DynamicsRecord) -> Result<(), SinkError> {
@@ -369,7 +374,7 @@ fn run(
         let ended = matches!(message, Ok(Message::Complete { .. }));
         let due = match message {
             Ok(Message::Rows(dynamics, rows)) => {
-                committer.rows(dynamics, &rows);
+                committer.rows(dynamics, &rows)?;
                 last.elapsed() >= pause || committer.waiting() >= WAITING
             }
             Ok(Message::Finish(dynamics, finish)) => {

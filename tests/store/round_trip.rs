@@ -46,7 +46,7 @@ fn an_interrupted_run_keeps_what_was_done() {
     let mut writer = Writer::create(&path, &sample::header(), false).unwrap();
     writer.begin(&sample::plan(&whole)).unwrap();
     for first in (0..48).step_by(16) {
-        writer.block(0, &sample::block(&done, first, 16)).unwrap();
+        writer.write_block(0, sample::block(&done, first, 16)).unwrap();
     }
     writer.finish(0, &done).unwrap();
     let record = Record { dynamics: vec![done.clone()], interrupted: true };
@@ -68,7 +68,7 @@ fn a_writer_that_is_dropped_leaves_what_it_was_given() {
     let record = sample::record(64);
     let mut writer = Writer::create(&path, &sample::header(), false).unwrap();
     writer.begin(&sample::plan(&record)).unwrap();
-    writer.block(0, &sample::block(&record.dynamics[0], 0, 24)).unwrap();
+    writer.write_block(0, sample::block(&record.dynamics[0], 0, 24)).unwrap();
     drop(writer);
     let stored = read(&path).unwrap();
     assert_eq!((stored.status, stored.digest.as_str()), (Status::Running, ""));

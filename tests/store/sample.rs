@@ -1,5 +1,7 @@
 //! Made-up records: numbers that say where they belong, so that a misplaced one is seen.
 
+use std::sync::Arc;
+
 use perrin::ensemble::{
     BlockRecord, DynamicsRecord, ObservableRecord, Plan, Record, Sink, SinkError, Stationary,
 };
@@ -131,7 +133,7 @@ pub fn play(record: &Record, size: usize, sink: &mut dyn Sink) -> Result<(), Sin
     sink.begin(&plan(record))?;
     for (index, dynamics) in record.dynamics.iter().enumerate() {
         for first in (0..dynamics.replicas).step_by(size) {
-            sink.block(index, &block(dynamics, first, size))?;
+            sink.block(index, &Arc::new(block(dynamics, first, size)))?;
         }
         sink.finish(index, dynamics)?;
     }
