@@ -16,8 +16,8 @@ pub struct EulerMaruyama {
     root: f64,
     normals: Normals,
     wiener: Vec<Lane>,
-    drift: Vec<Lane>,
-    increment: Vec<Lane>,
+    /// Drift and noise increment, `[2P][tiles]`.
+    moves: Vec<Lane>,
 }
 
 impl EulerMaruyama {
@@ -25,7 +25,7 @@ impl EulerMaruyama {
     pub fn new(equation: Arc<SdeModel>, dt: f64, normals: Normals) -> Self {
         let tiles = normals.tiles();
         let vectors = |n: usize| vec![Lane::default(); n * tiles];
-        let (wiener, state) = (vectors(equation.noises()), vectors(equation.layout().len()));
+        let (wiener, moves) = (vectors(equation.noises()), vectors(2 * equation.layout().len()));
         Self {
             scratch: equation.scratch(tiles),
             equation,
@@ -33,8 +33,7 @@ impl EulerMaruyama {
             root: dt.sqrt(),
             normals,
             wiener,
-            drift: state.clone(),
-            increment: state,
+            moves,
         }
     }
 }
@@ -52,8 +51,9 @@ impl Stepper for EulerMaruyama {
             for row in self.wiener.chunks_exact_mut(tiles) {
                 scale(row, self.normals.row(), self.root);
             }
-            let Self { equation, wiener, drift, increment, scratch, .. } = self;
-            equation.drift_and_noise(state, wiener, drift, increment, scratch);
+            let Self { equation, wiener, moves, scratch, .. } = self;
+            equation.drift_and_noise(state, wiener, moves, scratch);
+            let (drift, increment) = moves.split_at(state.len());
             euler(state, drift, increment, self.step);
             if !pulse(1) {
                 return false;

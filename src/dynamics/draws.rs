@@ -128,6 +128,9 @@ impl Batch for FreshDraws {
     fn uniform_weight(&self) -> Option<f64> {
         Some(1.0 / self.size as f64)
     }
+    fn lend(&mut self, _first: usize, count: usize) -> Option<&[Lane]> {
+        self.normals.as_mut().filter(|_| self.normal_only)?.rows(count * self.width)
+    }
     fn fill(&mut self, _first: usize, count: usize, samples: &mut [Lane], _weights: &mut [Lane]) {
         if let (true, Some(normals)) = (self.normal_only, &mut self.normals) {
             fill_normals(normals, &mut samples[..count * self.width * self.tiles]);

@@ -30,6 +30,10 @@ pub trait Batch {
     /// (one a sample and replica) is `[count][tiles]`.
     /// Called with growing `first`, each sample exactly once an evaluation.
     fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]);
+    /// In place of [`Batch::fill`] where there is a uniform weight: the samples, if they lie somewhere as `fill` would write them.
+    fn lend(&mut self, _first: usize, _count: usize) -> Option<&[Lane]> {
+        None
+    }
 }
 
 /// Working memory of a model, made once a block and reused at every step.

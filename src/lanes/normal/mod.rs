@@ -58,6 +58,21 @@ impl Normals {
         &self.buffer[first..first + tiles]
     }
 
+    /// The next `count` normals of every replica, `[count][tiles]`, if they lie in one piece; else none are drawn.
+    #[inline]
+    pub fn rows(&mut self, count: usize) -> Option<&[Lane]> {
+        if self.next == ROWS && count <= ROWS {
+            self.refill();
+        }
+        if count > ROWS - self.next {
+            return None;
+        }
+        let tiles = self.states.len();
+        let first = self.next * tiles;
+        self.next += count;
+        Some(&self.buffer[first..first + count * tiles])
+    }
+
     /// Fills `out`, `[n][tiles]`, with the next n normals of every replica; the same numbers as n
     /// calls of [`row`](Self::row), and the two may be mixed.
     ///

@@ -80,7 +80,7 @@ impl FormulaModel {
         let total = graph.batch_sum(weighted_loss);
         let sample_gradients = per_sample_gradients(&spec, &mut graph, &parameters, &data)?;
         let compile = |graph: &Graph, outputs: &[Node]| {
-            Program::new(graph, outputs, width)
+            Program::writing(graph, outputs, width)
                 .map_err(|e| vec![(Place::Loss, FormulaError::new(0..spec.loss.text().len(), e.to_string()))])
         };
         let gradient_program = compile(&graph, &weighted)?;
@@ -233,7 +233,7 @@ impl FormulaModel {
 
     fn compile_function(&self, graph: &Graph, node: Node) -> Result<Function, FormulaError> {
         let shape = graph.shape(node);
-        let program = Program::new(graph, &[node], self.population.width).map_err(|e| {
+        let program = Program::writing(graph, &[node], self.population.width).map_err(|e| {
             FormulaError::new(0..0, e.to_string())
                 .help("name the mean as an observable of its own, and combine the two when plotting")
         })?;
@@ -462,7 +462,7 @@ pub(super) fn second_moments(center: &[f64], nodes: &Arc<Nodes>) -> Function {
     let center = graph.constant(Shape::vector(p), center);
     let deviation = graph.subtract(theta, center);
     let product = graph.apply(&MATRIX_PRODUCT, Attribute::flags(false, true), &[deviation, deviation]);
-    match Program::new(&graph, &[product], nodes.width) {
+    match Program::writing(&graph, &[product], nodes.width) {
         Ok(program) => Function::new(program, Shape::matrix(p, p), Arc::clone(nodes)),
         Err(error) => unreachable!("no population enters: {error}"),
     }
@@ -622,14 +622,11 @@ impl Model for FormulaModel {
             Some(_) => (&self.sum_program, &mut rest[..self.sum_program.scratch_len(tiles)]),
             None => (&self.gradient_program, weighted),
         };
-        program.run(&inputs, batch, registers, |_, _, _| {});
-        for (output, parameter) in self.layout.parameters().iter().enumerate() {
-            let range = parameter.offset * tiles..(parameter.offset + parameter.shape.len()) * tiles;
-            let value = program.output(output, &inputs, registers, 0);
-            match uniform {
-                Some(weight) if weight != 1.0 => operations::scale_into(&mut gradient[range], value, weight),
-                _ => gradient[range].copy_from_slice(value),
-            }
+        program.run_to(&inputs, batch, registers, gradient);
+        if let Some(weight) = uniform
+            && weight != 1.0
+        {
+            operations::scale_in_place(gradient, weight);
         }
     }
     fn weighted_loss(&self, theta: &[Lane], batch: &mut dyn Batch, loss: &mut [Lane], scratch: &mut Scratch) {
@@ -639,8 +636,7 @@ impl Model for FormulaModel {
         let registers = &mut scratch.lanes[before..];
         // The loss needs its weights written out.
         let mut batch = WithWeights(batch, tiles);
-        self.loss_program.run(&inputs, &mut batch, registers, |_, _, _| {});
-        loss.copy_from_slice(self.loss_program.output(0, &inputs, registers, 0));
+        self.loss_program.run_to(&inputs, &mut batch, registers, loss);
     }
 }
 

@@ -14,6 +14,7 @@ pub struct Function {
 }
 
 impl Function {
+    /// Of a program that writes one output.
     pub(super) fn new(program: Program, shape: Shape, nodes: Arc<Nodes>) -> Self {
         Self { program, shape, nodes }
     }
@@ -29,8 +30,7 @@ impl Function {
     pub fn evaluate(&self, theta: &[Lane], out: &mut [Lane], scratch: &mut Scratch) {
         let tiles = out.len() / self.shape.len();
         let inputs = Inputs { theta, auxiliary: &[], tiles };
-        self.program.run(&inputs, &mut NodeBatch::new(&self.nodes, tiles), &mut scratch.lanes, |_, _, _| {});
-        out.copy_from_slice(self.program.output(0, &inputs, &scratch.lanes, 0));
+        self.program.run_to(&inputs, &mut NodeBatch::new(&self.nodes, tiles), &mut scratch.lanes, out);
     }
     /// The value for one state.
     pub fn value(&self, theta: &[f64]) -> Vec<f64> {

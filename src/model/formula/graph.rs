@@ -249,6 +249,17 @@ impl Graph {
     }
     /// −a.
     pub fn negate(&mut self, a: Node) -> Node {
+        // −(c·x) = (−c)·x to the bit.
+        if let Op::Call(op, _) = self.entry(a).op
+            && op.name() == ops::MULTIPLY.name()
+        {
+            let args = self.entry(a).args.clone();
+            for (constant, other) in [(args[0], args[1]), (args[1], args[0])] {
+                if let (Some(&[c]), true) = (self.constant_of(constant), self.shape(other) == self.shape(a)) {
+                    return self.scale(-c, other);
+                }
+            }
+        }
         self.fitting(&ops::NEGATE, Attribute::NONE, &[a])
     }
     /// c·a.

@@ -2,11 +2,13 @@
 //!
 //! Three parts: the *prologue* (parameters alone) once an evaluation, the *body* once a chunk of samples, the
 //! *epilogue* (what depends on sums over the batch) once at the end. Registers are never reused: each lies behind
-//! its arguments, so a single split of the scratch memory separates what is read from what is written.
+//! its arguments, so a single split of the scratch memory separates what is read from what is written. Results that
+//! nothing else reads are written where the caller wants them.
 
 use super::graph::{Graph, Node, Op};
 use super::operations::{
     ADD, AFFINE, AFFINE_PRODUCT, Attribute, Frame, IDENTITY, MULTIPLY, Operand, Operation, SUBTRACT,
+    Straight,
 };
 use crate::lanes::Lane;
 use crate::model::{Batch, Shape};
@@ -22,6 +24,14 @@ enum Source {
     Register(usize),
     Theta(usize),
     Auxiliary(usize),
+    Sample(usize),
+}
+
+/// Where an instruction writes to.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Register(usize),
+    Result(usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +48,9 @@ struct Instruction {
     operation: &'static dyn Operation,
     attribute: Attribute,
     args: Vec<Location>,
-    out: usize,
+    out: Target,
+    /// One loop over all numbers, where operands lie as the result does.
+    straight: Option<Straight>,
     shape: Shape,
     batched: bool,
     accumulate: bool,
@@ -54,6 +66,7 @@ pub struct Program {
     prologue: Vec<Instruction>,
     body: Vec<Instruction>,
     epilogue: Vec<Instruction>,
+    /// Empty where results are written to the caller's memory.
     outputs: Vec<Location>,
     elements: usize,
     capacity: usize,
@@ -76,7 +89,11 @@ pub enum CompileError {
 impl Program {
     /// Compiles the nodes `outputs` of a graph whose samples have `width` numbers.
     pub fn new(graph: &Graph, outputs: &[Node], width: usize) -> Result<Self, CompileError> {
-        Ok(Compiler::new(graph, outputs, width)?.finish(outputs))
+        Ok(Compiler::new(graph, outputs, width)?.finish(outputs, false))
+    }
+    /// As [`Program::new`] for outputs that are the same for all samples, to be written one behind the other by [`Program::run_to`].
+    pub fn writing(graph: &Graph, outputs: &[Node], width: usize) -> Result<Self, CompileError> {
+        Ok(Compiler::new(graph, outputs, width)?.finish(outputs, true))
     }
 
     /// Vectors of scratch memory a block of `tiles` needs.
@@ -97,6 +114,40 @@ impl Program {
             }
         }
     }
+    /// Runs a program of [`Program::writing`] over a whole batch; `result` is `[outputs' elements][tiles]`.
+    pub fn run_to(&self, inputs: &Inputs<'_>, batch: &mut dyn Batch, scratch: &mut [Lane], result: &mut [Lane]) {
+        for instruction in &self.prologue {
+            self.execute(instruction, inputs, None, 1, false, scratch, result);
+        }
+        if self.batched {
+            let total = batch.len();
+            let mut first = 0;
+            while first < total {
+                let count = self.capacity.min(total - first);
+                if let Some(lent) = batch.lend(first, count) {
+                    for instruction in &self.body {
+                        self.execute(instruction, inputs, Some(lent), count, first == 0, scratch, result);
+                    }
+                } else {
+                    self.fill(batch, first, count, inputs.tiles, scratch);
+                    for instruction in &self.body {
+                        self.execute(instruction, inputs, None, count, first == 0, scratch, result);
+                    }
+                }
+                first += count;
+            }
+        }
+        for instruction in &self.epilogue {
+            self.execute(instruction, inputs, None, 1, false, scratch, result);
+        }
+    }
+
+    fn fill(&self, batch: &mut dyn Batch, first: usize, count: usize, tiles: usize, scratch: &mut [Lane]) {
+        let (before, weights) = scratch.split_at_mut(self.weights * tiles);
+        let samples = &mut before[self.samples * tiles..(self.samples + count * self.width) * tiles];
+        batch.fill(first, count, samples, &mut weights[..count * tiles]);
+    }
+
     /// Runs the program over a whole batch. `theta` is `[P][tiles]`, `auxiliary` the second input.
     /// `each_chunk(scratch, first, count)` sees every chunk while its batched registers are fresh.
     pub fn run(
@@ -107,26 +158,23 @@ impl Program {
         mut each_chunk: impl FnMut(&[Lane], usize, usize),
     ) {
         for instruction in &self.prologue {
-            execute(instruction, inputs, 1, false, scratch);
+            self.execute(instruction, inputs, None, 1, false, scratch, &mut []);
         }
         if self.batched {
-            let tiles = inputs.tiles;
             let total = batch.len();
             let mut first = 0;
             while first < total {
                 let count = self.capacity.min(total - first);
-                let (before, weights) = scratch.split_at_mut(self.weights * tiles);
-                let samples = &mut before[self.samples * tiles..(self.samples + count * self.width) * tiles];
-                batch.fill(first, count, samples, &mut weights[..count * tiles]);
+                self.fill(batch, first, count, inputs.tiles, scratch);
                 for instruction in &self.body {
-                    execute(instruction, inputs, count, first == 0, scratch);
+                    self.execute(instruction, inputs, None, count, first == 0, scratch, &mut []);
                 }
                 each_chunk(scratch, first, count);
                 first += count;
             }
         }
         for instruction in &self.epilogue {
-            execute(instruction, inputs, 1, false, scratch);
+            self.execute(instruction, inputs, None, 1, false, scratch, &mut []);
         }
     }
 
@@ -139,7 +187,7 @@ impl Program {
         sample: usize,
     ) -> &'a [Lane] {
         let location = &self.outputs[index];
-        let data = locate(location, inputs, scratch);
+        let data = self.locate(location, inputs, None, scratch);
         let start = sample * location.stride * inputs.tiles;
         &data[start..start + location.shape.len() * inputs.tiles]
     }
@@ -156,45 +204,84 @@ pub struct Inputs<'a> {
     pub tiles: usize,
 }
 
-fn locate<'a>(location: &Location, inputs: &Inputs<'a>, registers: &'a [Lane]) -> &'a [Lane] {
-    match location.source {
-        Source::Register(at) => &registers[at * inputs.tiles..],
-        Source::Theta(at) => &inputs.theta[at * inputs.tiles..],
-        Source::Auxiliary(at) => &inputs.auxiliary[at * inputs.tiles..],
+impl Program {
+    #[inline]
+    fn locate<'a>(
+        &self,
+        location: &Location,
+        inputs: &Inputs<'a>,
+        lent: Option<&'a [Lane]>,
+        registers: &'a [Lane],
+    ) -> &'a [Lane] {
+        let tiles = inputs.tiles;
+        match (location.source, lent) {
+            (Source::Register(at), _) => &registers[at * tiles..],
+            (Source::Theta(at), _) => &inputs.theta[at * tiles..],
+            (Source::Auxiliary(at), _) => &inputs.auxiliary[at * tiles..],
+            (Source::Sample(at), Some(samples)) => &samples[at * tiles..],
+            (Source::Sample(at), None) => &registers[(self.samples + at) * tiles..],
+        }
     }
-}
 
-fn execute(instruction: &Instruction, inputs: &Inputs<'_>, count: usize, first: bool, scratch: &mut [Lane]) {
-    let tiles = inputs.tiles;
-    let (registers, rest) = scratch.split_at_mut(instruction.out * tiles);
-    let operand = |location: &Location| Operand {
-        data: locate(location, inputs, registers),
-        shape: location.shape,
-        stride: location.stride * tiles,
-        immediate: location.immediate,
-    };
-    let samples = if instruction.batched || instruction.accumulate { count } else { 1 };
-    let frame = Frame { tiles, count: samples, shape: instruction.shape };
-    let out_samples = if instruction.accumulate { 1 } else { samples };
-    let out = &mut rest[..out_samples * frame.stride()];
-    let mut perform = |operands: &[Operand<'_>]| {
-        if instruction.accumulate {
-            instruction.operation.accumulate(instruction.attribute, &frame, operands, out, first);
-        } else {
-            instruction.operation.evaluate(instruction.attribute, &frame, operands, out);
-        }
-    };
-    match instruction.args.as_slice() {
-        [a] => perform(&[operand(a)]),
-        [a, b] => perform(&[operand(a), operand(b)]),
-        more if more.len() <= FEW => {
-            let mut operands = [operand(&more[0]); FEW];
-            for (slot, location) in operands.iter_mut().zip(more) {
-                *slot = operand(location);
+    /// One instruction over `count` samples, the batch's `first` or later ones; samples are where the batch `lent` them, or in
+    /// the scratch memory.
+    #[allow(clippy::too_many_arguments, reason = "the pieces of one evaluation")]
+    fn execute(
+        &self,
+        instruction: &Instruction,
+        inputs: &Inputs<'_>,
+        lent: Option<&[Lane]>,
+        count: usize,
+        first: bool,
+        scratch: &mut [Lane],
+        result: &mut [Lane],
+    ) {
+        let tiles = inputs.tiles;
+        let (registers, out): (&[Lane], &mut [Lane]) = match instruction.out {
+            Target::Register(at) => {
+                let (before, rest) = scratch.split_at_mut(at * tiles);
+                (before, rest)
             }
-            perform(&operands[..more.len()]);
+            Target::Result(at) => (scratch, &mut result[at * tiles..]),
+        };
+        let samples = if instruction.batched || instruction.accumulate { count } else { 1 };
+        // The sum over the first sample alone is its value.
+        let sums = instruction.accumulate && !(first && count == 1);
+        if let (Some(straight), false) = (&instruction.straight, sums) {
+            let numbers = samples * instruction.shape.len() * tiles;
+            let operand = |which: usize| {
+                &self.locate(&instruction.args[which], inputs, lent, registers)[..numbers]
+            };
+            return straight.run(&mut out[..numbers], operand);
         }
-        many => perform(&many.iter().map(operand).collect::<Vec<_>>()),
+        let operand = |location: &Location| Operand {
+            data: self.locate(location, inputs, lent, registers),
+            shape: location.shape,
+            stride: location.stride * tiles,
+            immediate: location.immediate,
+        };
+        let frame = Frame { tiles, count: samples, shape: instruction.shape };
+        let out_samples = if instruction.accumulate { 1 } else { samples };
+        let out = &mut out[..out_samples * frame.stride()];
+        let mut perform = |operands: &[Operand<'_>]| {
+            if instruction.accumulate {
+                instruction.operation.accumulate(instruction.attribute, &frame, operands, out, first);
+            } else {
+                instruction.operation.evaluate(instruction.attribute, &frame, operands, out);
+            }
+        };
+        match instruction.args.as_slice() {
+            [a] => perform(&[operand(a)]),
+            [a, b] => perform(&[operand(a), operand(b)]),
+            more if more.len() <= FEW => {
+                let mut operands = [operand(&more[0]); FEW];
+                for (slot, location) in operands.iter_mut().zip(more) {
+                    *slot = operand(location);
+                }
+                perform(&operands[..more.len()]);
+            }
+            many => perform(&many.iter().map(operand).collect::<Vec<_>>()),
+        }
     }
 }
 
@@ -215,6 +302,8 @@ struct Compiler<'g> {
     location: Vec<Option<Location>>,
     /// Nodes that are computed inside the one node that uses them.
     absorbed: Vec<bool>,
+    /// Nodes that are written to the caller's memory, and where.
+    written: Vec<Option<usize>>,
     program: Program,
 }
 
@@ -266,6 +355,7 @@ impl<'g> Compiler<'g> {
             uses,
             location: vec![None; graph.len()],
             absorbed: vec![false; graph.len()],
+            written: vec![None; graph.len()],
             program,
         })
     }
@@ -336,7 +426,21 @@ impl<'g> Compiler<'g> {
         }
     }
 
-    fn finish(mut self, outputs: &[Node]) -> Program {
+    fn finish(mut self, outputs: &[Node], writing: bool) -> Program {
+        let mut results = Vec::new();
+        if writing {
+            let mut at = 0;
+            for &output in outputs {
+                let entry = self.graph.entry(output);
+                let computed = matches!(entry.op, Op::Call(..) | Op::BatchSum);
+                if computed && !entry.batched && self.uses[output.index()] == 1 {
+                    self.written[output.index()] = Some(at);
+                } else {
+                    results.push((output, at));
+                }
+                at += entry.shape.len();
+            }
+        }
         let order = std::mem::take(&mut self.order);
         let into_sums: Vec<Node> = order
             .iter()
@@ -381,11 +485,58 @@ impl<'g> Compiler<'g> {
                 self.instruction(node);
             }
         }
-        for &output in outputs {
-            let location = self.get(output);
-            self.program.outputs.push(location);
+        for (output, at) in results {
+            let arg = self.get(output);
+            let shape = self.graph.shape(output);
+            self.program.epilogue.push(Instruction {
+                operation: &IDENTITY,
+                attribute: Attribute::NONE,
+                straight: IDENTITY.straight(Attribute::NONE, &[None]),
+                args: vec![arg],
+                out: Target::Result(at),
+                shape,
+                batched: false,
+                accumulate: false,
+            });
+        }
+        if !writing {
+            for &output in outputs {
+                let location = self.get(output);
+                self.program.outputs.push(location);
+            }
         }
         self.program
+    }
+
+    /// Where the value of a node goes; to be read by others from then on.
+    fn target(&mut self, node: Node, samples: usize, stride: usize) -> Target {
+        if let Some(at) = self.written[node.index()] {
+            return Target::Result(at);
+        }
+        let shape = self.graph.shape(node);
+        let at = self.allocate(samples * shape.len());
+        self.location[node.index()] =
+            Some(Location { source: Source::Register(at), shape, stride, immediate: None });
+        Target::Register(at)
+    }
+
+    /// True if the samples of an operand lie one behind the other as those of a result of `len` elements a sample.
+    fn lies_alike(&self, operand: &Location, len: usize, batched: bool) -> bool {
+        let apart = if batched { len } else { 0 };
+        operand.shape.len() == len && (operand.stride == apart || self.program.capacity == 1)
+    }
+
+    fn straight(
+        &self,
+        operation: &'static dyn Operation,
+        attribute: Attribute,
+        args: &[Location],
+        len: usize,
+        batched: bool,
+    ) -> Option<Straight> {
+        let immediates: Vec<Option<f64>> = args.iter().map(|a| a.immediate).collect();
+        let straight = operation.straight(attribute, &immediates)?;
+        straight.operands().all(|which| self.lies_alike(&args[which], len, batched)).then_some(straight)
     }
 
     fn allocate(&mut self, elements: usize) -> usize {
@@ -420,7 +571,7 @@ impl<'g> Compiler<'g> {
         match entry.op {
             Op::Parameter(at) => place(Source::Theta(at), 0),
             Op::Auxiliary(at) => place(Source::Auxiliary(at), 0),
-            Op::Sample(at) => place(Source::Register(self.program.samples + at), self.program.width),
+            Op::Sample(at) => place(Source::Sample(at), self.program.width),
             Op::Weight => place(Source::Register(self.program.weights), 1),
             _ => self.location[node.index()]
                 .unwrap_or_else(|| unreachable!("arguments are compiled before their uses")),
@@ -443,11 +594,10 @@ impl<'g> Compiler<'g> {
         let args: Vec<Location> = operands.iter().map(|&a| self.get(a)).collect();
         let (shape, batched) = (entry.shape, entry.batched);
         let samples = if batched { self.program.capacity } else { 1 };
-        let out = self.allocate(samples * shape.len());
-        let stride = if batched { shape.len() } else { 0 };
-        self.location[node.index()] =
-            Some(Location { source: Source::Register(out), shape, stride, immediate: None });
-        let instruction = Instruction { operation, attribute, args, out, shape, batched, accumulate: false };
+        let out = self.target(node, samples, if batched { shape.len() } else { 0 });
+        let straight = self.straight(operation, attribute, &args, shape.len(), batched);
+        let instruction =
+            Instruction { operation, attribute, args, out, straight, shape, batched, accumulate: false };
         match self.stage[node.index()] {
             Stage::Prologue => self.program.prologue.push(instruction),
             Stage::Body => self.program.body.push(instruction),
@@ -465,14 +615,15 @@ impl<'g> Compiler<'g> {
             }
             _ => (&IDENTITY, Attribute::NONE, vec![self.get(summand)]),
         };
-        let out = self.allocate(shape.len());
-        self.location[node.index()] =
-            Some(Location { source: Source::Register(out), shape, stride: 0, immediate: None });
+        let out = self.target(node, 1, 0);
+        // One sample at a time; more are summed by the operation itself.
+        let straight = self.straight(operation, attribute, &args, shape.len(), true);
         self.program.body.push(Instruction {
             operation,
             attribute,
             args,
             out,
+            straight,
             shape,
             batched: false,
             accumulate: true,

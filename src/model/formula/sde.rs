@@ -153,7 +153,7 @@ impl SdeModel {
             return Err(errors);
         }
         let outputs: Vec<Node> = drifts.iter().chain(&increments).copied().collect();
-        let program = Program::new(&graph, &outputs, 0)
+        let program = Program::writing(&graph, &outputs, 0)
             .map_err(|e| vec![(Place::Drift(0), FormulaError::new(0..0, e.to_string()))])?;
         let nodes = Arc::new(Nodes { width: 0, values: vec![], weights: vec![1.0], origin: Origin::Table });
         Ok(Self {
@@ -188,29 +188,11 @@ impl SdeModel {
     pub fn scratch(&self, tiles: usize) -> Scratch {
         scratch_for(&[&self.program], tiles)
     }
-    /// `drift` `[P][tiles]`, and `increment` `[P][tiles]` = B(x)·dW for `wiener` `[M][tiles]`.
-    pub fn drift_and_noise(
-        &self,
-        state: &[Lane],
-        wiener: &[Lane],
-        drift: &mut [Lane],
-        increment: &mut [Lane],
-        scratch: &mut Scratch,
-    ) {
+    /// Drift and B(x)·dW for `wiener` `[M][tiles]`: `out` is `[2P][tiles]`, the drift before the noise.
+    pub fn drift_and_noise(&self, state: &[Lane], wiener: &[Lane], out: &mut [Lane], scratch: &mut Scratch) {
         let tiles = state.len() / self.layout.len();
         let inputs = Inputs { theta: state, auxiliary: wiener, tiles };
-        self.program.run(&inputs, &mut NoSamples, &mut scratch.lanes, |_, _, _| {});
-        let parameters = self.layout.parameters();
-        for (index, parameter) in parameters.iter().enumerate() {
-            let range = parameter.offset * tiles..(parameter.offset + parameter.shape.len()) * tiles;
-            drift[range.clone()].copy_from_slice(self.program.output(index, &inputs, &scratch.lanes, 0));
-            increment[range].copy_from_slice(self.program.output(
-                parameters.len() + index,
-                &inputs,
-                &scratch.lanes,
-                0,
-            ));
-        }
+        self.program.run_to(&inputs, &mut NoSamples, &mut scratch.lanes, out);
     }
     /// `(A, c, B)` with drift = A x + c and constant B `[P][M]`, if the drift is affine and the noise constant.
     ///
@@ -266,11 +248,10 @@ impl SdeModel {
 
     fn at(&self, state: &[f64], wiener: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let lanes = |values: &[f64]| values.iter().map(|&x| Lane::splat(x)).collect::<Vec<_>>();
-        let (mut drift, mut increment) =
-            (vec![Lane::default(); state.len()], vec![Lane::default(); state.len()]);
-        self.drift_and_noise(&lanes(state), &lanes(wiener), &mut drift, &mut increment, &mut self.scratch(1));
+        let mut out = vec![Lane::default(); 2 * state.len()];
+        self.drift_and_noise(&lanes(state), &lanes(wiener), &mut out, &mut self.scratch(1));
         let first = |lanes: &[Lane]| lanes.iter().map(|l| l.0[0]).collect();
-        (first(&drift), first(&increment))
+        (first(&out[..state.len()]), first(&out[state.len()..]))
     }
 
     fn built(
@@ -282,7 +263,7 @@ impl SdeModel {
         let mut scope = StateScope { layout: &self.layout, constants: &self.constants };
         let (node, _) = elaborate(&formula.lines, &mut graph, &mut scope)?;
         let node = then(&mut graph, node);
-        let program = Program::new(&graph, &[node], 0)
+        let program = Program::writing(&graph, &[node], 0)
             .map_err(|e| FormulaError::new(0..formula.text().len(), e.to_string()))?;
         Ok(Function::new(program, graph.shape(node), Arc::clone(&self.nodes)))
     }

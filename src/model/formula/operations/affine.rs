@@ -1,7 +1,7 @@
 //! (y + shift)·factor and (a·b + shift)·factor in one pass: what the compiler of programs makes of chains of
 //! products and sums with constants. Each number is rounded just as in the separate operations.
 
-use super::{Attribute, Call, Frame, MULTIPLY, Operand, Operation, kernels};
+use super::{Attribute, Call, Frame, MULTIPLY, Operand, Operation, Straight, kernels};
 use crate::lanes::Lane;
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
@@ -41,6 +41,14 @@ impl Operation for Affine {
                 }
             }
         }
+    }
+    fn straight(&self, attribute: Attribute, _: &[Option<f64>]) -> Option<Straight> {
+        let (shift, factor) = attribute.as_reals();
+        Some(if self.product {
+            Straight::AffineProduct(shift, factor)
+        } else {
+            Straight::Affine(shift, factor)
+        })
     }
     fn derivative(&self, _: &mut Graph, _: Call<'_>, _: usize) -> Option<Node> {
         unreachable!("programs are made after derivatives")

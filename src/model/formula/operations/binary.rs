@@ -2,7 +2,7 @@
 
 use super::kernels::{self, Product};
 use super::unary::{LOG, SIGN};
-use super::{Attribute, Call, Frame, Operand, Operation};
+use super::{Attribute, Call, Frame, Operand, Operation, Straight};
 use crate::lanes::{Lane, math};
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
@@ -64,6 +64,13 @@ impl Operation for Binary {
         let full = self.partial[which](graph, &call);
         // A scalar that went with every element collects from all of them.
         Some(if graph.shape(call.args[which]).is_scalar() { graph.sum(full) } else { full })
+    }
+    fn straight(&self, _: Attribute, immediates: &[Option<f64>]) -> Option<Straight> {
+        Some(match (immediates[0], immediates[1], self.left, self.right) {
+            (Some(c), _, Some(kernel), _) => Straight::Left(kernel, c),
+            (_, Some(c), _, Some(kernel)) => Straight::Right(kernel, c),
+            _ => Straight::Two(self.kernel),
+        })
     }
     fn commutative(&self) -> bool {
         self.commutative

@@ -78,6 +78,12 @@ vectorized! {
             *out = (*out + shift) * factor;
         }
     }
+    /// a ← factor·a.
+    pub(super) fn scale_in_place(a: &mut [Lane], factor: f64) {
+        for a in flat_mut(a) {
+            *a *= factor;
+        }
+    }
     /// out = (a·b + shift)·factor.
     pub(super) fn affine_product(out: &mut [Lane], a: &[Lane], b: &[Lane], shift: f64, factor: f64) {
         for ((out, a), b) in flat_mut(out).iter_mut().zip(flat(a)).zip(flat(b)) {

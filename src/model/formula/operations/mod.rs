@@ -126,6 +126,48 @@ impl Frame {
     }
 }
 
+/// A value that is one loop over the numbers of its operands, named by their index.
+#[derive(Clone, Copy)]
+pub enum Straight {
+    /// out = f(x).
+    One(fn(&mut [Lane], &[Lane])),
+    /// out = x ∘ y.
+    Two(fn(&mut [Lane], &[Lane], &[Lane])),
+    /// out = c ∘ y, y the second argument.
+    Left(fn(&mut [Lane], f64, &[Lane]), f64),
+    /// out = x ∘ c, x the first argument.
+    Right(fn(&mut [Lane], &[Lane], f64), f64),
+    /// out = (x + shift)·factor.
+    Affine(f64, f64),
+    /// out = (x·y + shift)·factor.
+    AffineProduct(f64, f64),
+}
+
+impl Straight {
+    /// The arguments it reads.
+    pub fn operands(&self) -> std::ops::Range<usize> {
+        match self {
+            Self::One(_) | Self::Right(..) | Self::Affine(..) => 0..1,
+            Self::Left(..) => 1..2,
+            Self::Two(_) | Self::AffineProduct(..) => 0..2,
+        }
+    }
+    /// Computes it.
+    #[inline]
+    pub fn run<'a>(&self, out: &mut [Lane], operand: impl Fn(usize) -> &'a [Lane]) {
+        match *self {
+            Self::One(kernel) => kernel(out, operand(0)),
+            Self::Two(kernel) => kernel(out, operand(0), operand(1)),
+            Self::Left(kernel, c) => kernel(out, c, operand(1)),
+            Self::Right(kernel, c) => kernel(out, operand(0), c),
+            Self::Affine(shift, factor) => kernels::affine(out, operand(0), shift, factor),
+            Self::AffineProduct(shift, factor) => {
+                kernels::affine_product(out, operand(0), operand(1), shift, factor);
+            }
+        }
+    }
+}
+
 /// A node whose derivative is asked for.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
@@ -152,6 +194,11 @@ pub trait Operation: Sync {
     fn evaluate(&self, attribute: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]);
     /// The part of argument `which` in the adjoint: `adjoint · ∂value/∂args[which]`; `None` where the derivative is 0 everywhere.
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, which: usize) -> Option<Node>;
+    /// The value as one loop over all numbers, where it is one if operands lie in memory just as the result does; `immediates` are those
+    /// arguments that are scalar constants.
+    fn straight(&self, _attribute: Attribute, _immediates: &[Option<f64>]) -> Option<Straight> {
+        None
+    }
     /// a ∘ b = b ∘ a, to the bit.
     fn commutative(&self) -> bool {
         false
@@ -174,9 +221,9 @@ pub trait Operation: Sync {
     }
 }
 
-/// out = factor·a.
-pub fn scale_into(out: &mut [Lane], a: &[Lane], factor: f64) {
-    kernels::multiply_left(out, factor, a);
+/// a ← factor·a.
+pub fn scale_in_place(a: &mut [Lane], factor: f64) {
+    kernels::scale_in_place(a, factor);
 }
 
 /// Copies; its accumulation is the sum over a batch.
@@ -200,6 +247,9 @@ impl Operation for Identity {
     }
     fn derivative(&self, _: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         Some(call.adjoint)
+    }
+    fn straight(&self, _: Attribute, _: &[Option<f64>]) -> Option<Straight> {
+        Some(Straight::One(|out, a| out.copy_from_slice(a)))
     }
     fn accumulates(&self) -> bool {
         true

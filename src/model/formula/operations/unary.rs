@@ -1,7 +1,7 @@
 //! Elementwise functions of one argument.
 
 use super::kernels;
-use super::{Attribute, Call, Frame, Operand, Operation};
+use super::{Attribute, Call, Frame, Operand, Operation, Straight};
 use crate::lanes::{Lane, math};
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
@@ -23,6 +23,9 @@ impl Operation for Unary {
     }
     fn evaluate(&self, _: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
         elementwise(frame, &args[0], out, self.kernel);
+    }
+    fn straight(&self, _: Attribute, _: &[Option<f64>]) -> Option<Straight> {
+        Some(Straight::One(self.kernel))
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         let slope = self.slope?(graph, call.args[0], call.value);
