@@ -14,6 +14,7 @@ use perrin::model::formula::{
     DataEntry, DataSource, Diffusion, Expression, FormulaModel, ModelSpec, SdeModel,
 };
 use perrin::model::{Layout, Shape};
+use perrin::scheme::{Increments, Method, Scheme};
 
 struct Counting;
 
@@ -68,9 +69,9 @@ fn loss(size: Option<usize>) -> System {
     System::Loss { model: model.clone(), formula: Some(model) }
 }
 
-fn equation() -> System {
+fn equation(noise: &str) -> System {
     let drift = [("u".to_owned(), expression("-u + 0.1*w"))];
-    let diffusion = [("w".to_owned(), Diffusion::Own(expression("0.3")))];
+    let diffusion = [("w".to_owned(), Diffusion::Own(expression(noise)))];
     let model = SdeModel::new(layout(), &BTreeMap::new(), &drift, &diffusion, false);
     System::Sde(Arc::new(model.map_err(|e| format!("{e:?}")).unwrap()))
 }
@@ -88,6 +89,12 @@ fn a_step_allocates_nothing() {
     let with = || Some(training(Sampling::WithReplacement, 0.0));
     let heavy = || Some(training(Sampling::WithReplacement, 0.9));
     let without = || Some(training(Sampling::WithoutReplacement { drop_last: false }, 0.9));
+    let by = |order, scheme, increments| Law::Langevin {
+        order,
+        substeps: 2,
+        method: Method { scheme, increments },
+    };
+    let scheme = |scheme| Law::Integrated { dt: 0.01, method: Method { scheme, ..Method::default() } };
     let cases = [
         (Law::GradientFlow { tolerance: 1e-10 }, with(), loss(Some(50))),
         (Law::GradientDescent, with(), loss(None)),
@@ -96,10 +103,19 @@ fn a_step_allocates_nothing() {
         (Law::Sgd, without(), loss(Some(50))),
         (Law::GaussianSgd, heavy(), loss(Some(5))),
         (Law::GaussianSgd, with(), loss(Some(500))),
-        (Law::Langevin { order: 1, substeps: 2 }, with(), loss(Some(500))),
+        (Law::langevin(2), with(), loss(Some(500))),
         (Law::OrnsteinUhlenbeck, with(), loss(Some(50))),
-        (Law::EulerMaruyama { dt: 0.01 }, None, equation()),
-        (Law::Exact, None, equation()),
+        (Law::Svag { level: 3 }, with(), loss(None)),
+        (Law::Underdamped { friction: 0.1, substeps: 2 }, with(), loss(Some(50))),
+        (by(2, Scheme::EulerMaruyama, Increments::Normal), with(), loss(Some(50))),
+        (by(1, Scheme::Heun, Increments::Rademacher), with(), loss(Some(50))),
+        (by(2, Scheme::Weak2, Increments::ThreePoint), with(), loss(None)),
+        (scheme(Scheme::Milstein), None, equation("0.3*w")),
+        (scheme(Scheme::Heun), None, equation("0.3*w")),
+        (scheme(Scheme::StochasticRungeKutta), None, equation("0.3*w")),
+        (scheme(Scheme::Weak2), None, equation("0.3*w")),
+        (Law::euler_maruyama(0.01), None, equation("0.3")),
+        (Law::Exact, None, equation("0.3")),
     ];
     let instants: Vec<Clock> =
         [0, 1, 2, 102].iter().map(|&step| Clock { step, time: step as f64 * 0.02 }).collect();

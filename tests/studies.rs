@@ -257,7 +257,7 @@ fn overrides_are_read_like_the_file() {
     assert_eq!(study.title, "another title");
     assert_eq!(study.dynamics[1].law.name(), "sgd");
     assert_eq!(study.dynamics[0].training.as_ref().unwrap().rate.pieces, [(0, 0.1), (100, 0.2)]);
-    assert_eq!(study.dynamics[3].law, perrin::dynamics::Law::Langevin { order: 1, substeps: 8 });
+    assert_eq!(study.dynamics[3].law, perrin::dynamics::Law::langevin(8));
     assert_eq!(study.dynamics[0].law, perrin::dynamics::Law::GradientFlow { tolerance: 1e-9 });
     assert_eq!(study.initial[1], study::Initial::Fixed(vec![2.0]));
     assert!(!study.claims[2].expect_holds);

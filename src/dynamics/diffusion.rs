@@ -26,15 +26,7 @@ impl EulerMaruyama {
         let tiles = normals.tiles();
         let vectors = |n: usize| vec![Lane::default(); n * tiles];
         let (wiener, moves) = (vectors(equation.noises()), vectors(2 * equation.layout().len()));
-        Self {
-            scratch: equation.scratch(tiles),
-            equation,
-            step: dt,
-            root: dt.sqrt(),
-            normals,
-            wiener,
-            moves,
-        }
+        Self { scratch: equation.scratch(tiles), equation, step: dt, root: dt.sqrt(), normals, wiener, moves }
     }
 }
 

@@ -6,12 +6,16 @@
 mod descent;
 mod diffusion;
 pub mod draws;
+mod equations;
 mod flow;
+mod integrated;
 mod kernels;
 mod linear;
 mod motion;
 pub mod settings;
+mod svag;
 pub mod sweep;
+mod underdamped;
 
 pub use motion::{Motion, Setting, System, check};
 pub use settings::{Decay, Law, Sampling, Schedule, Training};
@@ -43,5 +47,7 @@ pub trait Stepper: Send {
     ) -> bool;
 }
 
+#[cfg(test)]
+mod scheme_tests;
 #[cfg(test)]
 mod tests;

@@ -5,16 +5,20 @@ use std::sync::Arc;
 use crate::dynamics::descent::{Descent, Source};
 use crate::dynamics::diffusion::EulerMaruyama;
 use crate::dynamics::draws::{Block, Draws};
+use crate::dynamics::equations::{Force, LangevinEquation, SdeEquation, kind};
 use crate::dynamics::flow::GradientFlow;
+use crate::dynamics::integrated::{Course, Integrated};
 use crate::dynamics::linear::{Linear, Plan, Transitions};
+use crate::dynamics::svag::Svag;
 use crate::dynamics::sweep::{FullGradient, GaussianGradient};
-use crate::dynamics::{Clock, Law, Schedule, Stepper, Training};
+use crate::dynamics::underdamped::{Inertia, Underdamped};
+use crate::dynamics::{Clock, Law, Sampling, Schedule, Stepper, Training};
 use crate::lanes::{LANES, Purpose};
-use crate::model::formula::{FormulaModel, SdeModel};
+use crate::model::formula::{CompiledSde, FormulaModel, SdeModel};
 use crate::model::{Model, critical};
-use crate::scheme::euler_maruyama;
 use crate::scheme::linear::Transition;
 use crate::scheme::runge_kutta::Adaptive;
+use crate::scheme::{Calculus, Increments, Method, NoiseKind, Scheme, Stepping, Wiener};
 
 /// What moves.
 #[derive(Clone)]
@@ -64,6 +68,10 @@ enum Kind {
     Flow { model: Arc<dyn Model>, decay: f64, tolerance: f64 },
     Linear(Arc<Transitions>),
     Euler { equation: Arc<SdeModel>, dt: f64 },
+    Svag { model: Arc<dyn Model>, training: Training, level: u32 },
+    Underdamped(Inertia),
+    Langevin { force: Force, rate: Schedule, substeps: u32, method: Method, noise: NoiseKind },
+    Equation { compiled: Arc<CompiledSde>, dt: f64, method: Method, noise: NoiseKind },
 }
 
 #[derive(Clone, Copy)]
@@ -81,23 +89,52 @@ enum Gradient {
 pub fn check(law: &Law, training: Option<&Training>, system: &System) -> Result<(), String> {
     let momentum = training.map_or(0.0, |t| t.momentum);
     match (law, system) {
-        (Law::EulerMaruyama { .. }, System::Sde(equation)) => euler_maruyama::admits(equation),
+        (Law::Integrated { method, .. }, System::Sde(equation)) => {
+            method.check_increments()?;
+            let noise = kind(equation.noise_structure(), equation.noises());
+            method.check_noise(noise)?;
+            compiled(equation, *method, noise).map(|_| ())
+        }
         (Law::Exact, System::Sde(equation)) => equation.linear().map(|_| ()).map_err(|reason| {
             format!("the exact law needs a linear drift and a constant noise, but {reason}")
         }),
-        (Law::EulerMaruyama { .. } | Law::Exact, System::Loss { .. }) => {
+        (Law::Integrated { .. } | Law::Exact, System::Loss { .. }) => {
             Err(format!("\"{}\" moves an [sde], this study has a [loss]", law.name()))
         }
         (_, System::Sde(_)) => Err(format!("\"{}\" moves a [loss], this study has an [sde]", law.name())),
         (_, System::Loss { .. }) if training.is_none() => Err(format!("\"{}\" needs [training]", law.name())),
-        (Law::Langevin { order, .. }, _) if *order != 1 => {
-            Err(format!("order = {order} is not there yet: langevin has order 1"))
+        (Law::Langevin { order, .. }, _) if !(1..=2).contains(order) => {
+            Err(format!("langevin has no order {order}: order is 1 or 2"))
         }
-        (Law::Langevin { substeps: 0, .. }, _) => Err("substeps must be at least 1".to_owned()),
-        (Law::Langevin { .. } | Law::OrnsteinUhlenbeck, _) if momentum != 0.0 => Err(format!(
-            "\"{}\" is an equation without inertia, but momentum = {momentum}: set momentum = 0 for it",
+        (Law::Langevin { substeps: 0, .. } | Law::Underdamped { substeps: 0, .. }, _) => {
+            Err("substeps is 0: at least 1".to_owned())
+        }
+        (Law::Svag { level: 0 }, _) => Err("level is 0: svag of level 1 is SGD".to_owned()),
+        (Law::Underdamped { friction, .. }, _) if !(friction.is_finite() && *friction >= 0.0) => {
+            Err(format!("friction is {friction}: the friction is not negative; 1 − β is that of SGD with momentum β"))
+        }
+        (Law::Langevin { .. } | Law::OrnsteinUhlenbeck | Law::Svag { .. }, _) if momentum != 0.0 => Err(format!(
+            "\"{}\" is a motion without inertia, but momentum = {momentum}: set momentum = 0 for it",
             law.name()
         )),
+        (Law::Svag { level }, _)
+            if *level > 1
+                && training.is_some_and(|t| matches!(t.sampling, Sampling::WithoutReplacement { .. })) =>
+        {
+            Err("svag combines two independent minibatches, and those of an epoch are not: write svag = { level = …, \
+                 sampling = \"with-replacement\" }"
+                .to_owned())
+        }
+        (Law::Langevin { method, .. }, System::Loss { formula, .. }) if !law.plain() => {
+            method.check_increments()?;
+            let Some(formula) = formula else {
+                return Err(format!(
+                    "langevin of order 2, or by {method}, needs the Hessian, which a model without a formula has not: \
+                     take order = 1 by euler-maruyama"
+                ));
+            };
+            method.check_noise(langevin_noise(formula))
+        }
         (Law::OrnsteinUhlenbeck, System::Loss { formula: None, .. }) => {
             Err("\"ornstein-uhlenbeck\" needs the Hessian, which a model without a formula has not"
                 .to_owned())
@@ -124,7 +161,19 @@ impl Motion {
 
     fn of_equation(setting: &Setting<'_>, equation: &Arc<SdeModel>) -> Result<Self, String> {
         let parameters = equation.layout().len();
-        if let Law::EulerMaruyama { dt } = *setting.law {
+        if let Law::Integrated { dt, method } = *setting.law {
+            // What needs no conversion goes the short way.
+            if !(setting.law.plain() && (equation.additive() || !equation.stratonovich())) {
+                let noise = kind(equation.noise_structure(), equation.noises());
+                let compiled = Arc::new(compiled(equation, method, noise)?);
+                let hot = 8 * parameters + 3 * equation.noises() + compiled.scratch(1).lanes.len();
+                let footprint = Footprint { hot, streamed: 64 * usize::from(equation.noises() > 0) };
+                return Ok(Self {
+                    kind: Kind::Equation { compiled, dt, method, noise },
+                    parameters,
+                    footprint,
+                });
+            }
             let hot = 3 * parameters + equation.noises() + equation.scratch(1).lanes.len();
             let footprint = Footprint { hot, streamed: 64 * usize::from(equation.noises() > 0) };
             return Ok(Self { kind: Kind::Euler { equation: equation.clone(), dt }, parameters, footprint });
@@ -174,10 +223,50 @@ impl Motion {
             Law::GradientDescent => (Gradient::Full, 1, training.momentum),
             Law::Sgd => (Gradient::Minibatch, 1, training.momentum),
             Law::GaussianSgd => (Gradient::Gaussian(f.sqrt()), 1, training.momentum),
-            Law::Langevin { substeps, .. } => {
+            Law::Langevin { substeps, .. } if setting.law.plain() => {
                 (Gradient::Gaussian((f * f64::from(substeps)).sqrt()), substeps, 0.0)
             }
-            Law::EulerMaruyama { .. } | Law::Exact => {
+            Law::Langevin { order, substeps, method } => {
+                let formula = formula.ok_or("there is no formula to take the Hessian of")?;
+                let noise = langevin_noise(formula);
+                let stratonovich =
+                    method.scheme.calculus(noise) == Calculus::Stratonovich && noise != NoiseKind::Additive;
+                let curved = stratonovich || order == 2;
+                let force = Force {
+                    model: model.clone(),
+                    curvature: if curved { Some(Arc::new(formula.curvature()?)) } else { None },
+                    decay: training.decay.force(),
+                    factor: f,
+                    second_order: order == 2,
+                    stratonovich,
+                };
+                let curved = force.curvature.as_ref().map_or(0, |c| c.scratch(1).lanes.len());
+                let hot = 10 * parameters + model.working_set(usize::MAX) + curved;
+                let nodes = model.population().nodes.len();
+                let footprint = Footprint { hot, streamed: 3 * nodes };
+                let kind = Kind::Langevin { force, rate: training.rate.clone(), substeps, method, noise };
+                return Ok(Self { kind, parameters, footprint });
+            }
+            Law::Svag { level } => {
+                let hot = 3 * parameters + model.working_set(training.batch);
+                let footprint = Footprint { hot, streamed: Draws::footprint(&**model, training.sampling) };
+                let kind = Kind::Svag { model: model.clone(), training: training.clone(), level };
+                return Ok(Self { kind, parameters, footprint });
+            }
+            Law::Underdamped { friction, substeps } => {
+                let hot = 5 * parameters + model.working_set(usize::MAX);
+                let footprint = Footprint { hot, streamed: model.population().nodes.len() };
+                let inertia = Inertia {
+                    model: model.clone(),
+                    rate: training.rate.clone(),
+                    substeps,
+                    decay: training.decay.force(),
+                    factor: f,
+                    friction,
+                };
+                return Ok(Self { kind: Kind::Underdamped(inertia), parameters, footprint });
+            }
+            Law::Integrated { .. } | Law::Exact => {
                 return Err(format!("\"{}\" moves an [sde]", setting.law.name()));
             }
         };
@@ -277,6 +366,47 @@ impl Motion {
             Kind::Euler { equation, dt } => {
                 Box::new(EulerMaruyama::new(equation.clone(), *dt, block.normals(Purpose::Wiener)))
             }
+            Kind::Svag { model, training, level } => Box::new(Svag::new(
+                model.clone(),
+                model.scratch(tiles),
+                Draws::new(model, training.batch, training.sampling, block),
+                training.rate.clone(),
+                *level,
+                training.decay.force(),
+                len,
+            )),
+            Kind::Underdamped(inertia) => {
+                Box::new(Underdamped::new(inertia.clone(), block.normals(Purpose::Gradient)))
+            }
+            Kind::Langevin { force, rate, substeps, method, noise } => {
+                let equation = Box::new(LangevinEquation::new(force.clone(), tiles));
+                let course = Course::Iterations { equation, rate: rate.clone(), substeps: *substeps };
+                Box::new(integrated(course, *method, *noise, block, Purpose::Gradient))
+            }
+            Kind::Equation { compiled, dt, method, noise } => {
+                let course = Course::Steps { equation: SdeEquation::new(compiled.clone(), tiles), dt: *dt };
+                Box::new(integrated(course, *method, *noise, block, Purpose::Wiener))
+            }
         }
     }
+}
+
+fn integrated(course: Course, method: Method, noise: NoiseKind, block: Block, normal: Purpose) -> Integrated {
+    let (dimension, noises) = course.size();
+    let wiener = match method.increments {
+        Increments::Normal => Wiener::normal(block.normals(normal), noises, 1),
+        few => Wiener::points(block.streams(Purpose::Increment), few, noises, 1),
+    };
+    Integrated::new(course, Stepping::new(method.scheme, noise, dimension, noises, block.tiles), wiener)
+}
+
+/// The equation with its drift in the scheme's calculus.
+fn compiled(equation: &SdeModel, method: Method, noise: NoiseKind) -> Result<CompiledSde, String> {
+    let stratonovich = method.scheme.calculus(noise) == Calculus::Stratonovich;
+    equation.compiled(stratonovich, method.scheme == Scheme::Milstein)
+}
+
+/// The noise of a loss's Langevin equation: one Wiener process a node, which in general do not commute.
+fn langevin_noise(formula: &FormulaModel) -> NoiseKind {
+    if formula.additive_noise() { NoiseKind::Additive } else { NoiseKind::General }
 }

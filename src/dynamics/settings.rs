@@ -1,5 +1,7 @@
 //! What a study says of a law of motion, resolved.
 
+use crate::scheme::{Method, Scheme};
+
 /// Learning rate η as a function of the step: piecewise constant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
@@ -115,25 +117,83 @@ pub enum Law {
     Sgd,
     /// As sgd, with Gaussian noise of covariance f·C(θ).
     GaussianSgd,
-    /// dθ = −(∇L + λθ)dt + √(η f C(θ)) dW, Euler–Maruyama with dt = η/substeps.
+    /// dθ = −∇(L + ½λ‖θ‖²)dt + √(η f C(θ)) dW (Itô), stepped with dt = η/substeps. Of order 2 with L + ½λ‖θ‖² =: U replaced by
+    /// U + (η/4)‖∇U‖² (Li, Tai & E 2017, ICML, theorem 1).
     Langevin {
-        /// Order of the modified equation; 1 for now.
+        /// Order of the modified equation, 1 or 2.
         order: u32,
         /// Steps of the scheme an iteration.
+        substeps: u32,
+        /// The scheme.
+        method: Method,
+    },
+    /// Stochastic variance amplified gradient: l steps θ' = θ − (η/l)(ĝ_l + λθ) an iteration, with
+    /// ĝ_l = ½(1 + √(2l−1)) ĝ₁ + ½(1 − √(2l−1)) ĝ₂ of two independent minibatches, whose covariance is l f C: SGD for l = 1, the Langevin equation
+    /// as l grows (Li, Malladi & Arora 2021, NeurIPS, §4).
+    Svag {
+        /// l.
+        level: u32,
+    },
+    /// dθ = (v/η)dt, dv = −γ(v/η)dt − (∇L + λθ)dt + √(η f C(θ)) dW on the clock t = kη, by BAOAB with dt = η/substeps: the equation with
+    /// inertia of SGD with momentum β, whose v it has, for γ = 1 − β. At rest to begin with, as the heavy ball is.
+    Underdamped {
+        /// γ.
+        friction: f64,
+        /// Steps an iteration.
         substeps: u32,
     },
     /// Exact transitions of the linearised Langevin equation about the minimum.
     OrnsteinUhlenbeck,
-    /// `[sde]` by Euler–Maruyama.
-    EulerMaruyama {
+    /// `[sde]` by a scheme.
+    Integrated {
         /// Step.
         dt: f64,
+        /// The scheme.
+        method: Method,
     },
     /// `[sde]` with linear drift and constant noise: the transition law itself, from instant to instant.
     Exact,
 }
 
 impl Law {
+    /// The Langevin equation of order 1 by Euler–Maruyama.
+    pub fn langevin(substeps: u32) -> Self {
+        Law::Langevin { order: 1, substeps, method: Method::default() }
+    }
+    /// `[sde]` by Euler–Maruyama.
+    pub fn euler_maruyama(dt: f64) -> Self {
+        Law::Integrated { dt, method: Method::default() }
+    }
+    /// True for what moves an `[sde]`.
+    pub fn of_equation(&self) -> bool {
+        matches!(self, Law::Integrated { .. } | Law::Exact)
+    }
+    /// True for what moves with the momentum of `[training]`.
+    pub fn takes_momentum(&self) -> bool {
+        matches!(self, Law::Sgd | Law::GaussianSgd | Law::GradientDescent)
+    }
+    /// Steps an iteration, of schemes: each with as many evaluations.
+    pub fn substeps(&self) -> (u32, u64) {
+        match self {
+            Law::Langevin { order, substeps, method } => {
+                (*substeps, u64::from(*order) * method.scheme.evaluations())
+            }
+            Law::Underdamped { substeps, .. } => (*substeps, 2),
+            Law::Svag { level } => (*level, if *level == 1 { 1 } else { 2 }),
+            Law::Integrated { method, .. } => (1, method.scheme.evaluations()),
+            _ => (1, 1),
+        }
+    }
+    /// True if it is Euler–Maruyama with normal increments of order 1, which has a stepper of its own.
+    pub fn plain(&self) -> bool {
+        match self {
+            Law::Langevin { order, method, .. } => *order == 1 && *method == Method::default(),
+            Law::Integrated { method, .. } => {
+                *method == Method { scheme: Scheme::EulerMaruyama, ..Method::default() }
+            }
+            _ => true,
+        }
+    }
     /// Its name in the study file.
     pub fn name(&self) -> &'static str {
         match self {
@@ -142,8 +202,10 @@ impl Law {
             Law::Sgd => "sgd",
             Law::GaussianSgd => "gaussian-sgd",
             Law::Langevin { .. } => "langevin",
+            Law::Svag { .. } => "svag",
+            Law::Underdamped { .. } => "underdamped",
             Law::OrnsteinUhlenbeck => "ornstein-uhlenbeck",
-            Law::EulerMaruyama { .. } => "euler-maruyama",
+            Law::Integrated { method, .. } => method.scheme.name(),
             Law::Exact => "exact",
         }
     }

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::dynamics::Sampling;
 use crate::dynamics::draws::{Block, Draws};
 use crate::dynamics::sweep::{GaussianGradient, factor_is_cheaper};
-use crate::dynamics::{Law, Sampling, check};
-use crate::dynamics::{System, Training};
 use crate::lanes::{LANES, Lane};
-use crate::model::formula::{
-    DataEntry, DataSource, Diffusion, Expression, FormulaModel, ModelSpec, SdeModel,
-};
+use crate::model::formula::{DataEntry, DataSource, Expression, FormulaModel, ModelSpec};
 use crate::model::{Layout, Model, Shape, critical};
 use crate::stats::moments::Moments;
 
@@ -259,22 +256,4 @@ fn a_singular_covariance_leaves_its_null_direction_without_noise() {
 fn the_factor_is_for_few_parameters_and_many_nodes() {
     assert!(factor_is_cheaper(1, 10) && factor_is_cheaper(2, 64) && factor_is_cheaper(3, 512));
     assert!(!factor_is_cheaper(2, 5) && !factor_is_cheaper(4, 100_000) && !factor_is_cheaper(100, 442));
-}
-
-#[test]
-fn stratonovich_noise_that_depends_on_the_state_is_refused() {
-    let equation = |noise: &str, stratonovich| {
-        let mut layout = Layout::default();
-        layout.push("x", Shape::SCALAR);
-        let one = |text: &str| Expression::parse(text).unwrap();
-        let drift = [("x".to_owned(), one("-x"))];
-        let diffusion = [("x".to_owned(), Diffusion::Own(one(noise)))];
-        let model = SdeModel::new(layout, &BTreeMap::new(), &drift, &diffusion, stratonovich);
-        System::Sde(Arc::new(model.map_err(|e| format!("{e:?}")).unwrap()))
-    };
-    let law = Law::EulerMaruyama { dt: 0.1 };
-    let none: Option<&Training> = None;
-    assert!(check(&law, none, &equation("x", true)).unwrap_err().contains("Stratonovich"));
-    assert!(check(&law, none, &equation("x", false)).is_ok());
-    assert!(check(&law, none, &equation("2", true)).is_ok());
 }

@@ -107,8 +107,8 @@ fn stationary_variances_of_the_harmonic_loss() {
         dynamics(Law::GaussianSgd, Some(t()), eta, &end),
         dynamics(Law::Sgd, with(t(), |t| t.momentum = 0.9), eta, &end),
         dynamics(Law::GaussianSgd, with(t(), |t| t.momentum = 0.9), eta, &end),
-        dynamics(Law::Langevin { order: 1, substeps: 1 }, Some(t()), eta, &end),
-        dynamics(Law::Langevin { order: 1, substeps: 4 }, Some(t()), eta, &end),
+        dynamics(Law::langevin(1), Some(t()), eta, &end),
+        dynamics(Law::langevin(4), Some(t()), eta, &end),
         dynamics(Law::OrnsteinUhlenbeck, Some(t()), eta, &end),
         dynamics(Law::Sgd, with(t(), |t| t.batch = 4), eta, &end),
         dynamics(Law::Sgd, with(t(), |t| t.decay = Decay::Force(1.0)), eta, &end),
@@ -274,7 +274,7 @@ fn charges_obey_their_step_law_to_rounding() {
         let laws = vec![
             dynamics(Law::Sgd, t(), eta, &every),
             dynamics(Law::GaussianSgd, t(), eta, &every),
-            dynamics(Law::Langevin { order: 1, substeps: 1 }, t(), eta, &every),
+            dynamics(Law::langevin(1), t(), eta, &every),
             dynamics(Law::GradientDescent, t(), eta, &every),
         ];
         let record = simulate(&study(system(), fixed(&[1.25, 0.75]), laws, 8), 1, None);
@@ -417,7 +417,7 @@ fn ornstein_uhlenbeck_by_euler_and_exactly() {
     let system = sde(&[("x", SCALAR)], &[("x", "-2*x")], &[("x", "sqrt(3)")]);
     let mut exact = equation(Law::Exact, &[0, 1, 2, 3], 1.7);
     exact.instants[1].time = 0.25;
-    let laws = vec![equation(Law::EulerMaruyama { dt: 0.2 }, &[0, 1, 60], 0.2), exact];
+    let laws = vec![equation(Law::euler_maruyama(0.2), &[0, 1, 60], 0.2), exact];
     let record = simulate(&study(system, fixed(&[1.0]), laws, 16384), 2, None);
     agrees(variance_at_end(&record, 0, 0), 0.9375, 0.75);
     agrees(variance_at_end(&record, 1, 0), 0.75, 0.9375);
@@ -433,7 +433,7 @@ fn ornstein_uhlenbeck_by_euler_and_exactly() {
 fn geometric_brownian_motion_by_euler() {
     // E X(1) = (1 + μh)^n for μ = σ = 1, n = 16 steps; against e. 32768 replicas.
     let system = sde(&[("x", SCALAR)], &[("x", "x")], &[("x", "x")]);
-    let laws = vec![equation(Law::EulerMaruyama { dt: 1.0 / 16.0 }, &[0, 16], 1.0 / 16.0)];
+    let laws = vec![equation(Law::euler_maruyama(1.0 / 16.0), &[0, 16], 1.0 / 16.0)];
     let record = simulate(&study(system, fixed(&[1.0]), laws, 65536), 2, None);
     let (mean, error) = mean_at_end(&record, 0, 0);
     let expected = (1.0 + 1.0 / 16.0_f64).powi(16);
@@ -462,9 +462,9 @@ fn laws_that_do_not_fit_are_refused() {
     let equation = || sde(&[("x", SCALAR)], &[("x", "-x^3")], &[("x", "1")]);
     assert!(run(equation(), Law::Exact, None).contains("linear drift"));
     assert!(run(equation(), Law::Sgd, None).contains("[loss]"));
-    assert!(run(harmonic(), Law::EulerMaruyama { dt: 0.1 }, None).contains("[sde]"));
+    assert!(run(harmonic(), Law::euler_maruyama(0.1), None).contains("[sde]"));
     let heavy = with(training(0.1, 1), |t| t.momentum = 0.9);
-    assert!(run(harmonic(), Law::Langevin { order: 1, substeps: 1 }, heavy).contains("momentum"));
+    assert!(run(harmonic(), Law::langevin(1), heavy).contains("momentum"));
     let saddle = loss(&[("w", SCALAR)], &[("x", "normal(0, 1)")], None, "-(w - x)^2");
     assert!(!run(saddle, Law::OrnsteinUhlenbeck, Some(training(0.1, 1))).is_empty());
 }

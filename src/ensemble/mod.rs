@@ -11,6 +11,8 @@ pub mod initial;
 mod kernels;
 #[cfg(test)]
 mod law_tests;
+#[cfg(test)]
+mod motion_tests;
 mod observe;
 mod pool;
 pub mod progress;

@@ -136,7 +136,7 @@ fn rescaling(replicas: usize) -> Study {
     let laws = vec![
         dynamics(Law::Sgd, t(), 0.01, &steps),
         dynamics(Law::GaussianSgd, t(), 0.01, &steps),
-        dynamics(Law::Langevin { order: 1, substeps: 3 }, t(), 0.01, &steps),
+        dynamics(Law::langevin(3), t(), 0.01, &steps),
         dynamics(Law::GradientDescent, t(), 0.01, &steps),
         dynamics(Law::GradientFlow { tolerance: 1e-12 }, t(), 0.01, &steps),
     ];

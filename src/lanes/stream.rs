@@ -55,6 +55,8 @@ pub enum Purpose {
     Resampling = 14,
     /// Free for tests and examples.
     Test = 15,
+    /// Increments of few points.
+    Increment = 16,
 }
 
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;

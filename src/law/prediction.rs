@@ -12,6 +12,7 @@ use crate::dynamics::{Law, Sampling, Training};
 use crate::model::critical::Minimum;
 use crate::model::formula::{FormulaModel, SdeModel};
 use crate::model::{Model, Origin};
+use crate::scheme::Scheme;
 use crate::study::Equation;
 
 /// Relative tolerance of leading-order predictions where the study gives none.
@@ -105,7 +106,7 @@ pub(super) fn of_loss(
     let (response, note) = match (equation, law) {
         (Equation::Continuous, _) => (Response::Continuous { rate }, "HΣ + ΣH = ηfN"),
         (Equation::Discrete, _) => (Response::Iteration { rate, momentum: 0.0 }, "HΣ + ΣH − ηHΣH = ηfN"),
-        (Equation::Own, Law::Langevin { substeps, .. }) => {
+        (Equation::Own, Law::Langevin { substeps, .. }) if law.plain() => {
             (Response::Substeps { rate, substeps: *substeps }, "HΣ + ΣH − (η/m)HΣH = ηfN")
         }
         (Equation::Own, Law::OrnsteinUhlenbeck) => (Response::Continuous { rate }, "HΣ + ΣH = ηfC"),
@@ -173,7 +174,9 @@ fn own_response(law: &Law, training: &Training) -> Option<Response> {
     let rate = training.rate.last();
     match law {
         Law::Sgd | Law::GaussianSgd => Some(Response::Iteration { rate, momentum: training.momentum }),
-        Law::Langevin { substeps, .. } => Some(Response::Substeps { rate, substeps: *substeps }),
+        Law::Langevin { substeps, .. } if law.plain() => {
+            Some(Response::Substeps { rate, substeps: *substeps })
+        }
         _ => None,
     }
 }
@@ -286,7 +289,9 @@ pub(super) fn of_sde(
     let noise = DMatrix::from_row_slice(size, noise.len() / size.max(1), &noise);
     let power = &noise * noise.transpose();
     let (sigma, note) = match (equation, law) {
-        (Equation::Own | Equation::Discrete, Law::EulerMaruyama { dt }) => {
+        (Equation::Own | Equation::Discrete, Law::Integrated { dt, method })
+            if method.scheme == Scheme::EulerMaruyama =>
+        {
             let step = DMatrix::identity(size, size) + &drift * *dt;
             (lyapunov::discrete(&step, &(power * *dt)), "Σ = (1 + hA)Σ(1 + hA)ᵀ + hBBᵀ")
         }

@@ -65,10 +65,8 @@ impl<'a> Outlook<'a> {
         let instants = dynamics.instants.len() as u64;
         let components: u64 = self.study.observables.iter().map(|o| o.shape.len() as u64).sum();
         let steps = dynamics.instants.last().map_or(0, |i| i.step);
-        let substeps = match dynamics.law {
-            Law::Langevin { substeps, .. } => u64::from(substeps),
-            _ => 1,
-        };
+        let (substeps, evaluations) = dynamics.law.substeps();
+        let substeps = u64::from(substeps) * evaluations;
         let numbers = |moments: u64| {
             let ensemble = moments.saturating_mul(instants);
             let replicas = A_REPLICA.saturating_mul(replicas);

@@ -2,6 +2,7 @@
 
 use super::number::plain;
 use crate::dynamics::{Decay, Law, Sampling, Schedule, Training};
+use crate::scheme::{Increments, Scheme};
 
 /// What a reader is told of a law of motion.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,15 +41,54 @@ pub fn describe(law: &Law, training: Option<&Training>, population: Option<usize
         Law::GaussianSgd => {
             ("SGD with Gaussian noise", format!("{}, ĝ normal with SGD's covariance", descent("ĝ", true)))
         }
-        Law::Langevin { .. } => ("Langevin equation", format!("dθ = −{} dt + {noise} dW", force("∇L"))),
+        Law::Langevin { order: 1, .. } => {
+            ("Langevin equation", format!("dθ = −{} dt + {noise} dW", force("∇L")))
+        }
+        Law::Langevin { .. } => {
+            let potential = if decay { "U = L + ½λ‖θ‖²" } else { "U = L" };
+            (
+                "Langevin equation of second order",
+                format!("dθ = −∇(U + (η/4)‖∇U‖²) dt + {noise} dW, {potential}"),
+            )
+        }
+        Law::Svag { .. } => (
+            "stochastic variance amplified gradient",
+            format!(
+                "l times θ' = θ − (η/l){}, ĝ_l = ½(1 + √(2l − 1)) ĝ₁ + ½(1 − √(2l − 1)) ĝ₂",
+                force("ĝ_l")
+            ),
+        ),
+        Law::Underdamped { .. } => (
+            "Langevin equation with inertia",
+            format!("dθ = (v/η) dt, dv = −γ(v/η) dt − {} dt + {noise} dW", force("∇L")),
+        ),
         Law::OrnsteinUhlenbeck => (
             "Ornstein–Uhlenbeck process",
             format!("dθ = −{}(θ − θ*) dt + {} dW", hessian(decay), noise.replace("C(θ)", "C(θ*)")),
         ),
-        Law::EulerMaruyama { .. } => ("Euler–Maruyama scheme", "x' = x + a(x) h + b(x) √h ξ".to_owned()),
+        Law::Integrated { method, .. } => scheme(method.scheme),
         Law::Exact => ("exact transition law", "x(t + s) drawn from its law given x(t)".to_owned()),
     };
     Words { name: name.into(), formula, settings: settings(law, training, population) }
+}
+
+fn scheme(scheme: Scheme) -> (&'static str, String) {
+    let (name, formula) = match scheme {
+        Scheme::EulerMaruyama => ("Euler–Maruyama scheme", "x' = x + a(x) h + b(x) √h ξ"),
+        Scheme::Milstein => ("Milstein scheme", "x' = x + a h + b ΔW + ½ b ∂b (ΔW² − h)"),
+        Scheme::Heun => {
+            ("Heun scheme", "x' = x + ½(F(x) + F(x + F(x))), F = a h + b ΔW in Stratonovich's form")
+        }
+        Scheme::StochasticRungeKutta => (
+            "stochastic Runge–Kutta scheme",
+            "stages with ΔW and ∫(W − W₀) ds, strong order 1.5 (1 for other noise that commutes)",
+        ),
+        Scheme::Weak2 => (
+            "scheme of weak order 2",
+            "x' = exp(ha + √h(ξ − ζ/√2)b) exp(√h ζ/√2 b) x, a in Stratonovich's form",
+        ),
+    };
+    (name, formula.to_owned())
 }
 
 fn hessian(decay: bool) -> &'static str {
@@ -57,7 +97,7 @@ fn hessian(decay: bool) -> &'static str {
 
 fn settings(law: &Law, training: Option<&Training>, population: Option<usize>) -> String {
     let mut parts = Vec::new();
-    if let Law::EulerMaruyama { dt } = law {
+    if let Law::Integrated { dt, .. } = law {
         parts.push(format!("h = {}", plain(*dt, 6)));
     }
     if let Some(training) = training {
@@ -72,12 +112,27 @@ fn settings(law: &Law, training: Option<&Training>, population: Option<usize>) -
                 parts.push(format!("λ = {} (penalty {})", plain(2.0 * gamma, 6), plain(gamma, 6)));
             }
         }
-        if training.momentum != 0.0 {
+        if training.momentum != 0.0 && law.takes_momentum() {
             parts.push(format!("β = {}", plain(training.momentum, 6)));
         }
     }
-    if let Law::Langevin { substeps, .. } = law {
-        parts.push(format!("dt = η/{substeps}"));
+    match law {
+        Law::Langevin { substeps, method, .. } => {
+            if method.scheme != Scheme::default() {
+                parts.push(method.scheme.name().to_owned());
+            }
+            parts.push(format!("dt = η/{substeps}"));
+        }
+        Law::Underdamped { friction, substeps } => {
+            parts.push(format!("γ = {}, dt = η/{substeps}", plain(*friction, 6)));
+        }
+        Law::Svag { level } => parts.push(format!("l = {level}")),
+        _ => {}
+    }
+    if let Law::Langevin { method, .. } | Law::Integrated { method, .. } = law
+        && method.increments != Increments::default()
+    {
+        parts.push(format!("{} increments", method.increments.name()));
     }
     parts.join(", ")
 }
@@ -140,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_langevin_equation_says_its_step() {
-        let words = describe(&Law::Langevin { order: 1, substeps: 4 }, Some(&training()), Some(442));
+        let words = describe(&Law::langevin(4), Some(&training()), Some(442));
         assert_eq!(words.formula, "dθ = −∇L dt + √(η C(θ)/S) dW");
         assert_eq!(words.settings, "η = 0.1, S = 16 with replacement, dt = η/4");
     }

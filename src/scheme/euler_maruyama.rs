@@ -1,18 +1,26 @@
-//! The Euler–Maruyama scheme, x' = x + a(x)h + B(x)ΔW with ΔW ~ N(0, h): Itô; strong order ½ (1 for additive noise), weak order 1.
-//! Source: Kloeden & Platen (1992), §10.2.
+//! The Euler–Maruyama scheme, x' = x + a(x)h + B(x)ΔW: Itô; strong order ½ (1 for additive noise), weak order 1.
+//! Source: Kloeden & Platen (1992), §10.2; with increments of two points §14.1.
 
-use crate::model::formula::SdeModel;
+use super::kernels::{add_scaled, multiply};
+use super::{Equation, Wiener};
+use crate::lanes::Lane;
 
-/// Refuses an equation that the scheme would take for another one.
-///
-/// # Errors
-/// A sentence, for a Stratonovich equation whose noise depends on the state: the scheme converges to the Itô one, which has
-/// another drift.
-pub fn admits(equation: &SdeModel) -> Result<(), String> {
-    if equation.stratonovich() && !equation.additive() {
-        return Err("Euler-Maruyama converges to the Itô equation, and this noise depends on the state, so that the \
-                    Stratonovich equation has another drift: add ½(∂B)B to the drift and say interpretation = \"ito\""
-            .to_owned());
+/// Its buffers.
+pub struct EulerMaruyama {
+    w: Vec<Lane>,
+    step: Vec<Lane>,
+}
+
+impl EulerMaruyama {
+    /// For P and M numbers of `tiles` vectors.
+    pub fn new(dimension: usize, noises: usize, tiles: usize) -> Self {
+        Self { w: vec![Lane::default(); noises * tiles], step: vec![Lane::default(); dimension * tiles] }
     }
-    Ok(())
+    /// One step of length h.
+    pub fn step(&mut self, equation: &mut dyn Equation, x: &mut [Lane], h: f64, wiener: &mut Wiener) {
+        wiener.first(&mut self.w);
+        multiply(&mut self.w, h.sqrt());
+        equation.increment(x, h, &self.w, &mut self.step);
+        add_scaled(x, &self.step, 1.0);
+    }
 }

@@ -9,6 +9,7 @@ use super::naming::unique;
 use super::schema::{TableKind, derived_names};
 use crate::dynamics::{Decay, Law, Sampling, Training};
 use crate::ensemble::{DynamicsRecord, Plan};
+use crate::scheme::{Increments, Method, Scheme};
 use crate::study::Study;
 
 /// The format of the files written; readers refuse another.
@@ -70,14 +71,33 @@ impl StudyHeader {
     }
 }
 
+/// Increments, where they are not the usual ones.
+fn increments(method: Method) -> Option<String> {
+    (method.increments != Increments::default())
+        .then(|| format!("increments = \"{}\"", method.increments.name()))
+}
+
 /// The numbers that define a law of motion, as `key = value` in the study file's words.
 fn settings(law: &Law, training: Option<&Training>) -> String {
     let mut parts = match law {
         Law::GradientFlow { tolerance } => vec![format!("tolerance = {tolerance:e}")],
-        Law::Langevin { order, substeps } => {
-            vec![format!("order = {order}"), format!("substeps = {substeps}")]
+        Law::Langevin { order, substeps, method } => {
+            let mut parts = vec![format!("order = {order}"), format!("substeps = {substeps}")];
+            if method.scheme != Scheme::default() {
+                parts.push(format!("scheme = \"{}\"", method.scheme.name()));
+            }
+            parts.extend(increments(*method));
+            parts
         }
-        Law::EulerMaruyama { dt } => vec![format!("dt = {dt}")],
+        Law::Svag { level } => vec![format!("level = {level}")],
+        Law::Underdamped { friction, substeps } => {
+            vec![format!("friction = {friction}"), format!("substeps = {substeps}")]
+        }
+        Law::Integrated { dt, method } => {
+            let mut parts = vec![format!("dt = {dt}")];
+            parts.extend(increments(*method));
+            parts
+        }
         _ => vec![],
     };
     if let Some(training) = training {
@@ -244,11 +264,11 @@ mod tests {
             sampling: Sampling::WithoutReplacement { drop_last: true },
         };
         assert_eq!(
-            settings(&Law::Langevin { order: 1, substeps: 4 }, Some(&training)),
+            settings(&Law::langevin(4), Some(&training)),
             "order = 1, substeps = 4, rate = [[0, 0.001], [5000, 0.008]], batch = 4, penalty = 0.5, momentum = 0.9, \
              sampling = \"without-replacement\", drop_last = true"
         );
-        assert_eq!(settings(&Law::EulerMaruyama { dt: 0.01 }, None), "dt = 0.01");
+        assert_eq!(settings(&Law::euler_maruyama(0.01), None), "dt = 0.01");
     }
 
     #[test]

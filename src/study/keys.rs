@@ -135,36 +135,54 @@ const fn settings<const N: usize, const M: usize>(own: [Key; N]) -> [Key; M] {
     keys
 }
 
-const LANGEVIN_KEYS: [Key; 10] = settings([
-    key("order", "1", "1", "sde = { langevin = { order = 1 } }"),
+const LANGEVIN_KEYS: [Key; 11] = settings([
+    key("order", "1 or 2", "1", "sde = { langevin = { order = 2 } }"),
     key("scheme", "a string", "euler-maruyama", "sde = { langevin = { scheme = \"euler-maruyama\" } }"),
     key("substeps", "a whole number", "1", "sde = { langevin = { substeps = 4 } }"),
+    key("increments", "a string", "normal", "sde = { langevin = { increments = \"rademacher\" } }"),
 ]);
+
+const SVAG_KEYS: [Key; 8] = settings([key("level", "a whole number", "", "svag = { svag = { level = 4 } }")]);
+
+const UNDERDAMPED_KEYS: [Key; 9] = settings([
+    key("friction", "a number", "1 - momentum", "inertia = { underdamped = { friction = 1.0 } }"),
+    key("substeps", "a whole number", "1", "inertia = { underdamped = { substeps = 4 } }"),
+]);
+
+const SCHEME_KEYS: [Key; 2] = [
+    key("dt", "a number", "", "em = { euler-maruyama = { dt = 0.01 } }"),
+    key(
+        "increments",
+        "a string",
+        "normal",
+        "em = { euler-maruyama = { dt = 0.01, increments = \"rademacher\" } }",
+    ),
+];
+
+const fn scheme(name: &'static str) -> (&'static str, Section) {
+    (name, Section { name, keys: &SCHEME_KEYS })
+}
 
 const FLOW_KEYS: [Key; 8] =
     settings([key("tolerance", "a number", "1e-12", "flow = { gradient-flow = { tolerance = 1e-10 } }")]);
 
 /// The laws of motion and their settings. Laws of a loss also take the settings of `[training]`.
-pub const LAWS: [(&str, Section); 8] = [
+pub const LAWS: [(&str, Section); 14] = [
     ("gradient-flow", Section { name: "gradient-flow", keys: &FLOW_KEYS }),
     ("gradient-descent", Section { name: "gradient-descent", keys: &TRAINING_KEYS }),
     ("sgd", Section { name: "sgd", keys: &TRAINING_KEYS }),
     ("gaussian-sgd", Section { name: "gaussian-sgd", keys: &TRAINING_KEYS }),
     ("langevin", Section { name: "langevin", keys: &LANGEVIN_KEYS }),
     ("ornstein-uhlenbeck", Section { name: "ornstein-uhlenbeck", keys: &TRAINING_KEYS }),
-    (
-        "euler-maruyama",
-        Section {
-            name: "euler-maruyama",
-            keys: &[key("dt", "a number", "", "em = { euler-maruyama = { dt = 0.01 } }")],
-        },
-    ),
+    ("svag", Section { name: "svag", keys: &SVAG_KEYS }),
+    ("underdamped", Section { name: "underdamped", keys: &UNDERDAMPED_KEYS }),
+    scheme("euler-maruyama"),
+    scheme("milstein"),
+    scheme("heun"),
+    scheme("stochastic-runge-kutta"),
+    scheme("weak-2"),
     ("exact", Section { name: "exact", keys: &[] }),
 ];
-
-/// Laws of motion that the design names and this version does not have.
-pub const LATER_LAWS: [&str; 6] =
-    ["svag", "underdamped", "milstein", "heun", "stochastic-runge-kutta", "weak-2"];
 
 /// `[run]`.
 pub const RUN: Section = Section {

@@ -78,12 +78,21 @@ fn motion(dynamics: &Dynamics) -> Node {
     }
     match &dynamics.law {
         Law::GradientFlow { tolerance } => set(&mut settings, "tolerance", float(*tolerance)),
-        Law::Langevin { order, substeps } => {
+        Law::Langevin { order, substeps, method } => {
             set(&mut settings, "order", whole(u64::from(*order)));
-            set(&mut settings, "scheme", text("euler-maruyama"));
+            set(&mut settings, "scheme", text(method.scheme.name()));
+            set(&mut settings, "substeps", whole(u64::from(*substeps)));
+            set(&mut settings, "increments", text(method.increments.name()));
+        }
+        Law::Svag { level } => set(&mut settings, "level", whole(u64::from(*level))),
+        Law::Underdamped { friction, substeps } => {
+            set(&mut settings, "friction", float(*friction));
             set(&mut settings, "substeps", whole(u64::from(*substeps)));
         }
-        Law::EulerMaruyama { dt } => set(&mut settings, "dt", float(*dt)),
+        Law::Integrated { dt, method } => {
+            set(&mut settings, "dt", float(*dt));
+            set(&mut settings, "increments", text(method.increments.name()));
+        }
         _ => {}
     }
     let mut outer = Table::default();
@@ -99,7 +108,7 @@ fn of_training(table: &mut Table, training: &Training, law: &Law) {
         Decay::Force(lambda) => set(table, "weight_decay", float(lambda)),
         Decay::Penalty(gamma) => set(table, "penalty", float(gamma)),
     }
-    if matches!(law, Law::Sgd | Law::GaussianSgd | Law::GradientDescent) {
+    if law.takes_momentum() {
         set(table, "momentum", float(training.momentum));
     }
     let (sampling, drop_last) = match training.sampling {

@@ -107,8 +107,7 @@ fn a_langevin_equation_with_substeps_has_its_own_noise() {
     };
     let study = |equation| {
         let mut study = regression();
-        study.dynamics =
-            vec![dynamics("sde", Law::Langevin { order: 1, substeps: 4 }, Some(training(rate, 1)))];
+        study.dynamics = vec![dynamics("sde", Law::langevin(4), Some(training(rate, 1)))];
         study.claims = vec![einstein(equation, None)];
         study
     };
@@ -403,11 +402,11 @@ fn linear_stochastic_equations_have_their_own_laws() {
         state[0] += (1.0 - 2.0 * state[0]) * h + (3.0 * h).sqrt() * noise.normal();
     };
     let plan = Plan { replicas: 1000, steps: 200, burn_in: 50, every: 5 };
-    let result = run(study(Law::EulerMaruyama { dt: h }, Equation::Own), plan, &em);
+    let result = run(study(Law::euler_maruyama(h), Equation::Own), plan, &em);
     verdict_of(&result, Verdict::Holds);
     assert!((result.tests[0].predicted - 0.5).abs() < 1e-14);
     assert!((result.tests[1].predicted - 0.9375).abs() < 1e-13);
-    let control = run(study(Law::EulerMaruyama { dt: h }, Equation::Continuous), plan, &em);
+    let control = run(study(Law::euler_maruyama(h), Equation::Continuous), plan, &em);
     verdict_of(&control, Verdict::Fails);
     assert!((control.tests[1].predicted - 0.75).abs() < 1e-14);
     let exact = run(study(Law::Exact, Equation::Own), plan, &em);

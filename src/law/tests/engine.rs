@@ -59,7 +59,7 @@ fn every_law_of_motion_obeys_its_own_stationary_equation() {
     let mut partial = plain.clone();
     partial.sampling = Sampling::WithoutReplacement { drop_last: false };
     let mut study = small_population();
-    let langevin = Law::Langevin { order: 1, substeps: 4 };
+    let langevin = Law::langevin(4);
     study.dynamics = named(vec![
         (Law::Sgd, plain.clone()),
         (Law::GaussianSgd, heavy.clone()),

@@ -19,19 +19,19 @@ use crate::model::{Batch, Layout, Model, Nodes, Origin, Population, Scratch, Sha
 
 /// A model given by its formula.
 pub struct FormulaModel {
-    layout: Layout,
+    pub(super) layout: Layout,
     population: Population,
     nodes: Arc<Nodes>,
     constants: BTreeMap<String, Value>,
     decay: f64,
-    graph: Graph,
+    pub(super) graph: Graph,
     /// Data by name.
     data: Vec<(String, Node)>,
     /// Named intermediates of the loss.
     intermediates: Vec<(String, Node)>,
-    loss: Node,
+    pub(super) loss: Node,
     /// ∂ℓ/∂name of every parameter and intermediate, one a sample.
-    sample_gradients: Vec<(String, Node)>,
+    pub(super) sample_gradients: Vec<(String, Node)>,
     gradient_program: Program,
     /// Σ_k ∇ℓ, for samples of one weight.
     sum_program: Program,

@@ -51,6 +51,36 @@ pub fn gradient(graph: &mut Graph, output: Node, seed: Node, wrt: &[Node]) -> Ve
         .collect()
 }
 
+/// Σ_q (∂value/∂wrt_q)·along_q for each of `values`, by differentiating twice: the gradient of ⟨u, value⟩ is linear in the seed u, and its
+/// product with `along` has the wanted derivative along u. `free` is an offset in the second input that nothing else uses; nothing of it is left.
+pub fn directional(
+    graph: &mut Graph,
+    values: &[Node],
+    wrt: &[Node],
+    along: &[Node],
+    free: usize,
+) -> Vec<Node> {
+    let mut offset = free;
+    let mut seeds = Vec::with_capacity(values.len());
+    let mut total = graph.number(0.0);
+    for &value in values {
+        let shape = graph.shape(value);
+        let seed = graph.auxiliary(offset, shape);
+        offset += shape.len();
+        let part = graph.dot(value, seed);
+        total = graph.add(total, part);
+        seeds.push(seed);
+    }
+    let one = graph.number(1.0);
+    let slopes = gradient(graph, total, one, wrt);
+    let mut product = graph.number(0.0);
+    for (slope, &direction) in slopes.into_iter().zip(along) {
+        let part = graph.dot(slope, direction);
+        product = graph.add(product, part);
+    }
+    gradient(graph, product, one, &seeds)
+}
+
 /// Nodes on a path from `wrt` to `output`, in order.
 fn dependents(graph: &Graph, output: Node, wrt: &[Node]) -> Vec<Node> {
     let reachable = graph.reachable(&[output]);

@@ -352,6 +352,46 @@ impl Graph {
         self.reachable(nodes).iter().any(|&n| matches!(self.entry(n).op, Op::Parameter(_)))
     }
 
+    /// The nodes with the second input fixed to `values`, and products with what becomes 0 left out.
+    pub fn with_auxiliary(&mut self, nodes: &[Node], values: &[f64]) -> Vec<Node> {
+        self.rebuilt(nodes, |graph, at, shape| graph.constant(shape, &values[at..at + shape.len()]))
+    }
+
+    /// The nodes with the second input read `by` elements later.
+    pub fn with_shifted_auxiliary(&mut self, nodes: &[Node], by: usize) -> Vec<Node> {
+        self.rebuilt(nodes, |graph, at, shape| graph.auxiliary(at + by, shape))
+    }
+
+    /// The nodes with every part of the second input replaced.
+    fn rebuilt(&mut self, nodes: &[Node], input: impl Fn(&mut Self, usize, Shape) -> Node) -> Vec<Node> {
+        let mut replaced: HashMap<Node, Node> = HashMap::new();
+        for node in self.reachable(nodes) {
+            let entry = self.entry(node).clone();
+            let args: Vec<Node> = entry.args.iter().map(|a| replaced.get(a).copied().unwrap_or(*a)).collect();
+            let new = match entry.op {
+                Op::Auxiliary(at) => input(self, at, entry.shape),
+                _ if args == entry.args => node,
+                Op::Call(operation, _)
+                    if (operation.name() == ops::MULTIPLY.name()
+                        || operation.name() == ops::MATRIX_PRODUCT.name())
+                        && args.iter().any(|&a| self.uniform(a) == Some(0.0)) =>
+                {
+                    self.constant(entry.shape, &vec![0.0; entry.shape.len()])
+                }
+                Op::Call(operation, _) if operation.name() == ops::ADD.name() => {
+                    let sum = self.add(args[0], args[1]);
+                    self.broadcast(sum, entry.shape)
+                }
+                Op::Call(operation, attribute) => self.fitting(operation, attribute, &args),
+                Op::BatchSum => self.batch_sum(args[0]),
+                Op::BatchBroadcast => self.batch_broadcast(args[0]),
+                Op::Constant(_) | Op::Parameter(_) | Op::Sample(_) | Op::Weight => node,
+            };
+            replaced.insert(node, new);
+        }
+        nodes.iter().map(|n| replaced.get(n).copied().unwrap_or(*n)).collect()
+    }
+
     /// The nodes that `roots` depend on, themselves included, in order.
     pub fn reachable(&self, roots: &[Node]) -> Vec<Node> {
         let mut seen = vec![false; self.entries.len()];

@@ -1,5 +1,7 @@
 //! The formula language: text → syntax → graph → program.
 
+mod compiled_sde;
+mod curvature;
 mod data;
 pub mod elaborate;
 pub mod error;
@@ -21,6 +23,8 @@ use std::sync::Arc;
 use graph::{Graph, Node};
 
 use crate::model::{Layout, Shape};
+pub use compiled_sde::{CompiledSde, NoiseStructure};
+pub use curvature::Curvature;
 pub use error::FormulaError;
 pub use formula_model::FormulaModel;
 pub use function::{Function, NodeBatch};

@@ -7,8 +7,7 @@
 
 use super::graph::{Graph, Node, Op};
 use super::operations::{
-    ADD, AFFINE, AFFINE_PRODUCT, Attribute, Frame, IDENTITY, MULTIPLY, Operand, Operation, SUBTRACT,
-    Straight,
+    ADD, AFFINE, AFFINE_PRODUCT, Attribute, Frame, IDENTITY, MULTIPLY, Operand, Operation, SUBTRACT, Straight,
 };
 use crate::lanes::Lane;
 use crate::model::{Batch, Shape};
@@ -115,7 +114,13 @@ impl Program {
         }
     }
     /// Runs a program of [`Program::writing`] over a whole batch; `result` is `[outputs' elements][tiles]`.
-    pub fn run_to(&self, inputs: &Inputs<'_>, batch: &mut dyn Batch, scratch: &mut [Lane], result: &mut [Lane]) {
+    pub fn run_to(
+        &self,
+        inputs: &Inputs<'_>,
+        batch: &mut dyn Batch,
+        scratch: &mut [Lane],
+        result: &mut [Lane],
+    ) {
         for instruction in &self.prologue {
             self.execute(instruction, inputs, None, 1, false, scratch, result);
         }
@@ -249,9 +254,8 @@ impl Program {
         let sums = instruction.accumulate && !(first && count == 1);
         if let (Some(straight), false) = (&instruction.straight, sums) {
             let numbers = samples * instruction.shape.len() * tiles;
-            let operand = |which: usize| {
-                &self.locate(&instruction.args[which], inputs, lent, registers)[..numbers]
-            };
+            let operand =
+                |which: usize| &self.locate(&instruction.args[which], inputs, lent, registers)[..numbers];
             return straight.run(&mut out[..numbers], operand);
         }
         let operand = |location: &Location| Operand {

@@ -24,15 +24,15 @@ pub enum Diffusion {
 
 /// An SDE given by its drift and diffusion (Itô or Stratonovich as written).
 pub struct SdeModel {
-    layout: Layout,
+    pub(super) layout: Layout,
     constants: BTreeMap<String, Value>,
     noises: usize,
     stratonovich: bool,
-    graph: Graph,
+    pub(super) graph: Graph,
     /// One a parameter.
-    drift: Vec<Node>,
+    pub(super) drift: Vec<Node>,
     /// One a parameter: linear in the second input, which is dW.
-    increment: Vec<Node>,
+    pub(super) increment: Vec<Node>,
     program: Program,
     nodes: Arc<Nodes>,
 }
@@ -296,7 +296,7 @@ fn misfit(formula: &Expression, what: &str, name: &str, found: Shape, wanted: Sh
 }
 
 /// An equation without a population.
-struct NoSamples;
+pub(super) struct NoSamples;
 
 impl Batch for NoSamples {
     fn len(&self) -> usize {

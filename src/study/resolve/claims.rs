@@ -5,7 +5,6 @@ use super::names::{self, Broken, SETTINGS};
 use super::observe::Observables;
 use super::symmetries::{Symmetries, charge};
 use super::{Constants, Kind, number};
-use crate::dynamics::Law;
 use crate::model::formula::Expression;
 use crate::model::{Layout, Shape};
 use crate::study::resolved::{At, Claim, ClaimLaw, Equation, Observable, Statistic, Tolerance};
@@ -368,7 +367,7 @@ fn claimed(
     let mut components = 1;
     for &index in dynamics.unwrap_or(&all) {
         let motion = &parts.motion.list[index];
-        if motion.training.is_none() && !matches!(motion.law, Law::EulerMaruyama { .. } | Law::Exact) {
+        if motion.training.is_none() && !motion.law.of_equation() {
             continue;
         }
         let mut scope = parts.constants.clone();

@@ -6,6 +6,7 @@ use super::population::PopulationKind;
 use super::training::{check_momentum, merge, schedule};
 use super::{Constants, Kind, number};
 use crate::dynamics::{Law, Schedule, Training};
+use crate::scheme::{Increments, Method, Scheme};
 use crate::study::clock::Pace;
 use crate::study::keys;
 use crate::study::resolved::System;
@@ -32,7 +33,7 @@ impl Motion {
     /// How it moves on the clock.
     pub fn pace(&self) -> Pace<'_> {
         match (&self.law, &self.training) {
-            (Law::EulerMaruyama { dt }, _) => Pace::Step(*dt),
+            (Law::Integrated { dt, .. }, _) => Pace::Step(*dt),
             (Law::Exact, _) | (_, None) => Pace::Instants,
             (_, Some(training)) => Pace::Schedule(&training.rate),
         }
@@ -112,13 +113,13 @@ pub fn dynamics(
         if !fits(law, kind, errors) {
             continue;
         }
-        let Some(law) = settings_of(&entry.value, law, errors) else { continue };
+        let Some(law) = settings_of(&entry.value, law, shared, errors) else { continue };
         let at = entry.value.law.span().unwrap_or(entry.name.span);
         let mut motion =
             Motion { name: entry.name.value.clone(), at, law, training: None, dt: entry.value.dt.span() };
-        if !matches!(motion.law, Law::EulerMaruyama { .. } | Law::Exact) {
+        if !motion.law.of_equation() {
             let own = &entry.value.training;
-            let takes_momentum = matches!(motion.law, Law::Sgd | Law::GaussianSgd);
+            let takes_momentum = matches!(motion.law, Law::Sgd | Law::GaussianSgd | Law::Underdamped { .. });
             check_momentum(&motion.law, own, errors);
             let rate = match &own.rate {
                 Field::Absent => motions.base.clone(),
@@ -131,7 +132,11 @@ pub fn dynamics(
                 }
                 continue;
             };
-            motion.training = Some(Training { rate, ..training });
+            let momentum = match motion.law {
+                Law::Underdamped { friction, .. } => (1.0 - friction).max(0.0),
+                _ => training.momentum,
+            };
+            motion.training = Some(Training { rate, momentum, ..training });
         }
         motions.list.push(motion);
     }
@@ -175,7 +180,7 @@ fn check_name(name: &Spanned<String>, errors: &mut Errors<'_>) {
 
 /// A law of a loss moves a loss, one of an SDE an SDE.
 fn fits(law: &Spanned<&'static str>, kind: Option<Kind>, errors: &mut Errors<'_>) -> bool {
-    let of_sde = matches!(law.value, "euler-maruyama" | "exact");
+    let of_sde = law.value == "exact" || Scheme::named(law.value).is_some();
     match kind {
         Some(Kind::Loss) if of_sde => {
             errors.at(
@@ -189,7 +194,7 @@ fn fits(law: &Spanned<&'static str>, kind: Option<Kind>, errors: &mut Errors<'_>
             errors.at(
                 law.span,
                 format!("`{}` needs a [loss], this study has an [sde]", law.value),
-                "an [sde] moves by euler-maruyama = { dt = 0.01 } or exact = {}",
+                "an [sde] moves by euler-maruyama = { dt = 0.01 }, another scheme, or exact = {}",
             );
             false
         }
@@ -198,7 +203,12 @@ fn fits(law: &Spanned<&'static str>, kind: Option<Kind>, errors: &mut Errors<'_>
     }
 }
 
-fn settings_of(spec: &DynamicsSpec, law: &Spanned<&'static str>, errors: &mut Errors<'_>) -> Option<Law> {
+fn settings_of(
+    spec: &DynamicsSpec,
+    law: &Spanned<&'static str>,
+    shared: &TrainingSpec,
+    errors: &mut Errors<'_>,
+) -> Option<Law> {
     Some(match law.value {
         "gradient-flow" => {
             let tolerance = match &spec.tolerance {
@@ -220,7 +230,13 @@ fn settings_of(spec: &DynamicsSpec, law: &Spanned<&'static str>, errors: &mut Er
         "gaussian-sgd" => Law::GaussianSgd,
         "ornstein-uhlenbeck" => Law::OrnsteinUhlenbeck,
         "langevin" => langevin(spec, errors)?,
-        "euler-maruyama" => {
+        "svag" => {
+            Law::Svag { level: positive(&spec.level, "level", "svag of level 1 is SGD itself", errors)? }
+        }
+        "underdamped" => underdamped(spec, shared, errors)?,
+        "exact" => Law::Exact,
+        name => {
+            let scheme = Scheme::named(name)?;
             let dt = spec.dt.given()?;
             if dt.value <= 0.0 {
                 errors.at(
@@ -230,49 +246,98 @@ fn settings_of(spec: &DynamicsSpec, law: &Spanned<&'static str>, errors: &mut Er
                 );
                 return None;
             }
-            Law::EulerMaruyama { dt: dt.value }
+            Law::Integrated { dt: dt.value, method: method(scheme, spec, errors)? }
         }
-        _ => Law::Exact,
     })
+}
+
+/// A number of steps, levels: given, from 1 up.
+fn positive(field: &Field<u64>, name: &str, help: &str, errors: &mut Errors<'_>) -> Option<u32> {
+    let given = field.given()?;
+    match u32::try_from(given.value) {
+        Ok(n) if n > 0 => Some(n),
+        _ => {
+            errors.at(given.span, format!("`{name}` is {}", given.value), format!("{help}: at least 1"));
+            None
+        }
+    }
+}
+
+fn substeps(spec: &DynamicsSpec, errors: &mut Errors<'_>) -> Option<u32> {
+    match &spec.substeps {
+        Field::Absent => Some(1),
+        field => positive(field, "substeps", "the equation is integrated with dt = η/substeps", errors),
+    }
+}
+
+/// Scheme and increments that go together.
+fn method(scheme: Scheme, spec: &DynamicsSpec, errors: &mut Errors<'_>) -> Option<Method> {
+    if spec.increments.is_broken() {
+        return None;
+    }
+    let increments = spec.increments.value().and_then(|name| Increments::named(name)).unwrap_or_default();
+    let method = Method { scheme, increments };
+    if let (Err(sentence), Some(at)) = (method.check_increments(), spec.increments.span()) {
+        let (message, help) = sentence.split_once(": ").unwrap_or((&sentence, ""));
+        errors.at(at, message, help);
+        return None;
+    }
+    Some(method)
+}
+
+fn underdamped(spec: &DynamicsSpec, shared: &TrainingSpec, errors: &mut Errors<'_>) -> Option<Law> {
+    let own = &spec.training.momentum;
+    let friction = match (&spec.friction, own) {
+        (Field::Broken, _) => return None,
+        (Field::Given(_), Field::Given(second)) => {
+            errors.at_key(
+                second.span,
+                "`friction` and `momentum` are two names for one thing",
+                "keep one: SGD with momentum β has the friction 1 − β",
+            );
+            return None;
+        }
+        (Field::Given(friction), _) if friction.value <= 0.0 => {
+            errors.at(
+                friction.span,
+                format!("`friction` is {}", friction.value),
+                "give a friction above 0; SGD with momentum β has 1 − β",
+            );
+            return None;
+        }
+        (Field::Given(friction), _) => friction.value,
+        (Field::Absent, Field::Absent) => 1.0 - shared.momentum.value().copied().unwrap_or(0.0),
+        (Field::Absent, own) => 1.0 - own.value().copied()?,
+    };
+    Some(Law::Underdamped { friction, substeps: substeps(spec, errors)? })
 }
 
 fn langevin(spec: &DynamicsSpec, errors: &mut Errors<'_>) -> Option<Law> {
     let before = errors.list.len();
     if let Some(order) = spec.order.given() {
         match order.value {
-            1 => {}
-            2 => errors.at(order.span, "langevin of order 2 is not available yet", "write order = 1"),
-            n => errors.at(order.span, format!("langevin has no order {n}"), "write order = 1"),
+            1 | 2 => {}
+            n => errors.at(order.span, format!("langevin has no order {n}"), "write order = 1 or order = 2"),
         }
     }
-    if let Some(scheme) = spec.scheme.given() {
-        let known = crate::study::keys::LATER_LAWS;
-        if known.contains(&scheme.value.as_str()) {
-            errors.at(
-                scheme.span,
-                format!("the scheme `{}` is not available in this version", scheme.value),
-                "write scheme = \"euler-maruyama\"",
-            );
-        } else if scheme.value != "euler-maruyama" {
-            errors.unknown(scheme.span, "scheme", &scheme.value, ["euler-maruyama"].into_iter());
-        }
-    }
-    let substeps = match spec.substeps.given() {
-        Some(given) => match u32::try_from(given.value) {
-            Ok(n) if n > 0 => n,
-            _ => {
-                errors.at(
-                    given.span,
-                    format!("`substeps` is {}", given.value),
-                    "the equation is integrated with dt = η/substeps: at least 1",
-                );
-                1
+    let scheme = match &spec.scheme {
+        Field::Given(given) => {
+            let scheme = Scheme::named(&given.value);
+            if scheme.is_none() {
+                errors.unknown(given.span, "scheme", &given.value, Scheme::ALL.iter().map(|s| s.name()));
             }
-        },
-        None => 1,
+            scheme
+        }
+        Field::Absent => Some(Scheme::default()),
+        Field::Broken => None,
     };
-    let broken = [&spec.order, &spec.substeps].into_iter().any(|f| matches!(f, Field::Broken));
-    (errors.list.len() == before && !broken).then_some(Law::Langevin { order: 1, substeps })
+    let substeps = substeps(spec, errors);
+    let method = method(scheme.unwrap_or_default(), spec, errors);
+    if errors.list.len() > before || spec.order.is_broken() || scheme.is_none() {
+        return None;
+    }
+    let order = if spec.order.value() == Some(&2) { 2 } else { 1 };
+    Some(Law::Langevin { order, substeps: substeps?, method: method? })
 }
 
 /// What a law of motion cannot do with this system, in its own words.

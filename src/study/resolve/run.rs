@@ -235,7 +235,7 @@ fn from_steps(steps: u64, at: Span, motion: &Motions, errors: &mut Errors<'_>) -
     let steps_of: Vec<Option<f64>> = motion
         .list
         .iter()
-        .map(|m| if let Law::EulerMaruyama { dt } = m.law { Some(dt) } else { None })
+        .map(|m| if let Law::Integrated { dt, .. } = m.law { Some(dt) } else { None })
         .collect();
     match steps_of[..] {
         [Some(dt), ref rest @ ..] if rest.iter().all(|other| *other == Some(dt)) => {
@@ -259,7 +259,7 @@ fn check_steps(clock: &Clock, place: Span, motion: &Motions, errors: &mut Errors
             continue;
         }
         match one.law {
-            Law::EulerMaruyama { dt } => errors.at(
+            Law::Integrated { dt, .. } => errors.at(
                 one.dt.unwrap_or(one.at),
                 format!("dt = {dt} is longer than the whole run, {}", clock.time),
                 "choose a dt well below the time of the run",

@@ -66,7 +66,7 @@ pub fn schedule(field: &Field<RateSpec>, errors: &mut Errors<'_>) -> Option<Sche
 
 /// Momentum given to a law that has none.
 pub fn check_momentum(law: &Law, own: &TrainingSpec, errors: &mut Errors<'_>) {
-    let takes = matches!(law, Law::Sgd | Law::GaussianSgd | Law::GradientDescent);
+    let takes = law.takes_momentum() || matches!(law, Law::Underdamped { .. });
     if let Some(momentum) = own.momentum.given()
         && !takes
         && momentum.value != 0.0
@@ -74,7 +74,7 @@ pub fn check_momentum(law: &Law, own: &TrainingSpec, errors: &mut Errors<'_>) {
         errors.at(
             momentum.span,
             format!("`{}` has no momentum", law.name()),
-            "momentum belongs to sgd, gaussian-sgd and gradient-descent",
+            "momentum belongs to sgd, gaussian-sgd, gradient-descent and underdamped",
         );
     }
 }

@@ -1,6 +1,7 @@
 //! `[training]` and `[dynamics]` as written.
 
 use super::read::{self, Errors, Field, Fields, suggestion};
+use crate::scheme::Increments;
 use crate::study::keys;
 use crate::study::source::{Span, Spanned};
 use crate::study::tree::{Node, Table, Value};
@@ -79,10 +80,16 @@ pub struct DynamicsSpec {
     pub order: Field<u64>,
     /// `scheme` of langevin.
     pub scheme: Field<String>,
-    /// `substeps` of langevin.
+    /// `substeps` of langevin and underdamped.
     pub substeps: Field<u64>,
-    /// `dt` of euler-maruyama.
+    /// `dt` of the schemes.
     pub dt: Field<f64>,
+    /// `increments` of langevin and the schemes.
+    pub increments: Field<&'static str>,
+    /// `level` of svag.
+    pub level: Field<u64>,
+    /// `friction` of underdamped.
+    pub friction: Field<f64>,
 }
 
 pub fn dynamics(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> DynamicsSpec {
@@ -102,7 +109,19 @@ pub fn dynamics(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) ->
     if has("order") {
         spec.order = fields.count("order", errors);
         spec.scheme = fields.string("scheme", errors);
+    }
+    if has("substeps") {
         spec.substeps = fields.count("substeps", errors);
+    }
+    if has("increments") {
+        spec.increments = fields.word("increments", &Increments::ALL.map(Increments::name), errors);
+    }
+    if has("level") {
+        let level = fields.count("level", errors);
+        spec.level = fields.require("level", level, errors);
+    }
+    if has("friction") {
+        spec.friction = fields.number("friction", errors);
     }
     if has("dt") {
         let dt = fields.number("dt", errors);
@@ -133,9 +152,8 @@ fn law_and_settings(
     if let [(law, Node { value: Value::Table(settings), .. })] = &table.entries[..] {
         return Some((law.clone(), settings.clone()));
     }
-    let (laws, others): (Vec<_>, Vec<_>) = table.entries.iter().partition(|(key, _)| {
-        keys::LAWS.iter().any(|(law, _)| *law == key.value) || keys::LATER_LAWS.contains(&key.value.as_str())
-    });
+    let (laws, others): (Vec<_>, Vec<_>) =
+        table.entries.iter().partition(|(key, _)| keys::LAWS.iter().any(|(law, _)| *law == key.value));
     match (&laws[..], &others[..]) {
         ([], []) => errors.at(name.span, format!("`{}` names no law of motion", name.value), form),
         ([], [(key, _), ..]) => {
@@ -164,23 +182,11 @@ fn law_named(
     law: &Spanned<String>,
     errors: &mut Errors<'_>,
 ) -> Option<(&'static &'static str, &'static keys::Section)> {
-    static LAWS: [(&str, keys::Section); 8] = keys::LAWS;
+    static LAWS: [(&str, keys::Section); 14] = keys::LAWS;
     let found = LAWS.iter().find(|(name, _)| *name == law.value);
     if found.is_none() {
         let known = LAWS.iter().map(|(name, _)| *name);
-        if keys::LATER_LAWS.contains(&law.value.as_str()) {
-            errors.at(
-                law.span,
-                format!("the law of motion `{}` is not available in this version", law.value),
-                format!("available: {}", known.collect::<Vec<_>>().join(", ")),
-            );
-        } else {
-            errors.at(
-                law.span,
-                format!("unknown law of motion `{}`", law.value),
-                suggestion(&law.value, known),
-            );
-        }
+        errors.at(law.span, format!("unknown law of motion `{}`", law.value), suggestion(&law.value, known));
     }
     found.map(|(name, section)| (name, section))
 }

@@ -1,0 +1,241 @@
+//! The equations that schemes step: an `[sde]`, and the Langevin equation of a loss.
+
+use std::sync::Arc;
+
+use crate::dynamics::kernels::add_scaled;
+use crate::lanes::{Lane, flat, flat_mut, vectorized};
+use crate::model::formula::{CompiledSde, Curvature, NodeBatch};
+use crate::model::{Batch, Model, Nodes, Scratch};
+use crate::scheme::{Equation, NoiseKind};
+
+/// An `[sde]` whose drift is in the scheme's calculus.
+pub struct SdeEquation {
+    compiled: Arc<CompiledSde>,
+    scratch: Scratch,
+}
+
+impl SdeEquation {
+    /// For blocks of `tiles` vectors.
+    pub fn new(compiled: Arc<CompiledSde>, tiles: usize) -> Self {
+        Self { scratch: compiled.scratch(tiles), compiled }
+    }
+}
+
+impl Equation for SdeEquation {
+    fn dimension(&self) -> usize {
+        self.compiled.layout().len()
+    }
+    fn noises(&self) -> usize {
+        self.compiled.noises()
+    }
+    fn increment(&mut self, x: &[Lane], h: f64, w: &[Lane], out: &mut [Lane]) {
+        self.compiled.increment(x, h, w, out, &mut self.scratch);
+    }
+    fn slope(&mut self, x: &[Lane], w: &[Lane], out: &mut [Lane]) {
+        self.compiled.slope(x, w, out, &mut self.scratch);
+    }
+}
+
+/// What the Langevin equation is made of, once a run.
+#[derive(Clone)]
+pub struct Force {
+    /// The loss.
+    pub model: Arc<dyn Model>,
+    /// Its second derivatives, where the equation has any.
+    pub curvature: Option<Arc<Curvature>>,
+    /// λ.
+    pub decay: f64,
+    /// f.
+    pub factor: f64,
+    /// The drift −(∇U + (η/2)∇²U∇U) of order 2, U = L + ½λ‖θ‖².
+    pub second_order: bool,
+    /// The drift in Stratonovich's form.
+    pub stratonovich: bool,
+}
+
+/// dθ = −(∇L + λθ)dt + √(ηf) Σ_k √ω_k (g_k − ∇L) dW_k, g_k the gradient of ℓ(θ; z_k): one Wiener process a node, and exactly the
+/// covariance ηfC.
+///
+/// In Stratonovich's form the drift has −½Σ(∂b_k)b_k = −½ηf(Σ ω_k H_k g_k − H ∇L) = −¼ηf ∇Tr C beside it; of order 2,
+/// −(η/2)(H + λ)(∇L + λθ).
+pub struct LangevinEquation {
+    force: Force,
+    rate: f64,
+    tiles: usize,
+    roots: Vec<f64>,
+    sum: Vec<Lane>,
+    mean: Vec<Lane>,
+    direction: Vec<Lane>,
+    product: Vec<Lane>,
+    scratch: Scratch,
+    curved: Scratch,
+}
+
+impl LangevinEquation {
+    /// For blocks of `tiles` vectors.
+    pub fn new(force: Force, tiles: usize) -> Self {
+        let p = force.model.layout().len();
+        let vectors = |n: usize| vec![Lane::default(); n * tiles];
+        let curved = if force.curvature.is_some() { p } else { 0 };
+        Self {
+            rate: 0.0,
+            tiles,
+            roots: force.model.population().nodes.weights.iter().map(|w| w.sqrt()).collect(),
+            sum: vectors(1),
+            mean: vectors(curved),
+            direction: vectors(curved),
+            product: vectors(curved),
+            scratch: force.model.scratch(tiles),
+            curved: force.curvature.as_ref().map_or_else(Scratch::default, |c| c.scratch(tiles)),
+            force,
+        }
+    }
+
+    /// Sets η.
+    pub fn tune(&mut self, rate: f64) {
+        self.rate = rate;
+    }
+
+    /// What the drift has beside −(∇L + λθ), times h, added to `out`.
+    fn curved(&mut self, theta: &[Lane], h: f64, out: &mut [Lane]) {
+        let Some(curvature) = self.force.curvature.clone() else { return };
+        let nodes = &self.force.model.population().nodes;
+        let (eta, decay, factor) = (self.rate, self.force.decay, self.force.factor);
+        let (half, spread) = (
+            if self.force.second_order { 0.5 * eta } else { 0.0 },
+            if self.force.stratonovich { 0.5 * eta * factor } else { 0.0 },
+        );
+        let mut all = NodeBatch::new(nodes, self.tiles);
+        self.force.model.weighted_gradient(theta, &mut all, &mut self.mean, &mut self.scratch);
+        // H meets (η/2)(∇L + λθ) and −½ηf ∇L at once.
+        self.direction.fill(Lane::default());
+        add_scaled(&mut self.direction, &self.mean, half - spread);
+        add_scaled(&mut self.direction, theta, half * decay);
+        let mut all = NodeBatch::new(nodes, self.tiles);
+        curvature.product(theta, &self.direction, &mut all, &mut self.product, &mut self.curved);
+        add_scaled(out, &self.product, -h);
+        if half > 0.0 {
+            add_scaled(out, &self.mean, -h * half * decay);
+            add_scaled(out, theta, -h * half * decay * decay);
+        }
+        if spread > 0.0 {
+            let mut all = NodeBatch::new(nodes, self.tiles);
+            curvature.spread(theta, &mut all, &mut self.product, &mut self.curved);
+            add_scaled(out, &self.product, -h * spread);
+        }
+    }
+}
+
+impl Equation for LangevinEquation {
+    fn dimension(&self) -> usize {
+        self.force.model.layout().len()
+    }
+    fn noises(&self) -> usize {
+        self.roots.len()
+    }
+    fn increment(&mut self, theta: &[Lane], h: f64, w: &[Lane], out: &mut [Lane]) {
+        let sigma = (self.rate * self.force.factor).sqrt();
+        let nodes = &self.force.model.population().nodes;
+        noisy_gradient(
+            &*self.force.model,
+            theta,
+            &mut NoisyNodes::new(nodes, &self.roots, w, &mut self.sum, h, sigma, self.tiles),
+            out,
+            &mut self.scratch,
+        );
+        turn(out, theta, h * self.force.decay);
+        if h != 0.0 {
+            self.curved(theta, h, out);
+        }
+    }
+    fn slope(&mut self, _: &[Lane], _: &[Lane], out: &mut [Lane]) {
+        // Milstein's scheme is given additive noise alone.
+        out.fill(Lane::default());
+    }
+}
+
+fn noisy_gradient(
+    model: &dyn Model,
+    theta: &[Lane],
+    batch: &mut NoisyNodes<'_>,
+    out: &mut [Lane],
+    scratch: &mut Scratch,
+) {
+    model.weighted_gradient(theta, batch, out, scratch);
+}
+
+/// All nodes with weights h ω_k + σ(√ω_k w_k − ω_k Σ_j √ω_j w_j), so that Σ a_k g_k = h ∇L + σ Σ √ω_k w_k (g_k − ∇L).
+pub struct NoisyNodes<'a> {
+    nodes: &'a Nodes,
+    roots: &'a [f64],
+    w: &'a [Lane],
+    sum: &'a [Lane],
+    h: f64,
+    sigma: f64,
+    tiles: usize,
+}
+
+impl<'a> NoisyNodes<'a> {
+    /// With w `[n][tiles]`, and `sum` `[tiles]` to work in.
+    pub fn new(
+        nodes: &'a Nodes,
+        roots: &'a [f64],
+        w: &'a [Lane],
+        sum: &'a mut [Lane],
+        h: f64,
+        sigma: f64,
+        tiles: usize,
+    ) -> Self {
+        sum.fill(Lane::default());
+        for (w, &root) in w.chunks_exact(tiles).zip(roots) {
+            add_scaled(sum, w, root);
+        }
+        Self { nodes, roots, w, sum, h, sigma, tiles }
+    }
+}
+
+impl Batch for NoisyNodes<'_> {
+    fn len(&self) -> usize {
+        self.nodes.len()
+    }
+    fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
+        self.nodes.fill_samples(self.tiles, first, count, samples);
+        let tiles = self.tiles;
+        for (k, out) in (first..first + count).zip(weights.chunks_exact_mut(tiles)) {
+            let w = &self.w[k * tiles..(k + 1) * tiles];
+            let weight = self.nodes.weights[k];
+            node_weights(out, w, self.sum, self.h * weight, self.sigma * self.roots[k], self.sigma * weight);
+        }
+    }
+}
+
+vectorized! {
+    /// out = drift + root·w − share·sum.
+    fn node_weights(out: &mut [Lane], w: &[Lane], sum: &[Lane], drift: f64, root: f64, share: f64) {
+        for ((o, w), s) in flat_mut(out).iter_mut().zip(flat(w)).zip(flat(sum)) {
+            *o = drift + (root * w - share * s);
+        }
+    }
+
+    /// out ← −(out + a θ).
+    fn turn(out: &mut [Lane], theta: &[Lane], a: f64) {
+        for (o, x) in flat_mut(out).iter_mut().zip(flat(theta)) {
+            *o = -(*o + a * x);
+        }
+    }
+}
+
+/// What kind of noise a structure is, with `noises` processes.
+pub fn kind(structure: crate::model::formula::NoiseStructure, noises: usize) -> NoiseKind {
+    if structure.additive {
+        NoiseKind::Additive
+    } else if noises == 1 {
+        NoiseKind::Scalar
+    } else if structure.diagonal {
+        NoiseKind::Diagonal
+    } else if structure.commutative {
+        NoiseKind::Commutative
+    } else {
+        NoiseKind::General
+    }
+}

@@ -1,0 +1,79 @@
+//! What schemes do to a block, number by number.
+
+use crate::lanes::{Lane, flat, flat_mut, vectorized};
+
+vectorized! {
+    /// out = a x.
+    pub fn scale(out: &mut [Lane], x: &[Lane], a: f64) {
+        for (o, x) in flat_mut(out).iter_mut().zip(flat(x)) {
+            *o = a * x;
+        }
+    }
+
+    /// x ← a x.
+    pub fn multiply(x: &mut [Lane], a: f64) {
+        for x in flat_mut(x) {
+            *x *= a;
+        }
+    }
+
+    /// out ← out + a x.
+    pub fn add_scaled(out: &mut [Lane], x: &[Lane], a: f64) {
+        for (o, x) in flat_mut(out).iter_mut().zip(flat(x)) {
+            *o += a * x;
+        }
+    }
+
+    /// out = x + a y.
+    pub fn combine(out: &mut [Lane], x: &[Lane], y: &[Lane], a: f64) {
+        for ((o, x), y) in flat_mut(out).iter_mut().zip(flat(x)).zip(flat(y)) {
+            *o = x + a * y;
+        }
+    }
+
+    /// out = a x + b y.
+    pub fn blend(out: &mut [Lane], x: &[Lane], a: f64, y: &[Lane], b: f64) {
+        for ((o, x), y) in flat_mut(out).iter_mut().zip(flat(x)).zip(flat(y)) {
+            *o = a * x + b * y;
+        }
+    }
+
+    /// out = root·(c0 ξ + c1 ½(ξ² − 1) + c2 z + c3 (ξ³ − 3ξ)/6): the weights of iterated integrals.
+    pub fn iterated(out: &mut [Lane], xi: &[Lane], z: &[Lane], root: f64, c: [f64; 4]) {
+        for ((o, x), z) in flat_mut(out).iter_mut().zip(flat(xi)).zip(flat(z)) {
+            let square = x * x;
+            *o = root * (c[0] * x + c[1] * (0.5 * (square - 1.0)) + c[2] * z + c[3] * (x * (square - 3.0) * (1.0 / 6.0)));
+        }
+    }
+
+    /// A sign, ±1, from bit `bit` of each word.
+    pub fn signs(out: &mut [Lane], words: &[crate::lanes::Bits], bit: u32) {
+        for (o, w) in out.iter_mut().zip(words) {
+            for l in 0..crate::lanes::LANES {
+                o.0[l] = f64::from_bits(ONE | ((w.0[l] >> bit & 1) << 63));
+            }
+        }
+    }
+
+    /// 0 or ±√3 by the next digit in base 6 of one half of each word, which is multiplied on: three digits of a half are uniform to 5·10⁻⁸
+    /// of a probability.
+    pub fn three_point(out: &mut [Lane], words: &mut [crate::lanes::Bits], upper: bool) {
+        let root = 3.0_f64.sqrt();
+        let shift = if upper { 32 } else { 0 };
+        for (o, w) in out.iter_mut().zip(words) {
+            for l in 0..crate::lanes::LANES {
+                let word = w.0[l];
+                let product = (word >> shift & LOW) * 6;
+                let digit = product >> 32;
+                w.0[l] = (word & !(LOW << shift)) | ((product & LOW) << shift);
+                let plus = if digit == 0 { root } else { 0.0 };
+                o.0[l] = if digit == 1 { -root } else { plus };
+            }
+        }
+    }
+}
+
+/// The bits of 1.
+const ONE: u64 = 1.0_f64.to_bits();
+/// The lower half of a word.
+const LOW: u64 = u32::MAX as u64;

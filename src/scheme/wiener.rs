@@ -1,0 +1,253 @@
+//! Increments of Wiener processes, normal or of few points, at the resolution of the step or of a finer one.
+//!
+//! A step that is n times as long as another reads n of its increments together, so that both follow the same Wiener paths: their
+//! difference is then the schemes' alone.
+
+use super::kernels::{add_scaled, scale, signs, three_point};
+use super::{Increments, kernels};
+use crate::lanes::{Bits, Lane, Normals, Streams};
+
+/// Signs in one word.
+const SIGNS: u32 = u64::BITS;
+/// Draws with three points in one word, three from each half.
+const DRAWS: u32 = 6;
+
+/// Where the numbers come from.
+enum Source {
+    Normals(Normals),
+    /// Words of the stream, each of which makes `0 .. per_word` draws.
+    Words {
+        streams: Streams,
+        words: Vec<Bits>,
+        drawn: u32,
+        increments: Increments,
+    },
+    /// Given rows, one after the other.
+    #[cfg(test)]
+    Listed(std::vec::IntoIter<Vec<Lane>>),
+}
+
+/// The increments of M Wiener processes.
+pub struct Wiener {
+    source: Source,
+    tiles: usize,
+    noises: usize,
+    together: u32,
+    row: Vec<Lane>,
+    /// `[M][tiles]`: running sums, where several are read together.
+    walk: Vec<Lane>,
+}
+
+impl Wiener {
+    /// Normal increments of `noises` processes; each step reads `together` of the stream's together.
+    pub fn normal(normals: Normals, noises: usize, together: u32) -> Self {
+        let tiles = normals.tiles();
+        Self::new(Source::Normals(normals), tiles, noises, together)
+    }
+
+    /// Increments of few points.
+    pub fn points(streams: Streams, increments: Increments, noises: usize, together: u32) -> Self {
+        let tiles = streams.tiles();
+        let words = vec![Bits::default(); tiles];
+        Self::new(Source::Words { streams, words, drawn: 0, increments }, tiles, noises, together)
+    }
+
+    /// These rows in turn.
+    #[cfg(test)]
+    pub(crate) fn listed(rows: Vec<Vec<Lane>>, noises: usize) -> Self {
+        let tiles = rows[0].len();
+        Self::new(Source::Listed(rows.into_iter()), tiles, noises, 1)
+    }
+
+    fn new(source: Source, tiles: usize, noises: usize, together: u32) -> Self {
+        let walk = if together > 1 { noises * tiles } else { 0 };
+        Self {
+            source,
+            tiles,
+            noises,
+            together: together.max(1),
+            row: vec![Lane::default(); tiles],
+            walk: vec![Lane::default(); walk],
+        }
+    }
+
+    /// Vectors a row has.
+    pub fn tiles(&self) -> usize {
+        self.tiles
+    }
+
+    /// ξ = ΔW/√h of the next step, `[M][tiles]`.
+    pub fn first(&mut self, xi: &mut [Lane]) {
+        let Self { source, tiles, together, row, .. } = self;
+        if *together == 1 {
+            xi.chunks_exact_mut(*tiles).for_each(|out| source.next(out));
+            return;
+        }
+        xi.fill(Lane::default());
+        for _ in 0..*together {
+            for out in xi.chunks_exact_mut(*tiles) {
+                source.next(row);
+                add_scaled(out, row, 1.0);
+            }
+        }
+        scale_in_place(xi, 1.0 / f64::from(*together).sqrt());
+    }
+
+    /// ξ = ΔW/√h and z = h^(−3/2) ∫(W_s − W_0) ds of the next step, `[M][tiles]` each: z = ½(ξ + ζ/√3) with an independent ζ; or, of
+    /// n steps together, the sum over them and of the walk before each.
+    pub fn both(&mut self, xi: &mut [Lane], z: &mut [Lane]) {
+        let root = 1.0 / 3.0_f64.sqrt();
+        let Self { source, tiles, noises, together, row, walk } = self;
+        if *together == 1 {
+            xi.chunks_exact_mut(*tiles).for_each(|out| source.next(out));
+            z.chunks_exact_mut(*tiles).for_each(|out| source.next(out));
+            for (z, xi) in z.chunks_exact_mut(*tiles).zip(xi.chunks_exact(*tiles)) {
+                row.copy_from_slice(z);
+                kernels::blend(z, xi, 0.5, row, 0.5 * root);
+            }
+            return;
+        }
+        walk.fill(Lane::default());
+        z.fill(Lane::default());
+        for _ in 0..*together {
+            // The walk before the step, and half of the step itself: ½(before + after).
+            add_scaled(z, walk, 0.5);
+            for out in walk.chunks_exact_mut(*tiles).take(*noises) {
+                source.next(row);
+                add_scaled(out, row, 1.0);
+            }
+            add_scaled(z, walk, 0.5);
+            for out in z.chunks_exact_mut(*tiles) {
+                source.next(row);
+                add_scaled(out, row, 0.5 * root);
+            }
+        }
+        let n = f64::from(*together);
+        scale(xi, walk, 1.0 / n.sqrt());
+        scale_in_place(z, 1.0 / (n * n.sqrt()));
+    }
+
+    /// ξ = ΔW/√h of the next step and an independent ζ of the same law, `[M][tiles]` each.
+    pub fn pair(&mut self, xi: &mut [Lane], zeta: &mut [Lane]) {
+        let Self { source, tiles, together, row, .. } = self;
+        xi.fill(Lane::default());
+        zeta.fill(Lane::default());
+        for _ in 0..*together {
+            for out in xi.chunks_exact_mut(*tiles).chain(zeta.chunks_exact_mut(*tiles)) {
+                source.next(row);
+                add_scaled(out, row, 1.0);
+            }
+        }
+        if *together > 1 {
+            let shrink = 1.0 / f64::from(*together).sqrt();
+            scale_in_place(xi, shrink);
+            scale_in_place(zeta, shrink);
+        }
+    }
+}
+
+fn scale_in_place(x: &mut [Lane], a: f64) {
+    kernels::multiply(x, a);
+}
+
+impl Source {
+    /// The next draw of every replica.
+    fn next(&mut self, out: &mut [Lane]) {
+        match self {
+            Self::Normals(normals) => out.copy_from_slice(normals.row()),
+            #[cfg(test)]
+            Self::Listed(rows) => out.copy_from_slice(&rows.next().unwrap()),
+            Self::Words { streams, words, drawn, increments } => {
+                if *drawn == 0 {
+                    streams.fill_bits(words);
+                }
+                let most = if *increments == Increments::Rademacher {
+                    signs(out, words, *drawn);
+                    SIGNS
+                } else {
+                    three_point(out, words, *drawn >= DRAWS / 2);
+                    DRAWS
+                };
+                *drawn = (*drawn + 1) % most;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lanes::Purpose;
+    use crate::lanes::flat;
+
+    fn points(increments: Increments, together: u32) -> Wiener {
+        Wiener::points(Streams::new(3, Purpose::Test, 0, 4), increments, 2, together)
+    }
+
+    #[test]
+    fn few_points_have_the_moments_that_weak_orders_need() {
+        // 2·32·20000 draws of which the sixth power is at most 27: standard errors ≤ 27/√1.28e6 = 0.024; six of them.
+        for (increments, moments) in [
+            (Increments::Rademacher, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]),
+            (Increments::ThreePoint, [0.0, 1.0, 0.0, 3.0, 0.0, 9.0]),
+        ] {
+            let mut wiener = points(increments, 1);
+            let mut xi = vec![Lane::default(); 8];
+            let mut sums = [0.0; 6];
+            let mut crossed = 0.0;
+            for _ in 0..20_000 {
+                let before = flat(&xi)[0];
+                wiener.first(&mut xi);
+                crossed += before * flat(&xi)[0] / 20_000.0;
+                for &x in flat(&xi) {
+                    let mut power = 1.0;
+                    for sum in &mut sums {
+                        power *= x;
+                        *sum += power / (64.0 * 20_000.0);
+                    }
+                }
+            }
+            for (sum, (moment, error)) in
+                sums.iter().zip(moments.iter().zip([0.001, 0.0013, 0.0027, 0.004, 0.008, 0.012]))
+            {
+                assert!((sum - moment).abs() < 6.0 * error, "{increments:?}: {sums:?}");
+            }
+            assert!(crossed.abs() < 6.0 / 20_000.0_f64.sqrt());
+        }
+    }
+
+    #[test]
+    fn a_long_step_reads_the_same_paths_as_short_ones() {
+        let normals = || Normals::new(3, Purpose::Test, 0, 4);
+        let (mut short, mut long) = (Wiener::normal(normals(), 2, 1), Wiener::normal(normals(), 2, 5));
+        let buffer = || vec![Lane::default(); 8];
+        let (mut xi, mut z, mut total, mut area) = (buffer(), buffer(), buffer(), buffer());
+        for _ in 0..3 {
+            // With h = 1: ∫W over five steps is Σ (z_i + W before).
+            total.fill(Lane::default());
+            area.fill(Lane::default());
+            for _ in 0..5 {
+                short.both(&mut xi, &mut z);
+                add_scaled(&mut area, &z, 1.0);
+                add_scaled(&mut area, &total, 1.0);
+                add_scaled(&mut total, &xi, 1.0);
+            }
+            long.both(&mut xi, &mut z);
+            let n = 5.0_f64;
+            for i in 0..64 {
+                assert!((flat(&xi)[i] * n.sqrt() - flat(&total)[i]).abs() < 1e-12);
+                assert!((flat(&z)[i] * n.powf(1.5) - flat(&area)[i]).abs() < 1e-12);
+            }
+        }
+        let (mut short, mut long) = (Wiener::normal(normals(), 2, 1), Wiener::normal(normals(), 2, 4));
+        total.fill(Lane::default());
+        for _ in 0..4 {
+            short.first(&mut xi);
+            add_scaled(&mut total, &xi, 0.5);
+        }
+        long.first(&mut xi);
+        for i in 0..64 {
+            assert!((flat(&xi)[i] - flat(&total)[i]).abs() < 1e-14);
+        }
+    }
+}
