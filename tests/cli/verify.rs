@@ -37,7 +37,7 @@ fn the_program_carries_its_catalogue_and_writes_nothing() {
     let outcome = place.perrin(&["verify", "einstein", "rescaling", "einstein"]).expect(0);
     outcome
         .shows(&["law", "system", "predicted", "measured", "verdict", "✓ holds", "control", "2 studies"])
-        .says(&["einstein: 7 as expected", "rescaling: 7 as expected"]);
+        .says(&["  einstein: ", "  rescaling: ", " as expected, "]);
     assert!(place.files().is_empty(), "{:?}", place.files());
     place.perrin(&["verify", "einstein", "--quiet"]).expect(0).silent_on_stderr();
 }
