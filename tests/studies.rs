@@ -468,7 +468,7 @@ fn windows_line_ends_and_a_mark_of_byte_order_change_no_place() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/good/matrices.toml");
     let text = fs::read_to_string(&path).unwrap().replace('\n', "\r\n");
     assert!(study::parse("w.toml", &text, path.parent().unwrap(), &[]).is_ok());
-    let broken = text.replace("r = U @ h + c - y", "r = U @ h + c - yy");
+    let broken = text.replace("r = U @ h + c + f - y", "r = U @ h + c + f - yy");
     let errors = study::parse("w.toml", &broken, path.parent().unwrap(), &[]).err().unwrap();
     assert_eq!(errors[0].message, "unknown name `yy`");
     let line = broken.lines().nth(errors[0].line - 1).unwrap();

@@ -24,6 +24,8 @@ pub(super) enum Command {
     Check(Check),
     /// Run the catalogue of studies and show what became of their claims; write nothing
     Verify(Verify),
+    /// Find every linear symmetry of the loss from its gradients, and its Noether charge
+    Symmetries(Symmetries),
     /// Show what a file holds
     Inspect(Inspect),
 }
@@ -89,6 +91,15 @@ pub(super) struct Verify {
     /// No progress, and no messages but errors
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Symmetries {
+    #[command(flatten)]
+    pub study: StudyArguments,
+    /// Print one JSON document
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

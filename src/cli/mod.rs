@@ -20,6 +20,7 @@ mod output;
 mod progress;
 mod run;
 mod simulate;
+mod symmetries;
 mod terminal;
 mod verify;
 
@@ -53,6 +54,7 @@ fn dispatch(typed: &[OsString]) -> Result<Outcome, Failure> {
         Command::Run(run) => run::run(&run, typed),
         Command::Check(check) => check::check(&check),
         Command::Verify(verify) => verify::verify(&verify),
+        Command::Symmetries(symmetries) => symmetries::symmetries(&symmetries),
         Command::Inspect(inspect) => inspect::inspect(&inspect),
     }
 }
@@ -69,7 +71,7 @@ fn usage(error: &clap::Error) -> Result<Outcome, Failure> {
     let rendered = if terminal::colour_on_stderr() { text.ansi().to_string() } else { plain.clone() };
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let (message, help) =
-            ("no command given".to_owned(), "give run, check, verify or inspect".to_owned());
+            ("no command given".to_owned(), "give run, check, verify, symmetries or inspect".to_owned());
         return Err(Failure::Usage { message, help, rendered });
     }
     let message = plain.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();

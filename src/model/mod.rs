@@ -9,10 +9,12 @@ pub mod critical;
 pub mod formula;
 pub mod layout;
 pub mod population;
+pub mod symmetry;
 
 use crate::lanes::Lane;
 pub use layout::{Layout, Parameter, Shape};
 pub use population::{Nodes, Origin, Population, StandardLaw, Variate};
+pub use symmetry::Symmetry;
 
 /// A mini-batch, a set of quadrature nodes or a whole table, given to a model chunk by chunk.
 pub trait Batch {

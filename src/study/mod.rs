@@ -33,6 +33,21 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Study, Vec<Diagnostic>>
     parse(&name, &text_of(path, &name)?, path.parent().unwrap_or(Path::new("")), overrides)
 }
 
+/// As [`load`], without `[symmetries]` and `[[claims]]`: what can be asked of a study whose symmetries are not known yet.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_without_claims(path: &Path, overrides: &[String]) -> Result<Study, Vec<Diagnostic>> {
+    let name = path.display().to_string();
+    let base = path.parent().unwrap_or(Path::new(""));
+    let (mut spec, errors) = Spec::parse(&name, &text_of(path, &name)?, base, false, overrides);
+    if let Some(spec) = &mut spec {
+        spec.symmetries.clear();
+        spec.claims.clear();
+    }
+    finish(spec, errors, None)
+}
+
 /// The text of a study file called `name` in messages.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::dynamics::{Law, Training};
+pub use crate::model::Symmetry;
 use crate::model::formula::{Expression, FormulaModel, Function, SdeModel, Value};
 use crate::model::{Layout, Model, Shape};
 
@@ -32,7 +33,7 @@ pub struct Study {
     pub run: Run,
     /// Parameters (unless `record_parameters = false`), then `[observe]`, in file order.
     pub observables: Vec<Observable>,
-    /// `[symmetries]`.
+    /// `[symmetries]`, those of a loss checked to be its symmetries.
     pub symmetries: Vec<(String, Symmetry)>,
     /// `[[claims]]`.
     pub claims: Vec<Claim>,
@@ -168,40 +169,6 @@ pub enum ObservableKind {
         /// As above.
         to: f64,
     },
-}
-
-/// `[symmetries]` (design and issue syntax), checked as to names and shapes.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Symmetry {
-    /// θ → e^{λA}θ, A symmetric, `[P][P]` row by row.
-    Exponential(Vec<f64>),
-    /// W → RW for each of `left`, U → URᵀ for each of `right`.
-    Rotation {
-        /// Parameters that R multiplies from the left.
-        left: Vec<String>,
-        /// Parameters that Rᵀ multiplies from the right.
-        right: Vec<String>,
-    },
-    /// W → AW, U → UA⁻¹.
-    DoubleRotation {
-        /// W.
-        left: String,
-        /// U.
-        right: String,
-    },
-    /// These parameters times λ.
-    Scale(Vec<String>),
-    /// Exchanges parameters pairwise.
-    PermutationSwap(Vec<(String, String)>),
-    /// Permutes rows of one and columns of another.
-    PermutationRows {
-        /// Matrices whose rows are permuted.
-        rows: Vec<String>,
-        /// Matrices whose columns are permuted.
-        columns: Vec<String>,
-    },
-    /// Reflection θ → (1 − 2OOᵀ)θ, the projector `[P][P]`.
-    Mirror(Vec<f64>),
 }
 
 /// One of `[[claims]]`.

@@ -7,5 +7,6 @@ mod inspect;
 mod json;
 mod run;
 mod signals;
+mod symmetries;
 mod verify;
 mod workplace;

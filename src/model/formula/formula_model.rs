@@ -339,6 +339,25 @@ impl FormulaModel {
         let products = self.sample_curvature(&mut graph);
         !graph.depends_on_parameters(&products)
     }
+    /// The named data of one sample, element by element: `x`, `x[2]`, `X[1,0]`.
+    pub fn data_of(&self, sample: &[f64]) -> Vec<(String, f64)> {
+        let nodes = Nodes {
+            width: self.population.width,
+            values: sample.to_vec(),
+            weights: vec![1.0],
+            origin: Origin::Table,
+        };
+        let mut layout = Layout::default();
+        for (name, node) in &self.data {
+            layout.push(name, self.graph.shape(*node));
+        }
+        let outputs: Vec<Node> = self.data.iter().map(|(_, node)| *node).collect();
+        let mut list = Vec::new();
+        self.for_each_sample(&outputs, &[], &[], &nodes, 1, |_, values| {
+            list = values.iter().enumerate().map(|(e, x)| (layout.element_name(e), x.0[0])).collect();
+        });
+        list
+    }
     /// The nodes that stand for the population.
     pub fn nodes(&self) -> &Nodes {
         &self.population.nodes

@@ -125,7 +125,8 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     let recorded = run.as_ref().is_none_or(|r| r.record_parameters);
     let mut observables =
         observe::observables(spec, recorded, &parameters, &names, &scope, kind, compiler, errors);
-    let symmetries = symmetries::symmetries(spec, &parameters, errors);
+    let symmetries =
+        symmetries::symmetries(spec, &parameters, system.as_ref().map(|s| &s.system), seed, errors);
     let claims = claims::claims(
         spec,
         &claims::Parts {

@@ -1,8 +1,9 @@
 //! `[symmetries]`: names and shapes checked, matrices over all parameters, and their charges as formulas.
 
 use super::Parameters;
+use crate::model::symmetry::{Violation, check};
 use crate::model::{Layout, Parameter};
-use crate::study::resolved::Symmetry;
+use crate::study::resolved::{LossSystem, Symmetry, System};
 use crate::study::source::{Span, Spanned};
 use crate::study::spec::read::Errors;
 use crate::study::spec::{Named, Spec, SymmetrySpec};
@@ -14,7 +15,13 @@ pub struct Symmetries {
     pub names: Vec<String>,
 }
 
-pub fn symmetries(spec: &Spec, parameters: &Parameters, errors: &mut Errors<'_>) -> Symmetries {
+pub fn symmetries(
+    spec: &Spec,
+    parameters: &Parameters,
+    system: Option<&System>,
+    seed: u64,
+    errors: &mut Errors<'_>,
+) -> Symmetries {
     let mut all = Symmetries { list: Vec::new(), names: Vec::new() };
     for entry in &spec.symmetries {
         all.names.push(entry.name.value.clone());
@@ -23,11 +30,79 @@ pub fn symmetries(spec: &Spec, parameters: &Parameters, errors: &mut Errors<'_>)
             continue;
         }
         let found = symmetry(&written.value, entry.name.span, &parameters.layout, errors);
-        if let Some(symmetry) = found {
-            all.list.push((entry.name.value.clone(), symmetry));
+        let Some(symmetry) = found else { continue };
+        if let Some(System::Loss(loss)) = system
+            && let Some(violation) = check(&symmetry, &*loss.model, seed)
+        {
+            let (message, help) = broken(&entry.name.value, &violation, loss, &parameters.layout);
+            errors.at(entry.name.span, message, help);
+            continue;
         }
+        all.list.push((entry.name.value.clone(), symmetry));
     }
     all
+}
+
+/// Most numbers that a message shows.
+const SHOWN: usize = 4;
+
+/// What to say of a symmetry that the loss does not have.
+fn broken(name: &str, violation: &Violation, loss: &LossSystem, layout: &Layout) -> (String, String) {
+    let state = |theta: &[f64]| {
+        let shown: Vec<String> = theta
+            .iter()
+            .enumerate()
+            .map(|(e, x)| format!("{} = {}", layout.element_name(e), short(*x)))
+            .collect();
+        (shown.len() <= SHOWN).then(|| shown.join(", "))
+    };
+    let data: Vec<(String, f64)> = match &loss.formula {
+        Some(formula) => formula.data_of(&violation.sample),
+        None => violation.sample.iter().enumerate().map(|(i, x)| (format!("z[{i}]"), *x)).collect(),
+    };
+    let mut places = Vec::new();
+    if let Some(text) = state(&violation.theta) {
+        places.push(text);
+    }
+    if !data.is_empty() {
+        let mut list: Vec<String> =
+            data.iter().take(SHOWN).map(|(name, x)| format!("{name} = {}", short(*x))).collect();
+        if data.len() > SHOWN {
+            list.push("…".to_owned());
+        }
+        places.push(format!("sample {}", list.join(", ")));
+    }
+    let place = if places.is_empty() { String::new() } else { format!(" at {}", places.join(" with the ")) };
+    let mean =
+        loss.formula.as_ref().map(|f| [f.mean_loss(&violation.theta), f.mean_loss(&violation.transformed)]);
+    let on_average = match mean {
+        Some([before, after]) if (after - before).abs() <= 1e-9 * before.abs().max(after.abs()) => {
+            "; its mean over the population does not change there, but noise sees single samples"
+        }
+        _ => "",
+    };
+    let message = format!(
+        "the loss does not have the symmetry `{name}`: it changes by {} % (from {} to {}){place}{on_average}",
+        short(100.0 * violation.relative()),
+        short(violation.before),
+        short(violation.after),
+    );
+    let moved = match state(&violation.transformed) {
+        Some(text) => format!(" (here it moved to {text})"),
+        None => String::new(),
+    };
+    let help = format!(
+        "a symmetry leaves the loss formula, without decay, as it is for every sample{moved}; `perrin symmetries` finds \
+         those that it has"
+    );
+    (message, help)
+}
+
+/// Four digits.
+fn short(x: f64) -> String {
+    let text = format!("{x:.3e}");
+    let value: f64 = text.parse().unwrap_or(x);
+    if x == 0.0 || (1e-4..1e6).contains(&value.abs()) { value.to_string() } else { text }
 }
 
 fn symmetry(spec: &SymmetrySpec, at: Span, layout: &Layout, errors: &mut Errors<'_>) -> Option<Symmetry> {
@@ -44,7 +119,7 @@ fn symmetry(spec: &SymmetrySpec, at: Span, layout: &Layout, errors: &mut Errors<
                 );
                 return None;
             }
-            Some(Symmetry::Exponential(a))
+            Some(Symmetry::Matrix(a))
         }
         SymmetrySpec::Rotation { left, right } => {
             let lefts = lookup(left, layout, errors)?;
@@ -129,11 +204,8 @@ fn symmetry(spec: &SymmetrySpec, at: Span, layout: &Layout, errors: &mut Errors<
                 );
                 return None;
             }
-            let mut projector = vec![0.0; p * p];
-            for parameter in lookup(list, layout, errors)? {
-                fill_diagonal(&mut projector, p, parameter, 1.0);
-            }
-            Some(Symmetry::Mirror(projector))
+            lookup(list, layout, errors)?;
+            Some(Symmetry::Negate(texts(list)))
         }
         SymmetrySpec::Projector(matrix) => {
             let o = square(matrix, p, errors)?;
@@ -153,19 +225,10 @@ fn symmetry(spec: &SymmetrySpec, at: Span, layout: &Layout, errors: &mut Errors<
 }
 
 fn exponential(list: &[Named<f64>], layout: &Layout, errors: &mut Errors<'_>) -> Option<Symmetry> {
-    let p = layout.len();
-    let mut a = vec![0.0; p * p];
     let names: Vec<Spanned<String>> = list.iter().map(|n| n.name.clone()).collect();
-    for (entry, parameter) in list.iter().zip(lookup(&names, layout, errors)?) {
-        fill_diagonal(&mut a, p, parameter, entry.value);
-    }
-    Some(Symmetry::Exponential(a))
-}
-
-fn fill_diagonal(matrix: &mut [f64], p: usize, parameter: &Parameter, value: f64) {
-    for e in parameter.offset..parameter.offset + parameter.shape.len() {
-        matrix[e * p + e] = value;
-    }
+    lookup(&names, layout, errors)?;
+    let weight = |p: &Parameter| list.iter().find(|n| n.name.value == p.name).map_or(0.0, |n| n.value);
+    Some(Symmetry::Exponential(layout.parameters().iter().map(weight).collect()))
 }
 
 fn texts(list: &[Spanned<String>]) -> Vec<String> {
@@ -238,16 +301,32 @@ fn symmetric(a: &[f64], p: usize) -> bool {
 /// The Noether charge of a symmetry as a formula, or why it has none.
 pub fn charge(symmetry: &Symmetry, layout: &Layout) -> Result<String, &'static str> {
     match symmetry {
-        Symmetry::Exponential(a) => Ok(quadratic(a, layout)),
+        Symmetry::Exponential(weights) => {
+            let terms: Vec<String> = layout
+                .parameters()
+                .iter()
+                .zip(weights)
+                .filter(|(_, a)| **a != 0.0)
+                .map(|(p, a)| format!("({a:?})*norm2({})", p.name))
+                .collect();
+            Ok(if terms.is_empty() { nothing(layout) } else { terms.join(" + ") })
+        }
+        Symmetry::Matrix(a) => Ok(quadratic(a, layout)),
         Symmetry::Scale(names) => {
             Ok(names.iter().map(|n| format!("norm2({n})")).collect::<Vec<_>>().join(" + "))
         }
         Symmetry::DoubleRotation { left, right } => Ok(format!("{right}.T @ {right} - {left} @ {left}.T")),
         Symmetry::Rotation { .. } => Err("a rotation's θᵀBθ is 0, for B is antisymmetric"),
-        Symmetry::PermutationSwap(_) | Symmetry::PermutationRows { .. } | Symmetry::Mirror(_) => {
-            Err("it is a discrete symmetry")
-        }
+        Symmetry::PermutationSwap(_)
+        | Symmetry::PermutationRows { .. }
+        | Symmetry::Negate(_)
+        | Symmetry::Mirror(_) => Err("it is a discrete symmetry"),
     }
+}
+
+/// 0, as a formula of the state.
+fn nothing(layout: &Layout) -> String {
+    format!("0*norm2({})", layout.parameters().first().map_or("", |f| &f.name))
 }
 
 /// θᵀAθ.
@@ -261,11 +340,7 @@ fn quadratic(a: &[f64], layout: &Layout) -> String {
             mixed(a, p, left, right, &mut terms);
         }
     }
-    if terms.is_empty() {
-        format!("0*norm2({})", list.first().map_or("", |f| &f.name))
-    } else {
-        terms.join(" + ")
-    }
+    if terms.is_empty() { nothing(layout) } else { terms.join(" + ") }
 }
 
 /// Terms of one parameter with itself.
@@ -353,7 +428,7 @@ mod tests {
         }
         let theta: Vec<f64> = (0..p).map(|i| 0.3 * i as f64 - 1.1).collect();
         let wanted: f64 = (0..p * p).map(|e| a[e] * theta[e / p] * theta[e % p]).sum();
-        let text = charge(&Symmetry::Exponential(a), &layout).unwrap();
+        let text = charge(&Symmetry::Matrix(a), &layout).unwrap();
         let model = SdeModel::new(layout, &std::collections::BTreeMap::new(), &[], &[], false).unwrap();
         let function = model.function(&Expression::parse(&text).unwrap()).unwrap();
         let value = function.value(&theta)[0];

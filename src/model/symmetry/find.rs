@@ -1,0 +1,444 @@
+//! Finds every linear symmetry of a loss from its gradients.
+//!
+//! θ → e^{λA}θ leaves ℓ(θ; z) alone for all θ and z if and only if ∇ℓ(θ; z)ᵀAθ = 0 for all θ and z: a linear equation in A at every random θ and z.
+//! For few parameters all of A's P² entries are unknown; for many A = Σ of maps of single parameters, X → MX and X → XM with unknown M, and X → X + cY of equal shapes.
+
+use super::basis::{Kind, norm, readable, whole};
+use super::elimination::null_space;
+use super::probe::Probe;
+use super::suggest;
+use super::{Acting, Generator};
+use crate::lanes::{LANES, Lane};
+use crate::model::{Layout, Model, Parameter};
+
+/// Up to so many numbers in θ every entry of A is unknown.
+pub const DENSE: usize = 60;
+/// Most unknowns.
+const UNKNOWNS: usize = DENSE * DENSE;
+/// Scales of θ, batch by batch.
+const ROUNDS: [f64; 8] = [1.0, 1.0, 0.3, 1.0, 1.0, 0.1, 1.0, 0.01];
+/// States a batch.
+const BATCH: usize = 64;
+/// Equations by which the unknowns are brought to one scale.
+const MEASURED: usize = 512;
+/// Gradients that are so much smaller than others of their batch are saturation, whose rounding says nothing.
+const FAINT: f64 = 1e-3;
+/// Batches without a finite gradient before the search gives up.
+const PATIENCE: usize = 64;
+/// A generator holds if ∇ℓᵀAθ is this share of its terms.
+const HOLDS: f64 = 1e-10;
+/// Which of the probes' streams.
+const STREAM: u64 = 102;
+
+/// The Lie algebra of linear symmetries of a loss.
+#[derive(Clone, Debug)]
+pub struct Algebra {
+    /// A basis.
+    pub generators: Vec<Found>,
+    /// The weakest equation that was used over the strongest response of a fresh gradient to the basis: far above 1 if the rank is sure.
+    pub gap: f64,
+    /// What was searched, where not every entry of A was unknown.
+    pub restricted: Option<String>,
+    /// Lines of `[symmetries]` that declare what was found, as far as it can be declared.
+    pub declarations: Vec<String>,
+}
+
+/// One generator.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// A.
+    pub generator: Generator,
+    /// Symmetric, antisymmetric or mixed.
+    pub kind: Kind,
+    /// Its numbers are whole.
+    pub whole: bool,
+}
+
+/// Why no algebra could be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FindError {
+    /// No finite gradient.
+    #[error("the gradient of the loss is not finite at any of the random states that were tried")]
+    NotFinite,
+}
+
+/// One unknown number of A.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unknown {
+    /// A[i, j].
+    Entry(usize, usize),
+    /// M[a, b] of X → MX for parameter p.
+    Left(usize, usize, usize),
+    /// M[a, b] of X → XM.
+    Right(usize, usize, usize),
+    /// c of X_p → X_p + cX_q.
+    Mix(usize, usize),
+}
+
+/// Finds a basis of all A with ∇ℓ(θ; z)ᵀAθ = 0.
+///
+/// # Errors
+/// [`FindError`].
+pub fn find(model: &dyn Model, seed: u64) -> Result<Algebra, FindError> {
+    let layout = model.layout();
+    let (unknowns, restricted) = unknowns(layout);
+    let transpose = transposition(&unknowns);
+    let mut equations = Equations::new(model, seed, &unknowns);
+    let measured: Vec<Vec<f64>> = std::iter::from_fn(|| equations.next()).take(MEASURED).collect();
+    if measured.is_empty() {
+        return Err(FindError::NotFinite);
+    }
+    let scales: Vec<f64> = (0..unknowns.len())
+        .map(|u| (measured.iter().map(|row| row[u] * row[u]).sum::<f64>() / measured.len() as f64).sqrt())
+        .collect();
+    // What never enters an equation is free; among the others the smallest must not drown.
+    let entering: Vec<usize> = (0..unknowns.len()).filter(|&u| scales[u] > 0.0).collect();
+    let mut fresh = || loop {
+        let row = equations.next()?;
+        let mut scaled: Vec<f64> = entering.iter().map(|&u| row[u] / scales[u]).collect();
+        let length = norm(&scaled);
+        if length > 0.0 && length.is_finite() {
+            for x in &mut scaled {
+                *x /= length;
+            }
+            return Some(scaled);
+        }
+    };
+    let space = null_space(entering.len(), &mut fresh);
+    let mut basis: Vec<Vec<f64>> = (0..unknowns.len())
+        .filter(|&u| scales[u] == 0.0)
+        .map(|u| (0..unknowns.len()).map(|v| f64::from(u8::from(u == v))).collect())
+        .collect();
+    for vector in &space.basis {
+        let mut full = vec![0.0; unknowns.len()];
+        for (&u, x) in entering.iter().zip(vector) {
+            full[u] = x / scales[u];
+        }
+        let length = norm(&full);
+        for x in &mut full {
+            *x /= length;
+        }
+        basis.push(full);
+    }
+    let proofs: Vec<Vec<f64>> = std::iter::from_fn(|| equations.next()).take(2 * BATCH).collect();
+    let generators: Vec<Found> = readable(&basis, &transpose)
+        .into_iter()
+        .map(|vector| {
+            let rounded = whole(&vector).filter(|w| holds(w, &proofs));
+            Found {
+                kind: Kind::of(&vector, &transpose),
+                whole: rounded.is_some(),
+                generator: generator(&unknowns, &rounded.unwrap_or(vector), layout),
+            }
+        })
+        .collect();
+    let declarations = suggest::declarations(model, seed, &generators);
+    Ok(Algebra { generators, gap: space.gap, restricted, declarations })
+}
+
+/// ∇ℓᵀAθ vanishes among its terms, in every equation.
+fn holds(vector: &[f64], equations: &[Vec<f64>]) -> bool {
+    let length = norm(vector);
+    equations.iter().all(|row| {
+        let (mut sum, mut size) = (0.0, 1e-4 * length);
+        for (r, a) in row.iter().zip(vector) {
+            sum += r * a;
+            size += (r * a).abs();
+        }
+        sum.abs() <= HOLDS * size
+    })
+}
+
+/// The unknowns that fit, and what they leave out.
+fn unknowns(layout: &Layout) -> (Vec<Unknown>, Option<String>) {
+    let p = layout.len();
+    if p <= DENSE {
+        return ((0..p * p).map(|e| Unknown::Entry(e / p, e % p)).collect(), None);
+    }
+    let list = layout.parameters();
+    let mut room = UNKNOWNS;
+    let mut sides: Vec<(usize, usize, bool)> = Vec::new();
+    for (index, parameter) in list.iter().enumerate() {
+        sides.push((parameter.shape.rows, index, true));
+        // M = 1 from the right is M = 1 from the left.
+        if parameter.shape.cols > 1 {
+            sides.push((parameter.shape.cols, index, false));
+        }
+    }
+    sides.sort_unstable();
+    let mut unknowns = Vec::new();
+    let mut cut = Vec::new();
+    for (side, index, left) in sides {
+        let entry =
+            |a: usize, b: usize| if left { Unknown::Left(index, a, b) } else { Unknown::Right(index, a, b) };
+        let whole = side * side <= room;
+        if !whole {
+            cut.push(format!("{} of {}", if left { "rows" } else { "columns" }, list[index].name));
+        }
+        for a in 0..side {
+            for b in 0..side {
+                let redundant = !left && a == 0 && b == 0;
+                if !redundant && (whole || (a == b && room > 0)) {
+                    unknowns.push(entry(a, b));
+                    room = room.saturating_sub(1);
+                }
+            }
+        }
+    }
+    for (i, one) in list.iter().enumerate() {
+        for (j, other) in list.iter().enumerate() {
+            if i != j && one.shape == other.shape && room > 0 {
+                unknowns.push(Unknown::Mix(i, j));
+                room -= 1;
+            }
+        }
+    }
+    let mut text = "searched were maps of the rows and of the columns of each parameter, and mixtures of parameters of equal shapes".to_owned();
+    if !cut.is_empty() {
+        text.push_str(&format!("; by a factor a row or column only: {}", cut.join(", ")));
+    }
+    (unknowns, Some(text))
+}
+
+/// The unknown across the diagonal of each.
+fn transposition(unknowns: &[Unknown]) -> Vec<usize> {
+    let place: std::collections::HashMap<[usize; 4], usize> =
+        unknowns.iter().enumerate().map(|(at, unknown)| (unknown.key(), at)).collect();
+    unknowns
+        .iter()
+        .enumerate()
+        .map(|(at, unknown)| place.get(&unknown.across().key()).copied().unwrap_or(at))
+        .collect()
+}
+
+impl Unknown {
+    fn key(self) -> [usize; 4] {
+        match self {
+            Unknown::Entry(i, j) => [0, i, j, 0],
+            Unknown::Left(p, a, b) => [1, p, a, b],
+            Unknown::Right(p, a, b) => [2, p, a, b],
+            Unknown::Mix(p, q) => [3, p, q, 0],
+        }
+    }
+    fn across(self) -> Self {
+        match self {
+            Unknown::Entry(i, j) => Unknown::Entry(j, i),
+            Unknown::Left(p, a, b) => Unknown::Left(p, b, a),
+            Unknown::Right(p, a, b) => Unknown::Right(p, b, a),
+            Unknown::Mix(p, q) => Unknown::Mix(q, p),
+        }
+    }
+
+    /// Its factor in ∇ℓᵀAθ.
+    fn factor(self, list: &[Parameter], theta: &[f64], gradient: &[f64]) -> f64 {
+        let at = |p: usize, i: usize, j: usize| list[p].offset + i * list[p].shape.cols + j;
+        match self {
+            Unknown::Entry(i, j) => gradient[i] * theta[j],
+            Unknown::Left(p, a, b) => {
+                (0..list[p].shape.cols).map(|j| gradient[at(p, a, j)] * theta[at(p, b, j)]).sum()
+            }
+            Unknown::Right(p, a, b) => {
+                (0..list[p].shape.rows).map(|i| gradient[at(p, i, b)] * theta[at(p, i, a)]).sum()
+            }
+            Unknown::Mix(p, q) => (0..list[p].shape.len())
+                .map(|e| gradient[list[p].offset + e] * theta[list[q].offset + e])
+                .sum(),
+        }
+    }
+}
+
+/// The generator with these numbers.
+fn generator(unknowns: &[Unknown], values: &[f64], layout: &Layout) -> Generator {
+    let list = layout.parameters();
+    let p = layout.len();
+    let mut acting: Vec<Acting> = Vec::new();
+    let mut whole: Option<Vec<f64>> = None;
+    for (unknown, &value) in unknowns.iter().zip(values).filter(|(_, v)| **v != 0.0) {
+        match *unknown {
+            Unknown::Entry(i, j) => whole.get_or_insert_with(|| vec![0.0; p * p])[i * p + j] = value,
+            Unknown::Left(index, a, b) => {
+                let side = list[index].shape.rows;
+                side_of(&mut acting, &list[index], side, true)[a * side + b] = value;
+            }
+            Unknown::Right(index, a, b) => {
+                let side = list[index].shape.cols;
+                side_of(&mut acting, &list[index], side, false)[a * side + b] = value;
+            }
+            Unknown::Mix(to, from) => {
+                acting.push(Acting::Mix { to: list[to].clone(), from: list[from].clone(), factor: value });
+            }
+        }
+    }
+    acting.extend(whole.map(Acting::Whole));
+    Generator { acting }
+}
+
+/// M of X → MX or X → XM among `acting`, made where it is not there yet.
+fn side_of<'a>(acting: &'a mut Vec<Acting>, of: &Parameter, side: usize, left: bool) -> &'a mut [f64] {
+    let is_it = |acting: &Acting| match acting {
+        Acting::Left { parameter, .. } => left && parameter == of,
+        Acting::Right { parameter, .. } => !left && parameter == of,
+        _ => false,
+    };
+    let at = acting.iter().position(is_it).unwrap_or_else(|| {
+        let (parameter, matrix) = (of.clone(), vec![0.0; side * side]);
+        acting.push(if left {
+            Acting::Left { parameter, matrix }
+        } else {
+            Acting::Right { parameter, matrix }
+        });
+        acting.len() - 1
+    });
+    match &mut acting[at] {
+        Acting::Left { matrix, .. } | Acting::Right { matrix, .. } => matrix,
+        _ => &mut [],
+    }
+}
+
+/// Equations of unit norm from fresh states and samples, as long as there are any.
+struct Equations<'a> {
+    probe: Probe<'a>,
+    layout: &'a Layout,
+    unknowns: &'a [Unknown],
+    gradient: Vec<Lane>,
+    ready: Vec<Vec<f64>>,
+    round: usize,
+}
+
+impl<'a> Equations<'a> {
+    fn new(model: &'a dyn Model, seed: u64, unknowns: &'a [Unknown]) -> Self {
+        let layout = model.layout();
+        let gradient = vec![Lane::default(); layout.len()];
+        Self {
+            probe: Probe::new(model, seed, STREAM),
+            layout,
+            unknowns,
+            gradient,
+            ready: Vec::new(),
+            round: 0,
+        }
+    }
+
+    fn next(&mut self) -> Option<Vec<f64>> {
+        for _ in 0..PATIENCE {
+            if let Some(row) = self.ready.pop() {
+                return Some(row);
+            }
+            self.fill();
+        }
+        None
+    }
+
+    /// One more batch.
+    fn fill(&mut self) {
+        let scale = ROUNDS[self.round % ROUNDS.len()];
+        self.round += 1;
+        let mut points: Vec<(f64, Vec<f64>, Vec<f64>)> = Vec::new();
+        for _ in 0..BATCH / LANES {
+            self.probe.draw(scale);
+            self.probe.gradients(&mut self.gradient);
+            for l in 0..LANES {
+                let (theta, gradient) =
+                    (super::probe::lane(&self.probe.theta, l), super::probe::lane(&self.gradient, l));
+                let size = norm(&theta) * norm(&gradient);
+                if size.is_finite() && size > 0.0 {
+                    points.push((size, theta, gradient));
+                }
+            }
+        }
+        let largest = points.iter().fold(0.0_f64, |m, p| m.max(p.0));
+        for (size, theta, gradient) in points.into_iter().filter(|p| p.0 > FAINT * largest) {
+            let list = self.layout.parameters();
+            let row = self.unknowns.iter().map(|u| u.factor(list, &theta, &gradient) / size).collect();
+            self.ready.push(row);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Shape;
+    use crate::model::formula::{DataEntry, DataSource, Expression, FormulaModel, ModelSpec};
+
+    fn model(parameters: &[(&str, Shape)], data: &[(&str, &str, Shape)], loss: &str) -> FormulaModel {
+        let mut layout = Layout::default();
+        for (name, shape) in parameters {
+            layout.push(*name, *shape);
+        }
+        let parse = |text: &str| Expression::parse(text).unwrap();
+        FormulaModel::new(ModelSpec {
+            layout,
+            constants: std::collections::BTreeMap::new(),
+            data: data
+                .iter()
+                .map(|(name, law, shape)| DataEntry {
+                    name: (*name).to_owned(),
+                    source: DataSource::Formula { formula: parse(law), shape: Some(*shape) },
+                })
+                .collect(),
+            size: None,
+            loss: parse(loss),
+            decay: 0.0,
+            seed: 1,
+        })
+        .unwrap()
+    }
+
+    const S: Shape = Shape::SCALAR;
+    fn v(n: usize) -> Shape {
+        Shape::vector(n)
+    }
+    fn m(rows: usize, cols: usize) -> Shape {
+        Shape::matrix(rows, cols)
+    }
+
+    /// Dimension, and the number of symmetric, antisymmetric and mixed generators.
+    fn counts(parameters: &[(&str, Shape)], data: &[(&str, &str, Shape)], loss: &str) -> [usize; 4] {
+        let model = model(parameters, data, loss);
+        let found = find(&model, 5).unwrap();
+        assert!(found.gap > 1e4, "{loss}: gap {}", found.gap);
+        let of = |kind: Kind| found.generators.iter().filter(|g| g.kind == kind).count();
+        assert!(found.generators.iter().all(|g| g.whole), "{loss}: {found:?}");
+        [found.generators.len(), of(Kind::Symmetric), of(Kind::Antisymmetric), of(Kind::Mixed)]
+    }
+
+    #[test]
+    fn algebras_are_found_whole_and_none_where_there_is_none() {
+        let (x, y) = ("normal(0, 1)", "normal(0.3, 2)");
+        let one = [("x", x, S), ("y", y, S)];
+        let two = [("x", x, v(2)), ("y", y, v(2))];
+        let three = [("x", x, v(3)), ("y", y, S)];
+        let uw = [("u", S), ("w", S)];
+        assert_eq!(counts(&uw, &one, "(u*w*x - y)^2"), [1, 1, 0, 0]);
+        assert_eq!(counts(&uw, &one, "(u*w*x - y)^2 + 1e-3*u^2"), [0, 0, 0, 0]);
+        assert_eq!(counts(&uw, &one, "(u*w^2*x - y)^2"), [1, 1, 0, 0]);
+        assert_eq!(counts(&uw, &one, "(u*tanh(w*x) - y)^2"), [0, 0, 0, 0]);
+        assert_eq!(counts(&uw, &one, "(u*relu(w*x) - y)^2"), [1, 1, 0, 0]);
+        assert_eq!(counts(&uw, &one, "exp(-u*x)*(w - y)^2"), [0, 0, 0, 0]);
+        // Three factors: two rescalings.
+        assert_eq!(counts(&[("u", S), ("v", S), ("w", S)], &one, "abs(u*v*w*x - y)"), [2, 2, 0, 0]);
+        // Double rotation: gl(2), three symmetric and one antisymmetric.
+        let net = [("U", m(2, 2)), ("W", m(2, 2))];
+        assert_eq!(counts(&net, &two, "norm2(U @ W @ x - y)"), [4, 3, 1, 0]);
+        assert_eq!(counts(&net, &two, "norm2(U @ relu(W @ x) - y)"), [2, 2, 0, 0]);
+        assert_eq!(counts(&net, &two, "norm2(U @ tanh(W @ x) - y)"), [0, 0, 0, 0]);
+        // so(3), and so(3, 3): u·w is a quadratic form of that signature.
+        assert_eq!(counts(&[("w", v(3))], &three, "(norm2(w) - y)^2"), [3, 0, 3, 0]);
+        assert_eq!(counts(&[("u", v(3)), ("w", v(3))], &three, "(dot(u, w)*y - 1)^2"), [15, 9, 6, 0]);
+        // Scale invariance.
+        assert_eq!(counts(&[("w", v(3))], &three, "(dot(w, x)/sqrt(norm2(w)) - y)^2"), [1, 1, 0, 0]);
+        // A shear: w appears nowhere without u's direction.
+        assert_eq!(counts(&[("u", S), ("w", S)], &one, "(u*x - y)^2 + 0*w"), [2, 1, 0, 1]);
+        // Softmax: the same vector added to every row, any of three times nine.
+        let classes = [("W", m(3, 3))];
+        assert_eq!(
+            counts(
+                &classes,
+                &[("x", x, v(3)), ("k", "categorical(0.2, 0.3, 0.5)", S)],
+                "cross_entropy(W @ x, k)"
+            )[0],
+            27
+        );
+    }
+}
