@@ -121,8 +121,14 @@ fn a_step_allocates_nothing() {
         [0, 1, 2, 102].iter().map(|&step| Clock { step, time: step as f64 * 0.02 }).collect();
     for (law, training, system) in cases {
         let starts = [vec![0.1, 0.2]];
-        let setting =
-            Setting { law: &law, training: training.as_ref(), system, instants: &instants, starts: &starts };
+        let setting = Setting {
+            law: &law,
+            training: training.as_ref(),
+            system,
+            instants: &instants,
+            starts: &starts,
+            together: None,
+        };
         let motion = Motion::new(&setting).unwrap();
         let mut stepper = motion.stepper(1, 0, 2);
         let mut theta = vec![Lane::splat(0.3); 4];

@@ -17,7 +17,7 @@ mod svag;
 pub mod sweep;
 mod underdamped;
 
-pub use motion::{Motion, Setting, System, check};
+pub use motion::{Motion, Setting, System, check, noise_kind};
 pub use settings::{Decay, Law, Sampling, Schedule, Training};
 
 use crate::lanes::Lane;

@@ -47,6 +47,8 @@ pub struct Setting<'a> {
     pub instants: &'a [Clock],
     /// Where searches for the minimum start; the first that finds one counts.
     pub starts: &'a [Vec<f64>],
+    /// Along the common paths of a ladder of steps: so many of their increments make one of this law's.
+    pub together: Option<u32>,
 }
 
 /// A law made ready: shared by all blocks.
@@ -70,8 +72,16 @@ enum Kind {
     Euler { equation: Arc<SdeModel>, dt: f64 },
     Svag { model: Arc<dyn Model>, training: Training, level: u32 },
     Underdamped(Inertia),
-    Langevin { force: Force, rate: Schedule, substeps: u32, method: Method, noise: NoiseKind },
-    Equation { compiled: Arc<CompiledSde>, dt: f64, method: Method, noise: NoiseKind },
+    Langevin { force: Force, rate: Schedule, substeps: u32, driven: Driven },
+    Equation { compiled: Arc<CompiledSde>, dt: f64, driven: Driven },
+}
+
+/// A scheme, its noise, and where that comes from.
+#[derive(Clone, Copy)]
+struct Driven {
+    method: Method,
+    noise: NoiseKind,
+    together: Option<u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -163,13 +173,18 @@ impl Motion {
         let parameters = equation.layout().len();
         if let Law::Integrated { dt, method } = *setting.law {
             // What needs no conversion goes the short way.
-            if !(setting.law.plain() && (equation.additive() || !equation.stratonovich())) {
+            let short = setting.law.plain() && (equation.additive() || !equation.stratonovich());
+            if !short || setting.together.is_some() {
                 let noise = kind(equation.noise_structure(), equation.noises());
                 let compiled = Arc::new(compiled(equation, method, noise)?);
                 let hot = 8 * parameters + 3 * equation.noises() + compiled.scratch(1).lanes.len();
                 let footprint = Footprint { hot, streamed: 64 * usize::from(equation.noises() > 0) };
                 return Ok(Self {
-                    kind: Kind::Equation { compiled, dt, method, noise },
+                    kind: Kind::Equation {
+                        compiled,
+                        dt,
+                        driven: Driven { method, noise, together: setting.together },
+                    },
                     parameters,
                     footprint,
                 });
@@ -223,7 +238,7 @@ impl Motion {
             Law::GradientDescent => (Gradient::Full, 1, training.momentum),
             Law::Sgd => (Gradient::Minibatch, 1, training.momentum),
             Law::GaussianSgd => (Gradient::Gaussian(f.sqrt()), 1, training.momentum),
-            Law::Langevin { substeps, .. } if setting.law.plain() => {
+            Law::Langevin { substeps, .. } if setting.law.plain() && setting.together.is_none() => {
                 (Gradient::Gaussian((f * f64::from(substeps)).sqrt()), substeps, 0.0)
             }
             Law::Langevin { order, substeps, method } => {
@@ -244,7 +259,8 @@ impl Motion {
                 let hot = 10 * parameters + model.working_set(usize::MAX) + curved;
                 let nodes = model.population().nodes.len();
                 let footprint = Footprint { hot, streamed: 3 * nodes };
-                let kind = Kind::Langevin { force, rate: training.rate.clone(), substeps, method, noise };
+                let driven = Driven { method, noise, together: setting.together };
+                let kind = Kind::Langevin { force, rate: training.rate.clone(), substeps, driven };
                 return Ok(Self { kind, parameters, footprint });
             }
             Law::Svag { level } => {
@@ -378,32 +394,42 @@ impl Motion {
             Kind::Underdamped(inertia) => {
                 Box::new(Underdamped::new(inertia.clone(), block.normals(Purpose::Gradient)))
             }
-            Kind::Langevin { force, rate, substeps, method, noise } => {
+            Kind::Langevin { force, rate, substeps, driven } => {
                 let equation = Box::new(LangevinEquation::new(force.clone(), tiles));
                 let course = Course::Iterations { equation, rate: rate.clone(), substeps: *substeps };
-                Box::new(integrated(course, *method, *noise, block, Purpose::Gradient))
+                Box::new(integrated(course, *driven, block, Purpose::Gradient))
             }
-            Kind::Equation { compiled, dt, method, noise } => {
+            Kind::Equation { compiled, dt, driven } => {
                 let course = Course::Steps { equation: SdeEquation::new(compiled.clone(), tiles), dt: *dt };
-                Box::new(integrated(course, *method, *noise, block, Purpose::Wiener))
+                Box::new(integrated(course, *driven, block, Purpose::Wiener))
             }
         }
     }
 }
 
-fn integrated(course: Course, method: Method, noise: NoiseKind, block: Block, normal: Purpose) -> Integrated {
+fn integrated(course: Course, driven: Driven, block: Block, normal: Purpose) -> Integrated {
     let (dimension, noises) = course.size();
-    let wiener = match method.increments {
-        Increments::Normal => Wiener::normal(block.normals(normal), noises, 1),
-        few => Wiener::points(block.streams(Purpose::Increment), few, noises, 1),
+    let Method { scheme, increments } = driven.method;
+    let wiener = match (driven.together, increments) {
+        (Some(together), increments) => Wiener::along(block.normals(normal), increments, noises, together),
+        (None, Increments::Normal) => Wiener::normal(block.normals(normal), noises, 1),
+        (None, few) => Wiener::points(block.streams(Purpose::Increment), few, noises, 1),
     };
-    Integrated::new(course, Stepping::new(method.scheme, noise, dimension, noises, block.tiles), wiener)
+    Integrated::new(course, Stepping::new(scheme, driven.noise, dimension, noises, block.tiles), wiener)
 }
 
 /// The equation with its drift in the scheme's calculus.
 fn compiled(equation: &SdeModel, method: Method, noise: NoiseKind) -> Result<CompiledSde, String> {
     let stratonovich = method.scheme.calculus(noise) == Calculus::Stratonovich;
     equation.compiled(stratonovich, method.scheme == Scheme::Milstein)
+}
+
+/// What the noise of a system's equation is like; `None` for a loss without a formula.
+pub fn noise_kind(system: &System) -> Option<NoiseKind> {
+    match system {
+        System::Sde(equation) => Some(kind(equation.noise_structure(), equation.noises())),
+        System::Loss { formula, .. } => formula.as_deref().map(langevin_noise),
+    }
 }
 
 /// The noise of a loss's Langevin equation: one Wiener process a node, which in general do not commute.

@@ -161,7 +161,7 @@ mod tests {
             observables: vec![observable],
             ..DynamicsRecord::default()
         };
-        Record { dynamics: vec![dynamics], interrupted: false }
+        Record { dynamics: vec![dynamics], ..Record::default() }
     }
 
     #[test]

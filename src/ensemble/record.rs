@@ -9,6 +9,9 @@ pub struct Record {
     pub dynamics: Vec<DynamicsRecord>,
     /// Stopped before all was done.
     pub interrupted: bool,
+    /// What [`Study::hidden_runs`](crate::study::Study::hidden_runs) left, in that order: `last` of the observables that their claims
+    /// look at, and who diverged. Part of no file and no digest; the claims' outcome holds what was made of it.
+    pub hidden: Vec<DynamicsRecord>,
 }
 
 /// What one law of motion left.

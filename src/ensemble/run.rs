@@ -1,7 +1,7 @@
 //! A study's run: dynamics by dynamics, block by block, folded in replica order.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::dynamics::{Clock, Motion, Setting, System};
@@ -10,9 +10,9 @@ use crate::ensemble::fold::{Fold, blocks};
 use crate::ensemble::observe::{Windows, blank};
 use crate::ensemble::record::{DynamicsRecord, Record};
 use crate::ensemble::sink::{BlockRecord, Plan};
-use crate::ensemble::{Options, RunError, initial, pool};
+use crate::ensemble::{Options, Progress, RunError, initial, pool};
 use crate::stats::moments::Moments;
-use crate::study::{self, Dynamics, Observable, Study};
+use crate::study::{self, ClaimLaw, Dynamics, HiddenRun, Observable, Study};
 
 /// Simulates every dynamics of the study and records `observables` (`Study::observables`, and what claims ask for).
 ///
@@ -34,8 +34,12 @@ pub(super) fn run_in_blocks(
         .num_threads(threads.unwrap_or(0))
         .build()
         .map_err(|error| RunError::Threads { threads: threads.unwrap_or(0), reason: error.to_string() })?;
-    let prepared: Vec<Prepared> =
-        study.dynamics.iter().map(|dynamics| Prepared::new(study, dynamics)).collect::<Result<_, _>>()?;
+    let prepared: Vec<Prepared> = study
+        .dynamics
+        .iter()
+        .map(|dynamics| Prepared::new(study, dynamics, None))
+        .collect::<Result<_, _>>()?;
+    let ladders = Ladders::new(study, observables)?;
     let planned: Vec<DynamicsRecord> = study
         .dynamics
         .iter()
@@ -97,7 +101,103 @@ pub(super) fn run_in_blocks(
             break;
         }
     }
+    if !record.interrupted {
+        ladders.run(study, &pool, stop, progress, most, &mut record)?;
+    }
     Ok(record)
+}
+
+/// The runs that claims need beside the study's own, before the first of them.
+struct Ladders {
+    runs: Vec<HiddenPlan>,
+}
+
+/// One of them, and what its claims look at.
+struct HiddenPlan {
+    name: String,
+    prepared: Prepared,
+    observables: Vec<Observable>,
+}
+
+impl Ladders {
+    fn new(study: &Study, observables: &[Observable]) -> Result<Self, RunError> {
+        let asked = |run: &HiddenRun, name: &str| {
+            study.claims.iter().any(|claim| match &claim.law {
+                ClaimLaw::Convergence(ladder) => {
+                    ladder.observable == name && ladder.rungs.iter().any(|(of, to)| of == run || to == run)
+                }
+                _ => false,
+            })
+        };
+        let runs = study
+            .hidden_runs()
+            .into_iter()
+            .map(|run| {
+                Ok(HiddenPlan {
+                    name: run.dynamics.name.clone(),
+                    prepared: Prepared::new(study, &run.dynamics, run.together)?,
+                    observables: observables.iter().filter(|o| asked(run, &o.name)).cloned().collect(),
+                })
+            })
+            .collect::<Result<_, RunError>>()?;
+        Ok(Self { runs })
+    }
+
+    /// Runs them; of each only the last instant is kept.
+    fn run(
+        &self,
+        study: &Study,
+        pool: &rayon::ThreadPool,
+        stop: &AtomicBool,
+        progress: &dyn Progress,
+        most: Option<usize>,
+        record: &mut Record,
+    ) -> Result<(), RunError> {
+        for HiddenPlan { name, prepared, observables } in &self.runs {
+            if stop.load(Ordering::Relaxed) {
+                record.interrupted = true;
+                return Ok(());
+            }
+            let replicas = study.run.replicas;
+            let last_step = prepared.instants.last().map_or(0, |now| now.step);
+            progress.start(name, last_step * replicas as u64);
+            let windows = prepared.windows;
+            let job = Job {
+                study,
+                motion: &prepared.motion,
+                observables,
+                instants: &prepared.instants,
+                windows,
+                replicas,
+                kept: 0,
+                path: None,
+            };
+            let mut done = DynamicsRecord {
+                name: name.clone(),
+                requested: replicas,
+                steps: prepared.instants.iter().map(|now| now.step).collect(),
+                times: prepared.instants.iter().map(|now| now.time).collect(),
+                observables: observables.iter().map(|observable| blank(observable, windows)).collect(),
+                ..DynamicsRecord::default()
+            };
+            let sizes = blocks(replicas, most.unwrap_or_else(|| prepared.motion.tiles(replicas)));
+            let finished = pool::run(pool, &job, &sizes, stop, progress, |block, _| {
+                done.replicas = block.first + block.replicas;
+                done.diverged.extend_from_slice(&block.diverged);
+                for (to, from) in done.observables.iter_mut().zip(&block.observables) {
+                    to.last.extend_from_slice(&from.last);
+                }
+                Ok(())
+            })?;
+            progress.finish();
+            record.hidden.push(done);
+            if !finished {
+                record.interrupted = true;
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// One dynamics before its first block.
@@ -108,7 +208,7 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(study: &Study, dynamics: &Dynamics) -> Result<Self, RunError> {
+    fn new(study: &Study, dynamics: &Dynamics, together: Option<u32>) -> Result<Self, RunError> {
         let instants: Vec<Clock> =
             dynamics.instants.iter().map(|now| Clock { step: now.step, time: now.time }).collect();
         let system = match &study.system {
@@ -125,6 +225,7 @@ impl Prepared {
             system,
             instants: &instants,
             starts,
+            together,
         };
         let motion = Motion::new(&setting)
             .map_err(|reason| RunError::Dynamics { dynamics: dynamics.name.clone(), reason })?;

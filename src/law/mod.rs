@@ -5,6 +5,7 @@
 
 mod amplifier;
 mod conserved;
+mod convergence;
 mod decay_rate;
 mod einstein;
 mod equals;
@@ -43,8 +44,12 @@ pub fn judge(study: &Study, record: &Record) -> Vec<ClaimResult> {
     let mut results = Vec::new();
     for (index, claim) in study.claims.iter().enumerate() {
         for dynamics in claim.dynamics.iter().filter_map(|&d| study.dynamics.get(d)) {
-            let settled = match record.dynamics.iter().find(|r| r.name == dynamics.name) {
-                Some(record) if record.replicas > 0 => {
+            let own = record.dynamics.iter().find(|r| r.name == dynamics.name);
+            let settled = match (&claim.law, own) {
+                (ClaimLaw::Convergence(ladder), _) => {
+                    convergence::judge(ladder, study, record, claim.significance)
+                }
+                (_, Some(record)) if record.replicas > 0 => {
                     judge_one(claim, &Run { study, dynamics, record }, &centers)
                 }
                 _ => Settled::without_tests(Verdict::Undecided, "the run ended before this dynamics"),
@@ -72,6 +77,7 @@ pub fn name(law: &ClaimLaw) -> &'static str {
         ClaimLaw::Conserved { .. } => "conserved",
         ClaimLaw::Einstein { .. } => "einstein",
         ClaimLaw::DecayRate { .. } => "decay-rate",
+        ClaimLaw::Convergence(_) => "convergence",
     }
 }
 
@@ -98,6 +104,7 @@ fn judge_one(claim: &Claim, run: &Run, centers: &Centers) -> Settled {
                 decay_rate::DecayRate { observable, fit, value, share: (*from, *to), tolerance: *tolerance };
             decay_rate::judge(&claimed, run, claim.significance)
         }
+        ClaimLaw::Convergence(_) => Settled::without_tests(Verdict::Undecided, "judged by runs of its own"),
         ClaimLaw::Einstein { equation, tolerance } => {
             einstein::judge(*equation, *tolerance, run, centers, claim.significance)
         }

@@ -131,7 +131,7 @@ pub(super) fn record() -> Record {
         observables: vec![observable("w", vec![2], false, drift), observable("hidden", vec![], true, drift)],
         seconds: 0.25,
     };
-    Record { dynamics: vec![dynamics("sgd", 0.0), dynamics("sde", 0.5)], interrupted: false }
+    Record { dynamics: vec![dynamics("sgd", 0.0), dynamics("sde", 0.5)], ..Record::default() }
 }
 
 /// A claim that holds in all of six tests, a control that fails as it must, and one that is undecided.

@@ -10,7 +10,7 @@ use super::words::describe;
 use crate::dynamics::Law;
 use crate::law;
 use crate::model::Origin;
-use crate::study::{At, Claim, ClaimLaw, Dynamics, Equation, Statistic, Study, System, Tolerance};
+use crate::study::{At, Claim, ClaimLaw, Dynamics, Equation, Statistic, Study, System, Tolerance, Varied};
 
 /// Numbers kept of one component of an observable: moments at an instant, averages and ends of a replica.
 const MOMENTS: u64 = 7;
@@ -51,7 +51,8 @@ impl<'a> Outlook<'a> {
 
     /// Replica-steps of the whole run.
     pub fn replica_steps(&self) -> u64 {
-        self.dynamics.iter().fold(0, |sum, d| sum.saturating_add(self.cost(d).replica_steps))
+        let hidden = self.study.hidden_runs().into_iter().map(|run| &run.dynamics);
+        self.dynamics.iter().chain(hidden).fold(0, |sum, d| sum.saturating_add(self.cost(d).replica_steps))
     }
 
     fn file(&self) -> u64 {
@@ -369,6 +370,22 @@ pub(super) fn what(law: &ClaimLaw) -> String {
                 }
             };
             format!("{observable} decays at the rate {value}{tolerance}{share}")
+        }
+        ClaimLaw::Convergence(ladder) => {
+            let kind = if ladder.strong { "paths" } else { "means" };
+            format!(
+                "{kind} of {} differ from those of {} by a power {} of {} at t = {}",
+                ladder.observable,
+                ladder.to,
+                plain(ladder.order, 3),
+                match ladder.over {
+                    Varied::Rate => "the rate",
+                    Varied::Dt => "dt",
+                    Varied::Substeps => "1/substeps",
+                    Varied::Level => "1/level",
+                },
+                plain(ladder.time, 6)
+            )
         }
         ClaimLaw::Einstein { equation, tolerance } => {
             let equation = match equation {

@@ -46,6 +46,22 @@ vectorized! {
         }
     }
 
+    /// ±1 by the sign.
+    pub fn to_sign(x: &mut [Lane]) {
+        for x in flat_mut(x) {
+            *x = f64::from_bits(ONE | (x.to_bits() & (1 << 63)));
+        }
+    }
+
+    /// The three points by the size of a normal number: |x| is beyond the threshold with probability ⅓.
+    pub fn to_three_points(x: &mut [Lane]) {
+        let root = 3.0_f64.sqrt();
+        for x in flat_mut(x) {
+            let plus = if *x > THRESHOLD { root } else { 0.0 };
+            *x = if *x < -THRESHOLD { -root } else { plus };
+        }
+    }
+
     /// A sign, ±1, from bit `bit` of each word.
     pub fn signs(out: &mut [Lane], words: &[crate::lanes::Bits], bit: u32) {
         for (o, w) in out.iter_mut().zip(words) {
@@ -73,6 +89,8 @@ vectorized! {
     }
 }
 
+/// Beyond which a standard normal number lies with probability ⅙: Φ⁻¹(5/6).
+const THRESHOLD: f64 = 0.967_421_566_101_701;
 /// The bits of 1.
 const ONE: u64 = 1.0_f64.to_bits();
 /// The lower half of a word.

@@ -1,9 +1,11 @@
 //! Increments of Wiener processes, normal or of few points, at the resolution of the step or of a finer one.
 //!
+//! [`Wiener::along`] makes paths that every scheme can follow: two numbers a process and step, whether or not the scheme wants the second; and
+//! increments of few points are then those of the path's own, ±1 by its sign or three points by its size, each with its exact law.
 //! A step that is n times as long as another reads n of its increments together, so that both follow the same Wiener paths: their
 //! difference is then the schemes' alone.
 
-use super::kernels::{add_scaled, scale, signs, three_point};
+use super::kernels::{add_scaled, multiply, scale, signs, three_point};
 use super::{Increments, kernels};
 use crate::lanes::{Bits, Lane, Normals, Streams};
 
@@ -36,6 +38,8 @@ pub struct Wiener {
     row: Vec<Lane>,
     /// `[M][tiles]`: running sums, where several are read together.
     walk: Vec<Lane>,
+    /// Along a path that others follow, too, with increments of this law.
+    along: Option<Increments>,
 }
 
 impl Wiener {
@@ -43,6 +47,11 @@ impl Wiener {
     pub fn normal(normals: Normals, noises: usize, together: u32) -> Self {
         let tiles = normals.tiles();
         Self::new(Source::Normals(normals), tiles, noises, together)
+    }
+
+    /// Increments along the paths that `normals` make, of a law of its own; each step reads `together` of the paths' steps.
+    pub fn along(normals: Normals, increments: Increments, noises: usize, together: u32) -> Self {
+        Self { along: Some(increments), ..Self::normal(normals, noises, together) }
     }
 
     /// Increments of few points.
@@ -68,6 +77,7 @@ impl Wiener {
             together: together.max(1),
             row: vec![Lane::default(); tiles],
             walk: vec![Lane::default(); walk],
+            along: None,
         }
     }
 
@@ -78,26 +88,39 @@ impl Wiener {
 
     /// ξ = ΔW/√h of the next step, `[M][tiles]`.
     pub fn first(&mut self, xi: &mut [Lane]) {
-        let Self { source, tiles, together, row, .. } = self;
+        let Self { source, tiles, together, row, noises, along, .. } = self;
+        let skipped = if along.is_some() { *noises } else { 0 };
         if *together == 1 {
             xi.chunks_exact_mut(*tiles).for_each(|out| source.next(out));
-            return;
-        }
-        xi.fill(Lane::default());
-        for _ in 0..*together {
-            for out in xi.chunks_exact_mut(*tiles) {
-                source.next(row);
-                add_scaled(out, row, 1.0);
+            (0..skipped).for_each(|_| source.next(row));
+        } else {
+            xi.fill(Lane::default());
+            for _ in 0..*together {
+                for out in xi.chunks_exact_mut(*tiles) {
+                    source.next(row);
+                    add_scaled(out, row, 1.0);
+                }
+                (0..skipped).for_each(|_| source.next(row));
             }
+            multiply(xi, 1.0 / f64::from(*together).sqrt());
         }
-        scale_in_place(xi, 1.0 / f64::from(*together).sqrt());
+        self.coarsened(xi);
+    }
+
+    /// Normal numbers as those of few points, where that is asked for.
+    fn coarsened(&self, xi: &mut [Lane]) {
+        match self.along {
+            Some(Increments::Rademacher) => kernels::to_sign(xi),
+            Some(Increments::ThreePoint) => kernels::to_three_points(xi),
+            Some(Increments::Normal) | None => {}
+        }
     }
 
     /// ξ = ΔW/√h and z = h^(−3/2) ∫(W_s − W_0) ds of the next step, `[M][tiles]` each: z = ½(ξ + ζ/√3) with an independent ζ; or, of
     /// n steps together, the sum over them and of the walk before each.
     pub fn both(&mut self, xi: &mut [Lane], z: &mut [Lane]) {
         let root = 1.0 / 3.0_f64.sqrt();
-        let Self { source, tiles, noises, together, row, walk } = self;
+        let Self { source, tiles, noises, together, row, walk, .. } = self;
         if *together == 1 {
             xi.chunks_exact_mut(*tiles).for_each(|out| source.next(out));
             z.chunks_exact_mut(*tiles).for_each(|out| source.next(out));
@@ -124,7 +147,7 @@ impl Wiener {
         }
         let n = f64::from(*together);
         scale(xi, walk, 1.0 / n.sqrt());
-        scale_in_place(z, 1.0 / (n * n.sqrt()));
+        multiply(z, 1.0 / (n * n.sqrt()));
     }
 
     /// ξ = ΔW/√h of the next step and an independent ζ of the same law, `[M][tiles]` each.
@@ -140,14 +163,12 @@ impl Wiener {
         }
         if *together > 1 {
             let shrink = 1.0 / f64::from(*together).sqrt();
-            scale_in_place(xi, shrink);
-            scale_in_place(zeta, shrink);
+            multiply(xi, shrink);
+            multiply(zeta, shrink);
         }
+        self.coarsened(xi);
+        self.coarsened(zeta);
     }
-}
-
-fn scale_in_place(x: &mut [Lane], a: f64) {
-    kernels::multiply(x, a);
 }
 
 impl Source {
@@ -239,6 +260,29 @@ mod tests {
                 assert!((flat(&z)[i] * n.powf(1.5) - flat(&area)[i]).abs() < 1e-12);
             }
         }
+        // Along paths: schemes of one number a step and of two meet the same increments, and so do increments of few points.
+        let along = |increments, together| Wiener::along(normals(), increments, 2, together);
+        let (mut one, mut two) = (along(Increments::Normal, 3), along(Increments::Normal, 3));
+        let (mut sign, mut points) = (along(Increments::Rademacher, 3), along(Increments::ThreePoint, 3));
+        let (mut tally, mut squares) = ([0.0_f64; 2], 0.0_f64);
+        for _ in 0..500 {
+            one.first(&mut xi);
+            two.both(&mut total, &mut z);
+            for i in 0..64 {
+                assert!((flat(&xi)[i] - flat(&total)[i]).abs() < 1e-12);
+            }
+            sign.first(&mut z);
+            points.first(&mut area);
+            for i in 0..64 {
+                assert_eq!(flat(&z)[i], flat(&xi)[i].signum());
+                let point = flat(&area)[i];
+                assert!(point == 0.0 || point.signum() == flat(&xi)[i].signum());
+                tally[usize::from(point == 0.0)] += 1.0 / 32_000.0;
+                squares += point * point / 32_000.0;
+            }
+        }
+        // Six standard errors of a share of ⅓ among 32000.
+        assert!((tally[0] - 1.0 / 3.0).abs() < 0.016 && (squares - 1.0).abs() < 0.05);
         let (mut short, mut long) = (Wiener::normal(normals(), 2, 1), Wiener::normal(normals(), 2, 4));
         total.fill(Lane::default());
         for _ in 0..4 {

@@ -121,7 +121,7 @@ impl Reader {
             perrin_version: text("perrin_version")?,
             status,
             digest: text("digest")?,
-            record: Record { dynamics, interrupted: status != Status::Complete },
+            record: Record { dynamics, interrupted: status != Status::Complete, ..Record::default() },
             groups: layout.dynamics.into_iter().map(|d| d.group).collect(),
             claims: claims.map_err(|e| StoreError::hdf5("reading the claims of", &self.path, e))?,
         })

@@ -297,14 +297,20 @@ pub const CLAIM: Section = Section {
         key("conserved", "a table", "", "conserved = { observable = \"charge\" }"),
         key("einstein", "a table", "", "einstein = { dynamics = \"sgd\" }"),
         key("decay-rate", "a table", "", "decay-rate = { observable = \"charge\", value = \"4*rate\" }"),
+        key(
+            "convergence",
+            "a table",
+            "",
+            "convergence = { observable = \"x\", of = \"em\", to = \"exact\", over = \"dt\", values = [0.1, 0.05, 0.025], order = 1 }",
+        ),
         key("expect", "\"holds\" or \"fails\"", "holds", "expect = \"fails\""),
         key("significance", "a number", "that of [run]", "significance = 1e-3"),
     ],
 };
 
 /// Claims that the design names and this version does not have.
-pub const LATER_CLAIMS: [&str; 6] =
-    ["noether-flow", "fixed-point", "fdt", "stationary-density", "equilibrium", "convergence"];
+pub const LATER_CLAIMS: [&str; 5] =
+    ["noether-flow", "fixed-point", "fdt", "stationary-density", "equilibrium"];
 
 /// `equals = { … }`.
 pub const EQUALS: Section = Section {
@@ -328,6 +334,22 @@ pub const CONSERVED: Section = Section {
         key("symmetry", "a string", "", "symmetry = \"rescaling\""),
         key("tolerance", "a number", "1e-8", "tolerance = 1e-8"),
         DYNAMICS,
+    ],
+};
+
+/// `convergence = { … }`.
+pub const CONVERGENCE: Section = Section {
+    name: "convergence",
+    keys: &[
+        key("observable", "a string", "", "observable = \"w^2\""),
+        key("at", "\"end\" or a time", "end", "at = 1.0"),
+        key("of", "the name of a dynamics", "", "of = \"sde\""),
+        key("to", "the name of a dynamics or \"exact\"", "", "to = \"exact\""),
+        key("over", "\"rate\", \"dt\", \"substeps\" or \"level\"", "", "over = \"rate\""),
+        key("values", "an array of three or more numbers", "", "values = [0.2, 0.1, 0.05]"),
+        key("order", "a number", "", "order = 1"),
+        key("kind", "\"weak\" or \"strong\"", "weak", "kind = \"strong\""),
+        key("tolerance", "a number", "0.15", "tolerance = 0.15"),
     ],
 };
 
@@ -381,6 +403,7 @@ mod tests {
             CLAIM,
             EQUALS,
             CONSERVED,
+            CONVERGENCE,
             EINSTEIN,
             DECAY_RATE,
         ];

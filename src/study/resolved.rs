@@ -58,6 +58,19 @@ pub struct LossSystem {
 }
 
 impl Study {
+    /// The runs that claims need beside the study's own, each once.
+    pub fn hidden_runs(&self) -> Vec<&HiddenRun> {
+        let mut runs: Vec<&HiddenRun> = Vec::new();
+        for claim in &self.claims {
+            let ClaimLaw::Convergence(ladder) = &claim.law else { continue };
+            for run in ladder.rungs.iter().flat_map(|(of, to)| [of, to]) {
+                if !runs.contains(&run) {
+                    runs.push(run);
+                }
+            }
+        }
+        runs
+    }
     /// Names and shapes of the parameters.
     pub fn layout(&self) -> &Layout {
         match &self.system {
@@ -186,6 +199,68 @@ pub struct Claim {
     pub line: usize,
 }
 
+/// Errors that fall with a power of a step: the ladder of a `convergence` claim.
+#[derive(Clone, Debug)]
+pub struct Convergence {
+    /// Name of the observable f.
+    pub observable: String,
+    /// Name of what is judged.
+    pub of: String,
+    /// What it is compared with: another dynamics, or `exact`.
+    pub to: String,
+    /// The setting that is varied.
+    pub over: Varied,
+    /// Its values.
+    pub values: Vec<f64>,
+    /// Step that each stands for, which the errors are a power of.
+    pub steps: Vec<f64>,
+    /// When.
+    pub time: f64,
+    /// The power.
+    pub order: f64,
+    /// How near it must be measured.
+    pub tolerance: f64,
+    /// The mean of |f − f| on common paths; else the difference of the means of f.
+    pub strong: bool,
+    /// The runs of each value: of what is judged, and of what it is compared with.
+    pub rungs: Vec<(HiddenRun, HiddenRun)>,
+    /// Step of a reference by the same scheme, whose own error is then allowed for.
+    pub remainder: Option<f64>,
+}
+
+/// The setting that a ladder varies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Varied {
+    /// η, of both.
+    Rate,
+    /// The step of a scheme.
+    Dt,
+    /// m, dt = η/m.
+    Substeps,
+    /// l of SVAG, of step 1/l.
+    Level,
+}
+
+/// A run that a claim needs beside the study's own: neither shown nor stored.
+#[derive(Clone, Debug)]
+pub struct HiddenRun {
+    /// Law and settings; its instants are the start and the one that the claim looks at.
+    pub dynamics: Dynamics,
+    /// Along the common Wiener paths of a ladder: so many of their increments make one of this run's.
+    pub together: Option<u32>,
+}
+
+impl PartialEq for HiddenRun {
+    /// The same numbers come out, whatever the name.
+    fn eq(&self, other: &Self) -> bool {
+        let (a, b) = (&self.dynamics, &other.dynamics);
+        self.together == other.together
+            && a.law == b.law
+            && a.training == b.training
+            && a.instants == b.instants
+    }
+}
+
 /// The claims that can be made.
 #[derive(Clone, Debug)]
 pub enum ClaimLaw {
@@ -230,6 +305,8 @@ pub enum ClaimLaw {
         /// How near.
         tolerance: Tolerance,
     },
+    /// An error falls with a power of a step.
+    Convergence(Box<Convergence>),
     /// The stationary covariance is the one that dissipation and noise dictate.
     Einstein {
         /// Which equation predicts.

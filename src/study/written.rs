@@ -47,7 +47,9 @@ pub fn resolved(spec: &Spec, study: &Study, record: Record, record_parameters: b
                 .find(|(k, _)| !["expect", "significance"].contains(&k.value.as_str()))
             {
                 claim_defaults(law, &claim.law);
-                set(law, "dynamics", node(Value::Array(names)));
+                if !matches!(claim.law, ClaimLaw::Convergence(_)) {
+                    set(law, "dynamics", node(Value::Array(names)));
+                }
             }
             set(table, "expect", text(if claim.expect_holds { "holds" } else { "fails" }));
             set(table, "significance", float(claim.significance));
@@ -163,6 +165,11 @@ fn claim_defaults(law: &mut Table, claim: &ClaimLaw) {
             set(law, "from", float(*from));
             set(law, "to", float(*to));
             set_tolerance(law, *tolerance);
+        }
+        ClaimLaw::Convergence(ladder) => {
+            set(law, "at", float(ladder.time));
+            set(law, "kind", text(if ladder.strong { "strong" } else { "weak" }));
+            set(law, "tolerance", float(ladder.tolerance));
         }
         ClaimLaw::Einstein { equation, tolerance } => {
             set(law, "equation", text(equation_name(*equation)));

@@ -49,7 +49,7 @@ fn an_interrupted_run_keeps_what_was_done() {
         writer.write_block(0, sample::block(&done, first, 16)).unwrap();
     }
     writer.finish(0, &done).unwrap();
-    let record = Record { dynamics: vec![done.clone()], interrupted: true };
+    let record = Record { dynamics: vec![done.clone()], interrupted: true, ..Record::default() };
     writer.complete(&record, "d", &[], Status::Interrupted).unwrap();
     let stored = read(&path).unwrap();
     assert_eq!(stored.status, Status::Interrupted);

@@ -167,7 +167,7 @@ pub fn record(replicas: usize) -> Record {
             dynamics("sgd", &USUAL, replicas, 11, 21),
             dynamics("flow/2", &USUAL, replicas / 2, 4, 5),
         ],
-        interrupted: false,
+        ..Record::default()
     }
 }
 

@@ -212,7 +212,7 @@ pub(super) fn simulate(
             observables,
             seconds: 0.0,
         }],
-        interrupted: false,
+        ..Record::default()
     }
 }
 

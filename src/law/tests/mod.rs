@@ -1,6 +1,7 @@
 //! The claims on synthetic records: plain loops here, no engine.
 
 mod bench;
+mod convergence;
 mod decay_rate;
 mod einstein;
 mod engine;

@@ -1,5 +1,6 @@
 //! `[[claims]]`: observables found or made, values and dynamics checked.
 
+use super::convergence;
 use super::dynamics::{Motions, settings};
 use super::names::{self, Broken, SETTINGS};
 use super::observe::Observables;
@@ -7,6 +8,7 @@ use super::symmetries::{Symmetries, charge};
 use super::{Constants, Kind, number};
 use crate::model::formula::Expression;
 use crate::model::{Layout, Shape};
+use crate::scheme::NoiseKind;
 use crate::study::resolved::{At, Claim, ClaimLaw, Equation, Observable, Statistic, Tolerance};
 use crate::study::source::Spanned;
 use crate::study::spec::read::{Errors, suggestion};
@@ -26,6 +28,8 @@ pub struct Parts<'a> {
     pub layout: &'a Layout,
     pub symmetries: &'a Symmetries,
     pub time: Option<f64>,
+    /// What the noise of the system's equation is like.
+    pub noise: Option<NoiseKind>,
     pub significance: f64,
 }
 
@@ -45,7 +49,7 @@ fn resolve(
     errors: &mut Errors<'_>,
 ) -> Option<Claim> {
     let stochastic = matches!(spec.law, ClaimLawSpec::Einstein { .. });
-    let dynamics = dynamics(spec, stochastic, parts, errors);
+    let mut dynamics = dynamics(spec, stochastic, parts, errors);
     let law = match &spec.law {
         ClaimLawSpec::Equals { observable, statistic, at, value, tolerance, absolute_tolerance } => {
             let tolerance = either(tolerance, absolute_tolerance);
@@ -93,6 +97,14 @@ fn resolve(
                 from,
                 to,
                 tolerance,
+            })
+        }
+        ClaimLawSpec::Convergence(ladder) => {
+            let observable = ladder.observable.given().and_then(|text| find(text, observables, errors));
+            let made = convergence::resolve(ladder, parts, observable.map(|o| o.name), errors);
+            made.map(|(index, ladder)| {
+                dynamics = Some(vec![index]);
+                ClaimLaw::Convergence(Box::new(ladder))
             })
         }
         ClaimLawSpec::Einstein { tolerance, equation } => {

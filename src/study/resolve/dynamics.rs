@@ -340,14 +340,19 @@ fn langevin(spec: &DynamicsSpec, errors: &mut Errors<'_>) -> Option<Law> {
     Some(Law::Langevin { order, substeps: substeps?, method: method? })
 }
 
-/// What a law of motion cannot do with this system, in its own words.
-pub fn check_laws(motions: &Motions, system: &System, errors: &mut Errors<'_>) {
-    let system = match system {
+/// The system as the laws of motion see it.
+pub fn moving(system: &System) -> crate::dynamics::System {
+    match system {
         System::Loss(loss) => {
             crate::dynamics::System::Loss { model: Arc::clone(&loss.model), formula: loss.formula.clone() }
         }
         System::Sde(sde) => crate::dynamics::System::Sde(Arc::clone(sde)),
-    };
+    }
+}
+
+/// What a law of motion cannot do with this system, in its own words.
+pub fn check_laws(motions: &Motions, system: &System, errors: &mut Errors<'_>) {
+    let system = moving(system);
     for motion in &motions.list {
         if let Err(sentence) = crate::dynamics::check(&motion.law, motion.training.as_ref(), &system) {
             let (message, help) = sentence.split_once(": ").unwrap_or((&sentence, ""));

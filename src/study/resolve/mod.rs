@@ -2,6 +2,7 @@
 
 mod claims;
 mod constants;
+mod convergence;
 mod dynamics;
 mod initial;
 mod names;
@@ -18,11 +19,12 @@ use std::sync::Arc;
 use super::clock::Clock;
 use super::resolved::{LossSystem, Study, System};
 use super::source::Span;
-use super::spec::Spec;
 use super::spec::read::Errors;
+use super::spec::{ClaimLawSpec, Spec};
 use super::{Diagnostic, written};
 use crate::model::formula::{Expression, FormulaError, FormulaModel, Function, SdeModel, Value};
 use crate::model::{Layout, Model, Shape};
+use crate::scheme::NoiseKind;
 use names::Names;
 
 /// Compiles formulas over the state.
@@ -141,6 +143,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
             layout: &parameters.layout,
             symmetries: &symmetries,
             time: clock.as_ref().map(|c| c.time),
+            noise: noise_of(spec, system.as_ref().map(|s| &s.system)),
             significance: run.as_ref().map_or(1e-3, |r| r.run.significance),
         },
         &mut observables,
@@ -169,6 +172,13 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     };
     study.resolved = written::resolved(spec, &study, record, run.record_parameters);
     Some(study)
+}
+
+/// What the noise of the system's equation is like, where a claim asks.
+fn noise_of(spec: &Spec, system: Option<&System>) -> Option<NoiseKind> {
+    let asked = spec.claims.iter().any(|c| matches!(c.law, ClaimLawSpec::Convergence(_)));
+    let system = system.filter(|_| asked)?;
+    crate::dynamics::noise_kind(&dynamics::moving(system))
 }
 
 fn title(spec: &Spec) -> String {

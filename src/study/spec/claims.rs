@@ -1,5 +1,6 @@
 //! `[[claims]]` as written.
 
+use super::convergence::ConvergenceSpec;
 use super::read::{Errors, Field, Fields, names, number, suggestion};
 use super::values::{self, Quantity};
 use crate::study::keys;
@@ -66,6 +67,8 @@ pub enum ClaimLawSpec {
         /// Per unit t.
         absolute_tolerance: Field<f64>,
     },
+    /// An error falls with a power of a step.
+    Convergence(Box<ConvergenceSpec>),
     /// The stationary covariance follows from dissipation and noise.
     Einstein {
         /// Relative, for leading-order predictions.
@@ -155,6 +158,10 @@ fn claim(index: usize, node: &Node, errors: &mut Errors<'_>) -> Option<ClaimSpec
         "equals" => equals(settings, key.span, errors),
         "conserved" => conserved(settings, key.span, errors),
         "decay-rate" => decay_rate(settings, key.span, errors),
+        "convergence" => {
+            let spec = super::convergence::convergence(settings, key.span, errors);
+            (ClaimLawSpec::Convergence(Box::new(spec)), Field::Absent)
+        }
         _ => einstein(settings, key.span, errors),
     };
     Some(ClaimSpec { index, at: key.span, law, dynamics, expect, significance })
@@ -177,7 +184,7 @@ fn dynamics(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<Vec<Spanned<S
     Field::from_read(list, node.span)
 }
 
-fn word<T: Copy>(
+pub(super) fn word<T: Copy>(
     fields: &Fields<'_>,
     name: &str,
     words: &[(&'static str, T)],
@@ -255,7 +262,7 @@ fn decay_rate(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
 }
 
 /// `"stationary"`, `"end"`, `"start"` or a time.
-fn instant(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<At> {
+pub(super) fn instant(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<At> {
     let words = [("stationary", At::Stationary), ("end", At::End), ("start", At::Start)];
     match fields.node("at") {
         Some(Node { value: Value::String(_), .. }) => word(fields, "at", &words, errors),
@@ -264,7 +271,7 @@ fn instant(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<At> {
 }
 
 /// A tolerance, above 0.
-fn positive(fields: &Fields<'_>, name: &str, errors: &mut Errors<'_>) -> Field<f64> {
+pub(super) fn positive(fields: &Fields<'_>, name: &str, errors: &mut Errors<'_>) -> Field<f64> {
     let field = fields.number(name, errors);
     if let Some(given) = field.given()
         && given.value <= 0.0

@@ -1,6 +1,7 @@
 //! The study as written: every value with its place, nothing looked up, nothing filled in.
 
 mod claims;
+mod convergence;
 mod dynamics;
 pub mod read;
 mod run;
@@ -11,6 +12,7 @@ mod values;
 use std::path::PathBuf;
 
 pub use claims::{ClaimLawSpec, ClaimSpec, EQUATIONS, STATISTICS};
+pub use convergence::{ConvergenceSpec, VARIED};
 pub use dynamics::{DynamicsSpec, RateSpec, TrainingSpec};
 pub use read::Field;
 pub use run::{ObserveSpec, RecordSpec, RunSpec};
