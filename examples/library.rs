@@ -70,7 +70,7 @@ impl Model for Parabola {
         &self.population
     }
     fn scratch(&self, tiles: usize) -> Scratch {
-        Scratch { lanes: vec![Lane::default(); 2 * CHUNK * tiles] }
+        Scratch { lanes: vec![Lane::default(); 2 * CHUNK * tiles], ..Scratch::default() }
     }
     fn weighted_gradient(
         &self,

@@ -97,6 +97,61 @@ vectorized! {
         }
     }
 
+    /// out = m + σ √V ξ with m = Σ ω_k φ_k and V = Σ ω_k (φ_k − m)², in every lane; φ is `[nodes][tiles]`.
+    pub fn noisy_mean(out: &mut [Lane], phi: &[Lane], xi: &[Lane], weights: &[f64], sigma: f64) {
+        let tiles = out.len();
+        for (t, (out, xi)) in out.iter_mut().zip(xi).enumerate() {
+            let column = || phi[t..].iter().step_by(tiles).zip(weights);
+            let mut mean = [0.0; LANES];
+            for (phi, weight) in column() {
+                for l in 0..LANES {
+                    mean[l] += weight * phi.0[l];
+                }
+            }
+            let mut variance = [0.0; LANES];
+            for (phi, weight) in column() {
+                for l in 0..LANES {
+                    let deviation = phi.0[l] - mean[l];
+                    variance[l] += weight * (deviation * deviation);
+                }
+            }
+            for l in 0..LANES {
+                out.0[l] = mean[l] + sigma * variance[l].sqrt() * xi.0[l];
+            }
+        }
+    }
+
+    /// Weighted means `[r][tiles]` and covariances (i ≤ j, `[…][tiles]`) of φ, `[r][nodes][tiles]`.
+    pub fn moments(mean: &mut [Lane], covariance: &mut [Lane], phi: &[Lane], weights: &[f64], tiles: usize) {
+        let nodes = weights.len();
+        let r = mean.len() / tiles;
+        for i in 0..r {
+            let mean = flat_mut(&mut mean[i * tiles..(i + 1) * tiles]);
+            mean.fill(0.0);
+            for (phi, weight) in phi[i * nodes * tiles..].chunks_exact(tiles).zip(weights) {
+                for (m, x) in mean.iter_mut().zip(flat(phi)) {
+                    *m += weight * x;
+                }
+            }
+        }
+        let mut rows = covariance.chunks_exact_mut(tiles);
+        for i in 0..r {
+            for j in i..r {
+                let Some(row) = rows.next() else { return };
+                let row = flat_mut(row);
+                row.fill(0.0);
+                let (a, b) = (&phi[i * nodes * tiles..], &phi[j * nodes * tiles..]);
+                let (m, n) = (flat(&mean[i * tiles..(i + 1) * tiles]), flat(&mean[j * tiles..(j + 1) * tiles]));
+                for ((a, b), weight) in a.chunks_exact(tiles).zip(b.chunks_exact(tiles)).zip(weights) {
+                    let pairs = flat(a).iter().zip(flat(b)).zip(m.iter().zip(n));
+                    for (c, ((x, y), (m, n))) in row.iter_mut().zip(pairs) {
+                        *c += weight * ((x - m) * (y - n));
+                    }
+                }
+            }
+        }
+    }
+
     /// gradient ← mean + σ F ξ in every lane, F the factor of its own covariance (upper triangle `[i ≤ j][tiles]`): outer-product
     /// Cholesky with diagonal pivoting, as [`semidefinite`](crate::scheme::factor::semidefinite).
     pub fn factored_noise<const P: usize>(gradient: &mut [Lane], mean: &[Lane], covariance: &[Lane], xi: &[Lane], tiles: usize, sigma: f64) {

@@ -2,18 +2,48 @@
 //!
 //! With g_k = ∇ℓ(θ; z_k) and weights ω_k, Σω = 1: ∇L = Σ ω_k g_k and C = Σ ω_k (g_k − ∇L)(g_k − ∇L)ᵀ. For independent standard normal
 //! ξ_k the sum Σ_k (√ω_k ξ_k − ω_k Σ_j √ω_j ξ_j) g_k = Σ_k √ω_k ξ_k (g_k − ∇L) has covariance C: a *sweep* takes drift and noise in one
-//! weighted gradient, at one normal a node. Where parameters are few and nodes many, a *factor* is cheaper:
-//! C(θ) is summed in each lane, factorised, and takes one normal a parameter.
+//! weighted gradient, at one normal a node. Where ∇L is a linear function of few *sums* Σ_k a_k φ_k, their covariance is factorised in
+//! each lane and takes one normal a sum: as many as C has rank, or nearly. Where only parameters are few and nodes many, a *factor* of
+//! C(θ) itself takes one normal a parameter.
 
 use std::sync::Arc;
 
 use crate::dynamics::draws::Block;
-use crate::dynamics::kernels::{accumulate, add_scaled, factored_noise, noise_weights};
+use crate::dynamics::kernels::{accumulate, add_scaled, factored_noise, moments, noise_weights, noisy_mean};
 use crate::lanes::{Lane, Normals, Purpose};
 use crate::model::{Batch, Model, Nodes, Scratch};
 
-/// Most parameters whose covariance is factorised in every lane.
+/// Most parameters, or sums, whose covariance is factorised in every lane.
 pub const FACTOR_LIMIT: usize = 3;
+
+/// Most nodes, times sums, whose values are kept to be summed twice.
+const KEPT: usize = 64;
+
+/// Most vectors of nodes that are written out once and for all.
+const WRITTEN: usize = 1024;
+
+/// How Gaussian noise with the gradient covariance is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// One normal a node.
+    Sweep,
+    /// One normal a parameter, by a factor of C(θ).
+    Factor,
+    /// One normal a sum that ∇L is a function of.
+    Sums,
+}
+
+impl Way {
+    /// The cheapest for a model: a function of the study alone, as it decides which random numbers are drawn.
+    pub fn of(model: &dyn Model) -> Self {
+        let nodes = model.population().nodes.len();
+        match model.sums() {
+            Some(sums) if sums <= FACTOR_LIMIT && sums * nodes <= KEPT => Self::Sums,
+            _ if factor_is_cheaper(model.layout().len(), nodes) => Self::Factor,
+            _ => Self::Sweep,
+        }
+    }
+}
 
 /// True if the noise of `parameters` parameters over `nodes` nodes is cheaper by a factor of C than by a sweep: a function
 /// of the study alone, as it decides which random numbers are drawn. Costs are in vector operations.
@@ -28,13 +58,25 @@ pub struct NodeSweep<'a> {
     nodes: &'a Nodes,
     tiles: usize,
     uniform: Option<f64>,
+    /// As [`written`] makes them.
+    written: &'a [Lane],
 }
 
 impl<'a> NodeSweep<'a> {
     /// The nodes for blocks of `tiles` vectors; `uniform` as [`common_weight`] finds it.
     pub fn new(nodes: &'a Nodes, uniform: Option<f64>, tiles: usize) -> Self {
-        Self { nodes, tiles, uniform }
+        Self { nodes, tiles, uniform, written: &[] }
     }
+}
+
+/// All nodes as [`Batch::fill`] writes them, if they are few; else empty.
+fn written(nodes: &Nodes, tiles: usize) -> Vec<Lane> {
+    let vectors = nodes.len() * nodes.width * tiles;
+    let mut written = vec![Lane::default(); if vectors <= WRITTEN { vectors } else { 0 }];
+    if !written.is_empty() {
+        nodes.fill_samples(tiles, 0, nodes.len(), &mut written);
+    }
+    written
 }
 
 /// The weight of every node, if it is the same.
@@ -50,6 +92,11 @@ impl Batch for NodeSweep<'_> {
     fn uniform_weight(&self) -> Option<f64> {
         self.uniform
     }
+    fn lend(&mut self, first: usize, count: usize) -> Option<&[Lane]> {
+        let row = self.nodes.width * self.tiles;
+        self.uniform?;
+        self.written.get(first * row..(first + count) * row)
+    }
     fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
         self.nodes.fill_samples(self.tiles, first, count, samples);
         if self.uniform.is_none() {
@@ -63,6 +110,7 @@ pub struct FullGradient {
     model: Arc<dyn Model>,
     scratch: Scratch,
     uniform: Option<f64>,
+    written: Vec<Lane>,
     tiles: usize,
 }
 
@@ -70,12 +118,15 @@ impl FullGradient {
     /// For blocks of `tiles` vectors.
     pub fn new(model: Arc<dyn Model>, tiles: usize) -> Self {
         let scratch = model.scratch(tiles);
-        let uniform = common_weight(&model.population().nodes);
-        Self { model, scratch, uniform, tiles }
+        let nodes = &model.population().nodes;
+        let (uniform, written) = (common_weight(nodes), written(nodes, tiles));
+        Self { model, scratch, uniform, written, tiles }
     }
     /// Writes ∇L(θ), without decay.
     pub fn evaluate(&mut self, theta: &[Lane], gradient: &mut [Lane]) {
-        let mut sweep = NodeSweep::new(&self.model.population().nodes, self.uniform, self.tiles);
+        let nodes = &self.model.population().nodes;
+        let mut sweep =
+            NodeSweep { written: &self.written, ..NodeSweep::new(nodes, self.uniform, self.tiles) };
         self.model.weighted_gradient(theta, &mut sweep, gradient, &mut self.scratch);
     }
 }
@@ -87,78 +138,112 @@ pub struct GaussianGradient {
     tiles: usize,
     sigma: f64,
     normals: Normals,
-    way: Way,
+    memory: Memory,
 }
 
-enum Way {
+enum Memory {
+    Sums { written: Vec<Lane>, summands: Vec<Lane>, mean: Vec<Lane>, covariance: Vec<Lane>, xi: Vec<Lane> },
     Sweep { roots: Vec<f64>, xi: Vec<Lane>, sum: Vec<Lane> },
     Factor { mean: Vec<Lane>, covariance: Vec<Lane>, xi: Vec<Lane> },
 }
 
 impl GaussianGradient {
-    /// Noise of `sigma`² C, by the way that [`factor_is_cheaper`] says.
+    /// Noise of `sigma`² C, by the way that is cheapest.
     pub fn new(model: Arc<dyn Model>, sigma: f64, block: Block) -> Self {
-        let factor = factor_is_cheaper(model.layout().len(), model.population().nodes.len());
-        Self::by(model, sigma, block, factor)
+        let way = Way::of(&*model);
+        Self::by(model, sigma, block, way)
     }
 
-    /// As [`GaussianGradient::new`], by the factor or by the sweep.
-    pub fn by(model: Arc<dyn Model>, sigma: f64, block: Block, factor: bool) -> Self {
+    /// As [`GaussianGradient::new`], by a way of the caller's; a way that the model cannot go is a sweep.
+    pub fn by(model: Arc<dyn Model>, sigma: f64, block: Block, way: Way) -> Self {
         let tiles = block.tiles;
         let p = model.layout().len();
         let nodes = &model.population().nodes;
         let vectors = |n: usize| vec![Lane::default(); n * tiles];
-        let (way, purpose) = if factor && p <= FACTOR_LIMIT {
-            let way = Way::Factor { mean: vectors(p), covariance: vectors(p * (p + 1) / 2), xi: vectors(p) };
-            (way, Purpose::Wiener)
-        } else {
-            let roots = nodes.weights.iter().map(|w| w.sqrt()).collect();
-            (Way::Sweep { roots, xi: vectors(nodes.len()), sum: vectors(1) }, Purpose::Gradient)
+        let (memory, purpose) = match (way, model.sums()) {
+            (Way::Sums, Some(r)) if r <= FACTOR_LIMIT => {
+                let memory = Memory::Sums {
+                    written: written(nodes, tiles),
+                    summands: vectors(r * nodes.len()),
+                    mean: vectors(r),
+                    covariance: vectors(r * (r + 1) / 2),
+                    xi: vectors(r),
+                };
+                (memory, Purpose::Wiener)
+            }
+            (Way::Factor, _) if p <= FACTOR_LIMIT => {
+                let memory =
+                    Memory::Factor { mean: vectors(p), covariance: vectors(p * (p + 1) / 2), xi: vectors(p) };
+                (memory, Purpose::Wiener)
+            }
+            _ => {
+                let roots = nodes.weights.iter().map(|w| w.sqrt()).collect();
+                (Memory::Sweep { roots, xi: vectors(nodes.len()), sum: vectors(1) }, Purpose::Gradient)
+            }
         };
         let scratch = model.scratch(tiles);
-        Self { scratch, tiles, sigma, normals: block.normals(purpose), way, model }
+        Self { scratch, tiles, sigma, normals: block.normals(purpose), memory, model }
     }
 
     /// Vectors a tile that are kept or made anew at each step.
     pub fn footprint(model: &dyn Model) -> usize {
         let (p, n) = (model.layout().len(), model.population().nodes.len());
-        if factor_is_cheaper(p, n) { p * (p + 5) / 2 } else { n }
+        match Way::of(model) {
+            Way::Sums => model.sums().unwrap_or(0) * (2 * n + 4),
+            Way::Factor => p * (p + 5) / 2,
+            Way::Sweep => n,
+        }
     }
 
     /// Writes ∇L(θ) + σ n, without decay.
     pub fn evaluate(&mut self, theta: &[Lane], gradient: &mut [Lane]) {
         let nodes = &self.model.population().nodes;
-        match &mut self.way {
-            Way::Sweep { roots, xi, sum } => {
+        let (tiles, sigma) = (self.tiles, self.sigma);
+        match &mut self.memory {
+            Memory::Sums { written, summands, mean, covariance, xi } => {
+                let mut sweep = NodeSweep { written, ..NodeSweep::new(nodes, Some(1.0), tiles) };
+                self.model.summands(theta, &mut sweep, summands, &mut self.scratch);
+                if mean.len() == tiles {
+                    noisy_mean(mean, summands, self.normals.row(), &nodes.weights, sigma);
+                    return self.model.gradient_of_sums(theta, mean, gradient, &mut self.scratch);
+                }
+                moments(mean, covariance, summands, &nodes.weights, tiles);
+                self.normals.fill(xi);
+                // The noisy sums take the summands' place.
+                let sums = &mut summands[..mean.len()];
+                match mean.len() / tiles {
+                    2 => factored_noise::<2>(sums, mean, covariance, xi, tiles, sigma),
+                    _ => factored_noise::<FACTOR_LIMIT>(sums, mean, covariance, xi, tiles, sigma),
+                }
+                self.model.gradient_of_sums(theta, sums, gradient, &mut self.scratch);
+            }
+            Memory::Sweep { roots, xi, sum } => {
                 self.normals.fill(xi);
                 sum.fill(Lane::default());
-                for (xi, &root) in xi.chunks_exact(self.tiles).zip(roots.iter()) {
+                for (xi, &root) in xi.chunks_exact(tiles).zip(roots.iter()) {
                     add_scaled(sum, xi, root);
                 }
-                let mut sweep = NoiseSweep { nodes, roots, xi, sum, sigma: self.sigma, tiles: self.tiles };
+                let mut sweep = NoiseSweep { nodes, roots, xi, sum, sigma, tiles };
                 self.model.weighted_gradient(theta, &mut sweep, gradient, &mut self.scratch);
             }
-            Way::Factor { mean, covariance, xi } => {
+            Memory::Factor { mean, covariance, xi } => {
                 mean.fill(Lane::default());
                 covariance.fill(Lane::default());
                 let mut total = 0.0;
                 for node in 0..nodes.len() {
-                    let mut single = SingleNode { nodes, node, tiles: self.tiles };
+                    let mut single = SingleNode { nodes, node, tiles };
                     self.model.weighted_gradient(theta, &mut single, gradient, &mut self.scratch);
                     let weight = nodes.weights[node];
                     let before = total;
                     total += weight;
                     let forward = if total > 0.0 { weight / total } else { 0.0 };
-                    accumulate(mean, covariance, gradient, self.tiles, forward, forward * before);
+                    accumulate(mean, covariance, gradient, tiles, forward, forward * before);
                 }
-                for row in xi.chunks_exact_mut(self.tiles) {
-                    row.copy_from_slice(self.normals.row());
-                }
-                let tiles = self.tiles;
+                self.normals.fill(xi);
                 match mean.len() / tiles {
-                    1 => factored_noise::<1>(gradient, mean, covariance, xi, tiles, self.sigma),
-                    2 => factored_noise::<2>(gradient, mean, covariance, xi, tiles, self.sigma),
-                    _ => factored_noise::<FACTOR_LIMIT>(gradient, mean, covariance, xi, tiles, self.sigma),
+                    1 => factored_noise::<1>(gradient, mean, covariance, xi, tiles, sigma),
+                    2 => factored_noise::<2>(gradient, mean, covariance, xi, tiles, sigma),
+                    _ => factored_noise::<FACTOR_LIMIT>(gradient, mean, covariance, xi, tiles, sigma),
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::dynamics::Sampling;
 use crate::dynamics::draws::{Block, Draws};
-use crate::dynamics::sweep::{GaussianGradient, factor_is_cheaper};
+use crate::dynamics::sweep::{GaussianGradient, Way, factor_is_cheaper};
 use crate::lanes::{LANES, Lane};
 use crate::model::formula::{DataEntry, DataSource, Expression, FormulaModel, ModelSpec};
 use crate::model::{Layout, Model, Shape, critical};
@@ -208,21 +208,21 @@ fn sweep_and_factor_have_exactly_the_gradient_covariance() {
         let mean = formula.mean_gradient(&theta);
         let exact = critical::covariance(&formula.sample_gradients(&theta), &formula.nodes().weights, p);
         let formula: Arc<dyn Model> = Arc::new(formula);
-        for factor in [false, true] {
+        for way in [Way::Sweep, Way::Factor, Way::Sums] {
             for (sigma, right) in [(0.5, true), (0.5 * 1.15_f64.sqrt(), false)] {
-                let gradient = GaussianGradient::by(formula.clone(), sigma, BLOCK, factor);
+                let gradient = GaussianGradient::by(formula.clone(), sigma, BLOCK, way);
                 let m = sampled(gradient, &theta, 1500);
                 let mut worst = 0.0_f64;
                 for i in 0..p {
                     let z = (m[i].mean - mean[i]) / m[i].standard_error();
-                    assert!(z.abs() < 5.0, "mean of {text}, factor {factor}: {z}");
+                    assert!(z.abs() < 5.0, "mean of {text}, {way:?}: {z}");
                     for j in 0..p {
                         let second = &m[p + i * p + j];
                         let expected = 0.25 * exact[(i, j)] + mean[i] * mean[j];
                         worst = worst.max(((second.mean - expected) / second.standard_error()).abs());
                     }
                 }
-                assert_eq!(worst < 5.0, right, "{text}, factor {factor}, sigma {sigma}: z = {worst}");
+                assert_eq!(worst < 5.0, right, "{text}, {way:?}, sigma {sigma}: z = {worst}");
             }
         }
     }
@@ -235,8 +235,8 @@ fn a_singular_covariance_leaves_its_null_direction_without_noise() {
         model(&["u", "w"], &[("x", "normal(0, 1)"), ("e", "normal(0, 1)")], None, "(u*w*x - x - e)^2");
     let formula: Arc<dyn Model> = Arc::new(formula);
     for (u, w) in [(1.25, 0.75), (1e-3, 2.0), (3.0, -1e-7), (0.0, 1.0)] {
-        for factor in [false, true] {
-            let mut gradient = GaussianGradient::by(formula.clone(), 1.0, BLOCK, factor);
+        for way in [Way::Sweep, Way::Factor, Way::Sums] {
+            let mut gradient = GaussianGradient::by(formula.clone(), 1.0, BLOCK, way);
             let mut state = vec![Lane::splat(u); 8];
             state[4..].fill(Lane::splat(w));
             let mut out = vec![Lane::default(); 8];
@@ -244,7 +244,7 @@ fn a_singular_covariance_leaves_its_null_direction_without_noise() {
             for (a, b) in out[..4].iter().zip(&out[4..]) {
                 for l in 0..LANES {
                     let size = (a.0[l] * u).abs() + (b.0[l] * w).abs();
-                    assert!((a.0[l] * u - b.0[l] * w).abs() <= 1e-14 * size, "{u} {w} {factor}");
+                    assert!((a.0[l] * u - b.0[l] * w).abs() <= 1e-14 * size, "{u} {w} {way:?}");
                     assert!(a.0[l].abs() + b.0[l].abs() > 1e-4);
                 }
             }

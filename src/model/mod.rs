@@ -43,6 +43,8 @@ pub trait Batch {
 pub struct Scratch {
     /// Vectors, as many as [`Model::scratch`] asked for.
     pub lanes: Vec<Lane>,
+    /// More of them, for a model that computes several things: each is filled when it is first used.
+    pub parts: Vec<Vec<Lane>>,
 }
 
 /// A loss over a population: the one thing a law of motion needs to know of a system.
@@ -65,6 +67,21 @@ pub trait Model: Send + Sync {
         gradient: &mut [Lane],
         scratch: &mut Scratch,
     );
+    /// r, where ∇L is a linear function A(θ) of few sums Σ_k a_k φ(θ; z_k), φ ∈ Rʳ: then C = A Cov(φ) Aᵀ has at most this rank.
+    fn sums(&self) -> Option<usize> {
+        None
+    }
+    /// φ of every sample, `[r][samples][tiles]`; only where [`Model::sums`] says r.
+    fn summands(&self, _theta: &[Lane], _batch: &mut dyn Batch, _out: &mut [Lane], _scratch: &mut Scratch) {}
+    /// A(θ)s for s = Σ_k a_k φ, `[r][tiles]`, written to `gradient`; only where [`Model::sums`] says r.
+    fn gradient_of_sums(
+        &self,
+        _theta: &[Lane],
+        _sums: &[Lane],
+        _gradient: &mut [Lane],
+        _scratch: &mut Scratch,
+    ) {
+    }
     /// Σ_k a_k ℓ(θ; z_k), written to `loss` (`[tiles]`).
     fn weighted_loss(&self, theta: &[Lane], batch: &mut dyn Batch, loss: &mut [Lane], scratch: &mut Scratch);
 }

@@ -1,11 +1,11 @@
 //! An SDE made ready for a scheme: its drift in the scheme's calculus, and what its noise is like.
 
 use super::formula_model::parameter_nodes;
-use super::function::scratch_for;
+use super::function::{NoSamples, scratch_for};
 use super::gradient::directional;
 use super::graph::{Graph, Node};
 use super::program::{Inputs, Program};
-use super::sde::{NoSamples, SdeModel};
+use super::sde::SdeModel;
 use crate::lanes::stream::{Purpose, Stream};
 use crate::lanes::{Lane, flat, flat_mut, vectorized};
 use crate::model::{Layout, Scratch};

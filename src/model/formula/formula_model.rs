@@ -6,12 +6,13 @@ use std::sync::Arc;
 use super::data::{self, DataGraph};
 use super::elaborate::{Scope, elaborate};
 use super::error::FormulaError;
-use super::function::{Function, NodeBatch, scratch_for, splat};
+use super::function::{Function, NoSamples, NodeBatch, part, scratch_for, splat};
 use super::gradient::gradient;
 use super::graph::{Graph, Node, Op};
 use super::nodes;
 use super::operations::{self, ABS, Attribute, MATRIX_PRODUCT, ONE_HOT, Operation as _};
 use super::program::{Inputs, Program};
+use super::sums::Sums;
 use super::{Expression, ModelSpec, Place, Value};
 use crate::lanes::stream::{Purpose, Stream};
 use crate::lanes::{LANES, Lane};
@@ -36,7 +37,18 @@ pub struct FormulaModel {
     /// Σ_k ∇ℓ, for samples of one weight.
     sum_program: Program,
     loss_program: Program,
+    /// Where they are few.
+    sums: Option<Sums>,
 }
+
+/// Most sums whose covariance is factorised in every lane.
+const FEW_SUMS: usize = 3;
+
+/// Parts of [`Scratch`].
+const WEIGHTED: usize = 0;
+const SUMMED: usize = 1;
+const LOSS: usize = 2;
+const OF_SUMS: usize = 3;
 
 impl FormulaModel {
     /// Compiles.
@@ -86,6 +98,8 @@ impl FormulaModel {
         let gradient_program = compile(&graph, &weighted)?;
         let sum_program = compile(&graph, &summed)?;
         let loss_program = compile(&graph, &[total])?;
+        let few = FEW_SUMS.min(spec.layout.len());
+        let sums = Sums::new(&graph, &summed, width, few);
         let empty = Nodes { width, values: vec![], weights: vec![], origin: Origin::Table };
         let mut model = Self {
             population: Population { width, fresh: None, nodes: empty.clone() },
@@ -101,6 +115,7 @@ impl FormulaModel {
             gradient_program,
             sum_program,
             loss_program,
+            sums,
         };
         let nodes = match &infinite {
             Err(values) => {
@@ -620,8 +635,8 @@ impl Model for FormulaModel {
     fn population(&self) -> &Population {
         &self.population
     }
-    fn scratch(&self, tiles: usize) -> Scratch {
-        scratch_for(&[&self.gradient_program, &self.sum_program, &self.loss_program], tiles)
+    fn scratch(&self, _tiles: usize) -> Scratch {
+        Scratch::default()
     }
     fn working_set(&self, samples: usize) -> usize {
         self.sum_program.working_set(samples)
@@ -635,27 +650,40 @@ impl Model for FormulaModel {
     ) {
         let tiles = theta.len() / self.layout.len();
         let inputs = Inputs { theta, auxiliary: &[], tiles };
-        let (weighted, rest) = scratch.lanes.split_at_mut(self.gradient_program.scratch_len(tiles));
-        let uniform = batch.uniform_weight();
-        let (program, registers) = match uniform {
-            Some(_) => (&self.sum_program, &mut rest[..self.sum_program.scratch_len(tiles)]),
-            None => (&self.gradient_program, weighted),
+        let Some(weight) = batch.uniform_weight() else {
+            let registers = part(scratch, WEIGHTED, &self.gradient_program, tiles);
+            return self.gradient_program.run_to(&inputs, batch, registers, gradient);
         };
-        program.run_to(&inputs, batch, registers, gradient);
-        if let Some(weight) = uniform
-            && weight != 1.0
-        {
+        self.sum_program.run_to(&inputs, batch, part(scratch, SUMMED, &self.sum_program, tiles), gradient);
+        if weight != 1.0 {
             operations::scale_in_place(gradient, weight);
         }
     }
     fn weighted_loss(&self, theta: &[Lane], batch: &mut dyn Batch, loss: &mut [Lane], scratch: &mut Scratch) {
         let tiles = theta.len() / self.layout.len();
         let inputs = Inputs { theta, auxiliary: &[], tiles };
-        let before = self.gradient_program.scratch_len(tiles) + self.sum_program.scratch_len(tiles);
-        let registers = &mut scratch.lanes[before..];
         // The loss needs its weights written out.
         let mut batch = WithWeights(batch, tiles);
+        let registers = part(scratch, LOSS, &self.loss_program, tiles);
         self.loss_program.run_to(&inputs, &mut batch, registers, loss);
+    }
+    fn sums(&self) -> Option<usize> {
+        self.sums.as_ref().map(Sums::len)
+    }
+    fn summands(&self, theta: &[Lane], batch: &mut dyn Batch, out: &mut [Lane], scratch: &mut Scratch) {
+        let Some(sums) = &self.sums else { return };
+        let tiles = theta.len() / self.layout.len();
+        let samples = batch.len() * tiles;
+        for (i, (program, out)) in sums.summands().zip(out.chunks_exact_mut(samples)).enumerate() {
+            let registers = part(scratch, OF_SUMS + 1 + i, program, tiles);
+            program.run_to(&Inputs { theta, auxiliary: &[], tiles }, batch, registers, out);
+        }
+    }
+    fn gradient_of_sums(&self, theta: &[Lane], sums: &[Lane], gradient: &mut [Lane], scratch: &mut Scratch) {
+        let Some(of) = &self.sums else { return };
+        let tiles = theta.len() / self.layout.len();
+        let registers = part(scratch, OF_SUMS, of.assembly(), tiles);
+        of.assembly().run_to(&Inputs { theta, auxiliary: sums, tiles }, &mut NoSamples, registers, gradient);
     }
 }
 

@@ -55,7 +55,26 @@ pub(super) fn scratch_for(programs: &[&Program], tiles: usize) -> Scratch {
         program.prepare(&mut lanes[at..at + len], tiles);
         at += len;
     }
-    Scratch { lanes }
+    Scratch { lanes, parts: vec![] }
+}
+
+/// The memory of program number `part` of several, made ready when it is first asked for.
+pub(super) fn part<'a>(
+    scratch: &'a mut Scratch,
+    part: usize,
+    program: &Program,
+    tiles: usize,
+) -> &'a mut [Lane] {
+    if scratch.parts.len() <= part {
+        scratch.parts.resize_with(part + 1, Vec::new);
+    }
+    let lanes = &mut scratch.parts[part];
+    let needed = program.scratch_len(tiles);
+    if lanes.len() != needed {
+        *lanes = vec![Lane::default(); needed];
+        program.prepare(lanes, tiles);
+    }
+    lanes
 }
 
 /// All nodes of a population with their weights ω, the same for every replica.
@@ -79,4 +98,14 @@ impl Batch for NodeBatch<'_> {
         self.nodes.fill_samples(self.tiles, first, count, samples);
         self.nodes.fill_weights(self.tiles, first, count, weights);
     }
+}
+
+/// What a program without samples runs over.
+pub(super) struct NoSamples;
+
+impl Batch for NoSamples {
+    fn len(&self) -> usize {
+        0
+    }
+    fn fill(&mut self, _: usize, _: usize, _: &mut [Lane], _: &mut [Lane]) {}
 }

@@ -392,6 +392,29 @@ impl Graph {
         nodes.iter().map(|n| replaced.get(n).copied().unwrap_or(*n)).collect()
     }
 
+    /// `roots` with some nodes replaced by others of the same shape; `None` if operations do not take them.
+    pub fn replaced(&mut self, roots: &[Node], replacements: &[(Node, Node)]) -> Option<Vec<Node>> {
+        let mut image: HashMap<Node, Node> = replacements.iter().copied().collect();
+        for node in self.reachable(roots) {
+            if image.contains_key(&node) {
+                continue;
+            }
+            let entry = self.entry(node).clone();
+            let args: Vec<Node> = entry.args.iter().map(|a| image.get(a).copied().unwrap_or(*a)).collect();
+            if args == entry.args {
+                continue;
+            }
+            let new = match entry.op {
+                Op::Call(operation, attribute) => self.call(operation, attribute, &args).ok()?,
+                Op::BatchSum => self.batch_sum(args[0]),
+                Op::BatchBroadcast => self.batch_broadcast(args[0]),
+                _ => node,
+            };
+            image.insert(node, new);
+        }
+        Some(roots.iter().map(|r| image.get(r).copied().unwrap_or(*r)).collect())
+    }
+
     /// The nodes that `roots` depend on, themselves included, in order.
     pub fn reachable(&self, roots: &[Node]) -> Vec<Node> {
         let mut seen = vec![false; self.entries.len()];

@@ -14,6 +14,7 @@ pub mod operations;
 mod program;
 pub mod reference;
 mod sde;
+mod sums;
 pub mod syntax;
 #[cfg(test)]
 mod tests;

@@ -48,8 +48,9 @@ struct Instruction {
     attribute: Attribute,
     args: Vec<Location>,
     out: Target,
-    /// One loop over all numbers, where operands lie as the result does.
-    straight: Option<Straight>,
+    /// A loop over the numbers of a sample where operands have as many as the result; over those of all samples in one, where they lie
+    /// alike.
+    straight: Option<(Straight, bool)>,
     shape: Shape,
     batched: bool,
     accumulate: bool,
@@ -90,7 +91,8 @@ impl Program {
     pub fn new(graph: &Graph, outputs: &[Node], width: usize) -> Result<Self, CompileError> {
         Ok(Compiler::new(graph, outputs, width)?.finish(outputs, false))
     }
-    /// As [`Program::new`] for outputs that are the same for all samples, to be written one behind the other by [`Program::run_to`].
+    /// As [`Program::new`] for outputs to be written by [`Program::run_to`]: several that are the same for all samples, one behind the
+    /// other; or a single one that differs, sample by sample.
     pub fn writing(graph: &Graph, outputs: &[Node], width: usize) -> Result<Self, CompileError> {
         Ok(Compiler::new(graph, outputs, width)?.finish(outputs, true))
     }
@@ -113,7 +115,8 @@ impl Program {
             }
         }
     }
-    /// Runs a program of [`Program::writing`] over a whole batch; `result` is `[outputs' elements][tiles]`.
+    /// Runs a program of [`Program::writing`] over a whole batch; `result` is `[outputs' elements][tiles]`, or
+    /// `[samples][output's elements][tiles]`.
     pub fn run_to(
         &self,
         inputs: &Inputs<'_>,
@@ -122,7 +125,7 @@ impl Program {
         result: &mut [Lane],
     ) {
         for instruction in &self.prologue {
-            self.execute(instruction, inputs, None, 1, false, scratch, result);
+            self.execute(instruction, inputs, None, Chunk::ONE, scratch, result);
         }
         if self.batched {
             let total = batch.len();
@@ -131,19 +134,26 @@ impl Program {
                 let count = self.capacity.min(total - first);
                 if let Some(lent) = batch.lend(first, count) {
                     for instruction in &self.body {
-                        self.execute(instruction, inputs, Some(lent), count, first == 0, scratch, result);
+                        self.execute(
+                            instruction,
+                            inputs,
+                            Some(lent),
+                            Chunk { first, count },
+                            scratch,
+                            result,
+                        );
                     }
                 } else {
                     self.fill(batch, first, count, inputs.tiles, scratch);
                     for instruction in &self.body {
-                        self.execute(instruction, inputs, None, count, first == 0, scratch, result);
+                        self.execute(instruction, inputs, None, Chunk { first, count }, scratch, result);
                     }
                 }
                 first += count;
             }
         }
         for instruction in &self.epilogue {
-            self.execute(instruction, inputs, None, 1, false, scratch, result);
+            self.execute(instruction, inputs, None, Chunk::ONE, scratch, result);
         }
     }
 
@@ -163,7 +173,7 @@ impl Program {
         mut each_chunk: impl FnMut(&[Lane], usize, usize),
     ) {
         for instruction in &self.prologue {
-            self.execute(instruction, inputs, None, 1, false, scratch, &mut []);
+            self.execute(instruction, inputs, None, Chunk::ONE, scratch, &mut []);
         }
         if self.batched {
             let total = batch.len();
@@ -172,14 +182,14 @@ impl Program {
                 let count = self.capacity.min(total - first);
                 self.fill(batch, first, count, inputs.tiles, scratch);
                 for instruction in &self.body {
-                    self.execute(instruction, inputs, None, count, first == 0, scratch, &mut []);
+                    self.execute(instruction, inputs, None, Chunk { first, count }, scratch, &mut []);
                 }
                 each_chunk(scratch, first, count);
                 first += count;
             }
         }
         for instruction in &self.epilogue {
-            self.execute(instruction, inputs, None, 1, false, scratch, &mut []);
+            self.execute(instruction, inputs, None, Chunk::ONE, scratch, &mut []);
         }
     }
 
@@ -209,6 +219,17 @@ pub struct Inputs<'a> {
     pub tiles: usize,
 }
 
+/// Samples of a batch that are computed together.
+#[derive(Clone, Copy)]
+struct Chunk {
+    first: usize,
+    count: usize,
+}
+
+impl Chunk {
+    const ONE: Self = Self { first: 0, count: 1 };
+}
+
 impl Program {
     #[inline]
     fn locate<'a>(
@@ -228,35 +249,48 @@ impl Program {
         }
     }
 
-    /// One instruction over `count` samples, the batch's `first` or later ones; samples are where the batch `lent` them, or in
-    /// the scratch memory.
+    /// One instruction over a chunk of samples, which are where the batch `lent` them, or in the scratch memory.
     #[allow(clippy::too_many_arguments, reason = "the pieces of one evaluation")]
     fn execute(
         &self,
         instruction: &Instruction,
         inputs: &Inputs<'_>,
         lent: Option<&[Lane]>,
-        count: usize,
-        first: bool,
+        chunk: Chunk,
         scratch: &mut [Lane],
         result: &mut [Lane],
     ) {
+        let Chunk { first, count } = chunk;
         let tiles = inputs.tiles;
         let (registers, out): (&[Lane], &mut [Lane]) = match instruction.out {
             Target::Register(at) => {
                 let (before, rest) = scratch.split_at_mut(at * tiles);
                 (before, rest)
             }
-            Target::Result(at) => (scratch, &mut result[at * tiles..]),
+            Target::Result(at) => {
+                let before = if instruction.batched { first * instruction.shape.len() } else { 0 };
+                (scratch, &mut result[(at + before) * tiles..])
+            }
         };
         let samples = if instruction.batched || instruction.accumulate { count } else { 1 };
         // The sum over the first sample alone is its value.
-        let sums = instruction.accumulate && !(first && count == 1);
-        if let (Some(straight), false) = (&instruction.straight, sums) {
-            let numbers = samples * instruction.shape.len() * tiles;
-            let operand =
-                |which: usize| &self.locate(&instruction.args[which], inputs, lent, registers)[..numbers];
-            return straight.run(&mut out[..numbers], operand);
+        let sums = instruction.accumulate && !(first == 0 && count == 1);
+        if let (Some((straight, in_one)), false) = (&instruction.straight, sums) {
+            let numbers = instruction.shape.len() * tiles;
+            if *in_one {
+                let operand = |which: usize| {
+                    &self.locate(&instruction.args[which], inputs, lent, registers)[..samples * numbers]
+                };
+                return straight.run(&mut out[..samples * numbers], operand);
+            }
+            for (k, out) in out[..samples * numbers].chunks_exact_mut(numbers).enumerate() {
+                straight.run(out, |which| {
+                    let location = &instruction.args[which];
+                    let first = k * location.stride * tiles;
+                    &self.locate(location, inputs, lent, registers)[first..first + numbers]
+                });
+            }
+            return;
         }
         let operand = |location: &Location| Operand {
             data: self.locate(location, inputs, lent, registers),
@@ -269,7 +303,7 @@ impl Program {
         let out = &mut out[..out_samples * frame.stride()];
         let mut perform = |operands: &[Operand<'_>]| {
             if instruction.accumulate {
-                instruction.operation.accumulate(instruction.attribute, &frame, operands, out, first);
+                instruction.operation.accumulate(instruction.attribute, &frame, operands, out, first == 0);
             } else {
                 instruction.operation.evaluate(instruction.attribute, &frame, operands, out);
             }
@@ -436,8 +470,9 @@ impl<'g> Compiler<'g> {
             let mut at = 0;
             for &output in outputs {
                 let entry = self.graph.entry(output);
-                let computed = matches!(entry.op, Op::Call(..) | Op::BatchSum);
-                if computed && !entry.batched && self.uses[output.index()] == 1 {
+                let computed = matches!(entry.op, Op::Call(..) | Op::BatchSum | Op::BatchBroadcast);
+                debug_assert!(!entry.batched || outputs.len() == 1, "samples of one output only");
+                if computed && self.uses[output.index()] == 1 {
                     self.written[output.index()] = Some(at);
                 } else {
                     results.push((output, at));
@@ -490,18 +525,19 @@ impl<'g> Compiler<'g> {
             }
         }
         for (output, at) in results {
-            let arg = self.get(output);
-            let shape = self.graph.shape(output);
-            self.program.epilogue.push(Instruction {
+            let args = vec![self.get(output)];
+            let (shape, batched) = (self.graph.shape(output), self.graph.batched(output));
+            let copy = Instruction {
                 operation: &IDENTITY,
                 attribute: Attribute::NONE,
-                straight: IDENTITY.straight(Attribute::NONE, &[None]),
-                args: vec![arg],
+                straight: self.straight(&IDENTITY, Attribute::NONE, &args, shape.len(), batched),
+                args,
                 out: Target::Result(at),
                 shape,
-                batched: false,
+                batched,
                 accumulate: false,
-            });
+            };
+            if batched { &mut self.program.body } else { &mut self.program.epilogue }.push(copy);
         }
         if !writing {
             for &output in outputs {
@@ -524,12 +560,6 @@ impl<'g> Compiler<'g> {
         Target::Register(at)
     }
 
-    /// True if the samples of an operand lie one behind the other as those of a result of `len` elements a sample.
-    fn lies_alike(&self, operand: &Location, len: usize, batched: bool) -> bool {
-        let apart = if batched { len } else { 0 };
-        operand.shape.len() == len && (operand.stride == apart || self.program.capacity == 1)
-    }
-
     fn straight(
         &self,
         operation: &'static dyn Operation,
@@ -537,10 +567,13 @@ impl<'g> Compiler<'g> {
         args: &[Location],
         len: usize,
         batched: bool,
-    ) -> Option<Straight> {
+    ) -> Option<(Straight, bool)> {
         let immediates: Vec<Option<f64>> = args.iter().map(|a| a.immediate).collect();
         let straight = operation.straight(attribute, &immediates)?;
-        straight.operands().all(|which| self.lies_alike(&args[which], len, batched)).then_some(straight)
+        let apart = if batched { len } else { 0 };
+        let alike = |arg: &Location| arg.stride == apart || self.program.capacity == 1;
+        let in_one = straight.operands().all(|which| alike(&args[which]));
+        straight.operands().all(|which| args[which].shape.len() == len).then_some((straight, in_one))
     }
 
     fn allocate(&mut self, elements: usize) -> usize {

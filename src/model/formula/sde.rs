@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::elaborate::{Scope, elaborate};
 use super::error::FormulaError;
 use super::formula_model::{gradient_along, magnitude, parameter_nodes, second_moments};
-use super::function::{Function, scratch_for};
+use super::function::{Function, NoSamples, scratch_for};
 use super::graph::{Graph, Node};
 use super::program::{Inputs, Program};
 use super::{Expression, Place, Value};
 use crate::lanes::Lane;
-use crate::model::{Batch, Layout, Nodes, Origin, Scratch, Shape};
+use crate::model::{Layout, Nodes, Origin, Scratch, Shape};
 
 /// Diffusion of one parameter.
 #[derive(Clone, Debug)]
@@ -293,14 +293,4 @@ fn misfit(formula: &Expression, what: &str, name: &str, found: Shape, wanted: Sh
         format!("the {what} of `{name}` has the shape {found}, the parameter {wanted}"),
     )
     .help("give one value an element, or a scalar for all")
-}
-
-/// An equation without a population.
-pub(super) struct NoSamples;
-
-impl Batch for NoSamples {
-    fn len(&self) -> usize {
-        0
-    }
-    fn fill(&mut self, _: usize, _: usize, _: &mut [Lane], _: &mut [Lane]) {}
 }
