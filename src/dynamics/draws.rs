@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::dynamics::Sampling;
-use crate::dynamics::kernels::{gather, student};
-use crate::lanes::{Indices, LANES, Lane, Normals, Purpose, Streams};
+use crate::dynamics::kernels::student;
+use crate::lanes::{Indices, LANES, Lane, Normals, Purpose, Streams, gather};
 use crate::model::{Batch, Model, StandardLaw, Variate};
 
 /// Samples of a mini-batch that are fetched together from the streams.

@@ -1,6 +1,6 @@
 //! What a step does to a block, number by number.
 
-use crate::lanes::{Indices, LANES, Lane, flat, flat_mut, vectorized};
+use crate::lanes::{LANES, Lane, flat, flat_mut, vectorized};
 
 vectorized! {
     /// θ ← θ − η(g + λθ).
@@ -59,20 +59,6 @@ vectorized! {
         for (u, v) in flat_mut(u).iter_mut().zip(flat(v)) {
             let radius = crate::lanes::math::scalar::expm1(-2.0 / freedom * crate::lanes::math::scalar::ln(1.0 - *u));
             *u = (freedom * radius).sqrt() * crate::lanes::math::scalar::cos(std::f64::consts::TAU * v);
-        }
-    }
-
-    /// Rows `indices` of a table `[n][width]` to `samples`, `[count][width][tiles]`; `indices` is `[count][tiles]`.
-    pub fn gather(samples: &mut [Lane], table: &[f64], indices: &[Indices], width: usize, tiles: usize) {
-        for (samples, indices) in samples.chunks_exact_mut(width * tiles).zip(indices.chunks_exact(tiles)) {
-            for (t, index) in indices.iter().enumerate() {
-                for l in 0..LANES {
-                    let row = &table[index.0[l] as usize * width..][..width];
-                    for (e, value) in row.iter().enumerate() {
-                        samples[e * tiles + t].0[l] = *value;
-                    }
-                }
-            }
         }
     }
 

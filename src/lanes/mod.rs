@@ -8,6 +8,7 @@
 
 pub mod dispatch;
 mod flat;
+mod gather;
 pub mod math;
 pub mod normal;
 pub mod stream;
@@ -17,6 +18,7 @@ mod wide;
 pub use dispatch::Level;
 pub(crate) use dispatch::vectorized;
 pub use flat::{flat, flat_mut};
+pub use gather::gather;
 pub use normal::Normals;
 pub use stream::{Purpose, Stream, Streams};
 

@@ -16,6 +16,8 @@ use crate::model::{Batch, Shape};
 const CHUNK_ELEMENTS: usize = 256;
 /// Most samples in a chunk.
 const CHUNK_LIMIT: usize = 16;
+/// Rows and columns of the blocks of matrix products.
+const ROWS: usize = 4;
 
 /// Where an argument or an output lies; offsets count elements, to be multiplied by the block's tiles.
 #[derive(Clone, Copy, Debug)]
@@ -501,7 +503,7 @@ impl<'g> Compiler<'g> {
             .filter(|&&n| self.graph.batched(n) && !into_sums.contains(&n) && !self.absorbed[n.index()])
             .map(|&n| self.graph.shape(n).len())
             .sum();
-        self.program.capacity = (CHUNK_ELEMENTS / per_sample.max(1)).clamp(1, CHUNK_LIMIT);
+        self.program.capacity = self.capacity(&order, per_sample.max(1));
         self.leaves(&order);
         for stage in [Stage::Prologue, Stage::Body] {
             for &node in &order {
@@ -574,6 +576,25 @@ impl<'g> Compiler<'g> {
         let alike = |arg: &Location| arg.stride == apart || self.program.capacity == 1;
         let in_one = straight.operands().all(|which| alike(&args[which]));
         straight.operands().all(|which| args[which].shape.len() == len).then_some((straight, in_one))
+    }
+
+    /// Samples in a chunk of so many numbers each: few enough for the cache, and many enough to make use of what all of them share
+    /// (matrices above all) while it is there; whole rows of the register blocks where possible.
+    fn capacity(&self, order: &[Node], per_sample: usize) -> usize {
+        let read = |node: Node| self.graph.entry(node).args.iter().any(|&a| !self.graph.batched(a));
+        let shared: usize = order
+            .iter()
+            .filter(|&&n| self.graph.batched(n) && read(n))
+            .flat_map(|&n| self.graph.entry(n).args.iter())
+            .filter(|&&a| !self.graph.batched(a))
+            .map(|&a| self.graph.shape(a).len())
+            .sum();
+        let fit = (CHUNK_ELEMENTS.max(2 * shared) / per_sample).clamp(1, CHUNK_LIMIT);
+        match fit {
+            0..ROWS if ROWS * per_sample <= 2 * CHUNK_ELEMENTS => ROWS,
+            0..ROWS => fit,
+            _ => fit - fit % ROWS,
+        }
     }
 
     fn allocate(&mut self, elements: usize) -> usize {
