@@ -72,6 +72,10 @@ impl Descent {
 }
 
 impl Stepper for Descent {
+    fn velocity(&self) -> &[Lane] {
+        &self.velocity
+    }
+
     fn advance(
         &mut self,
         theta: &mut [Lane],

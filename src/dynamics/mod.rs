@@ -45,6 +45,11 @@ pub trait Stepper: Send {
         to: Clock,
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool;
+
+    /// v of the last step, `[P][tiles]`, 0 before the first; empty where the law of motion has no velocity.
+    fn velocity(&self) -> &[Lane] {
+        &[]
+    }
 }
 
 #[cfg(test)]

@@ -106,6 +106,10 @@ impl Underdamped {
 }
 
 impl Stepper for Underdamped {
+    fn velocity(&self) -> &[Lane] {
+        &self.momentum
+    }
+
     fn advance(
         &mut self,
         theta: &mut [Lane],

@@ -88,8 +88,9 @@ impl Job<'_> {
             before = Some(now);
             tainted.fill(Lane::default());
             taint(&mut tainted, &theta);
+            let velocity = stepper.as_ref().map_or(&[][..], |stepper| stepper.velocity());
             for tracker in &mut trackers {
-                tracker.evaluate(State { instant: index, theta: &theta });
+                tracker.evaluate(State { instant: index, theta: &theta, velocity });
                 taint(&mut tainted, tracker.value());
             }
             for (t, (alive, tainted)) in alive.iter_mut().zip(&tainted).enumerate() {

@@ -44,6 +44,8 @@ pub struct State<'a> {
     pub instant: usize,
     /// θ, `[P][tiles]`.
     pub theta: &'a [Lane],
+    /// v of the step that led here, `[P][tiles]`; empty where there is none.
+    pub velocity: &'a [Lane],
 }
 
 /// How the value is computed.
@@ -51,6 +53,7 @@ enum Way {
     Parameter { offset: usize },
     Function { function: Arc<Function>, scratch: Scratch },
     SingularValues { function: Arc<Function>, scratch: Scratch, matrix: Vec<Lane> },
+    Moving { function: Arc<Function>, scratch: Scratch, rest: Vec<Lane> },
     DecayRate { of: Box<Way>, value: Vec<Lane>, fit: DecayRate },
 }
 
@@ -66,6 +69,9 @@ impl Way {
                 scratch: function.scratch(tiles),
                 matrix: vec![Lane::default(); function.shape().len() * tiles],
             },
+            ObservableKind::Moving(function) => {
+                Way::Moving { function: function.clone(), scratch: function.scratch(tiles), rest: Vec::new() }
+            }
             ObservableKind::DecayRate { of, components, from, to } => {
                 let len = components * tiles;
                 Way::DecayRate {
@@ -95,6 +101,14 @@ impl Way {
                         row[t].0[l] = values.get(component).copied().unwrap_or(f64::NAN);
                     }
                 }
+            }
+            Way::Moving { function, scratch, rest } => {
+                let mut velocity = state.velocity;
+                if velocity.is_empty() {
+                    rest.resize(state.theta.len(), Lane::default());
+                    velocity = rest;
+                }
+                function.evaluate_with(state.theta, velocity, out, scratch);
             }
             Way::DecayRate { of, value, fit } => {
                 of.evaluate(state, value, tiles);

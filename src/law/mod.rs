@@ -9,6 +9,7 @@ mod convergence;
 mod decay_rate;
 mod einstein;
 mod equals;
+mod fdt;
 pub mod lyapunov;
 mod measure;
 mod number;
@@ -34,7 +35,9 @@ use settle::Settled;
 /// Hidden observables that the study's claims need beside those it names: to be appended to
 /// [`Study::observables`] before the run. Calling it again afterwards returns nothing new.
 pub fn needs(study: &Study) -> Vec<Observable> {
-    einstein::needs(study, &Centers::new(study))
+    let mut needed = einstein::needs(study, &Centers::new(study));
+    needed.extend(fdt::needs(study));
+    needed
 }
 
 /// Judges every claim of the study: a pure function of the study and what its run recorded.
@@ -78,6 +81,7 @@ pub fn name(law: &ClaimLaw) -> &'static str {
         ClaimLaw::Einstein { .. } => "einstein",
         ClaimLaw::DecayRate { .. } => "decay-rate",
         ClaimLaw::Convergence(_) => "convergence",
+        ClaimLaw::Fdt { .. } => "fdt",
     }
 }
 
@@ -98,6 +102,9 @@ fn judge_one(claim: &Claim, run: &Run, centers: &Centers) -> Settled {
         }
         ClaimLaw::Conserved { observable, tolerance, scale } => {
             conserved::judge(observable, *tolerance, scale.as_deref(), run)
+        }
+        ClaimLaw::Fdt { relation, moment, tolerance } => {
+            fdt::judge(*relation, *moment, *tolerance, run, claim.significance)
         }
         ClaimLaw::DecayRate { observable, fit, value, from, to, tolerance, .. } => {
             let claimed =

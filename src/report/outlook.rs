@@ -10,7 +10,9 @@ use super::words::describe;
 use crate::dynamics::Law;
 use crate::law;
 use crate::model::Origin;
-use crate::study::{At, Claim, ClaimLaw, Dynamics, Equation, Statistic, Study, System, Tolerance, Varied};
+use crate::study::{
+    At, Claim, ClaimLaw, Dynamics, Equation, Moment, Relation, Statistic, Study, System, Tolerance, Varied,
+};
 
 /// Numbers kept of one component of an observable: moments at an instant, averages and ends of a replica.
 const MOMENTS: u64 = 7;
@@ -346,7 +348,10 @@ fn error(origin: &Origin) -> f64 {
 }
 
 fn stationary(law: &ClaimLaw) -> bool {
-    matches!(law, ClaimLaw::Einstein { .. } | ClaimLaw::Equals { at: At::Stationary, .. })
+    matches!(
+        law,
+        ClaimLaw::Einstein { .. } | ClaimLaw::Fdt { .. } | ClaimLaw::Equals { at: At::Stationary, .. }
+    )
 }
 
 /// The claim in one line.
@@ -359,6 +364,19 @@ pub(super) fn what(law: &ClaimLaw) -> String {
         }
         ClaimLaw::Conserved { observable, tolerance, .. } => {
             format!("{observable} keeps its value to {}", plain(*tolerance, 2))
+        }
+        ClaimLaw::Fdt { relation, moment, tolerance } => {
+            let (gain, noise) = match relation {
+                Relation::First => ("⟨θ·∇f⟩", "Tr"),
+                Relation::Second => ("⟨‖∇f‖²⟩", "Tr H"),
+            };
+            let moment = match moment {
+                Moment::Own => "the noise of its own",
+                Moment::Second => "the second moment of the gradient",
+                Moment::Covariance => "the covariance of the gradient",
+            };
+            let tolerance = tolerance.map_or(String::new(), |x| format!(" ± {} %", plain(100.0 * x, 3)));
+            format!("{gain} balances {noise} of {moment}{tolerance}")
         }
         ClaimLaw::DecayRate { observable, value_text, from, to, tolerance, .. } => {
             let tolerance = within(*tolerance);

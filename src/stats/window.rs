@@ -136,6 +136,11 @@ impl Window {
         self.mean.len()
     }
 
+    /// Mean of every unit.
+    pub fn means(&self) -> &[f64] {
+        &self.mean
+    }
+
     /// Instants in the window.
     pub fn instants(&self) -> usize {
         self.instants

@@ -296,6 +296,7 @@ pub const CLAIM: Section = Section {
         key("equals", "a table", "", "equals = { observable = \"w^2\", value = 1.0 }"),
         key("conserved", "a table", "", "conserved = { observable = \"charge\" }"),
         key("einstein", "a table", "", "einstein = { dynamics = \"sgd\" }"),
+        key("fdt", "a table", "", "fdt = { dynamics = \"sgd\", relation = 1 }"),
         key("decay-rate", "a table", "", "decay-rate = { observable = \"charge\", value = \"4*rate\" }"),
         key(
             "convergence",
@@ -309,8 +310,7 @@ pub const CLAIM: Section = Section {
 };
 
 /// Claims that the design names and this version does not have.
-pub const LATER_CLAIMS: [&str; 5] =
-    ["noether-flow", "fixed-point", "fdt", "stationary-density", "equilibrium"];
+pub const LATER_CLAIMS: [&str; 4] = ["noether-flow", "fixed-point", "stationary-density", "equilibrium"];
 
 /// `equals = { … }`.
 pub const EQUALS: Section = Section {
@@ -377,6 +377,17 @@ pub const DECAY_RATE: Section = Section {
     ],
 };
 
+/// `fdt = { … }`.
+pub const FDT: Section = Section {
+    name: "fdt",
+    keys: &[
+        key("relation", "1 or 2", "1", "relation = 1"),
+        key("moment", "\"own\", \"second\" or \"covariance\"", "own", "moment = \"covariance\""),
+        key("tolerance", "a number", "exact where the relation is, else 0.1", "tolerance = 0.05"),
+        DYNAMICS,
+    ],
+};
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -406,6 +417,7 @@ mod tests {
             CONVERGENCE,
             EINSTEIN,
             DECAY_RATE,
+            FDT,
         ];
         for section in sections.iter().chain(LAWS.iter().map(|(_, s)| s)) {
             for key in section.keys {

@@ -170,6 +170,8 @@ pub enum ObservableKind {
     Function(Arc<Function>),
     /// Singular values, descending, of a compiled formula's matrix value (its own shape in `Function::shape`).
     SingularValues(Arc<Function>),
+    /// A compiled formula of the state and of the velocity of the last step (0 where the law of motion has none).
+    Moving(Arc<Function>),
     /// For each component the fitted rate of ln|x| along the path, the number of instants at which it was 0, and its
     /// changes of sign: complete at the last instant.
     DecayRate {
@@ -307,6 +309,15 @@ pub enum ClaimLaw {
     },
     /// An error falls with a power of a step.
     Convergence(Box<Convergence>),
+    /// A fluctuation–dissipation relation of the stationary state.
+    Fdt {
+        /// Which.
+        relation: Relation,
+        /// What stands for the noise.
+        moment: Moment,
+        /// Relative to the noise's side; `None` for an exact claim where the relation is exact.
+        tolerance: Option<f64>,
+    },
     /// The stationary covariance is the one that dissipation and noise dictate.
     Einstein {
         /// Which equation predicts.
@@ -350,6 +361,27 @@ pub enum Tolerance {
     Relative(f64),
     /// In the observable's units.
     Absolute(f64),
+}
+
+/// Relations of `fdt`, from the stationarity of ‖θ‖² and of f = L + ½λ‖θ‖². Source: Yaida (2018), arXiv 1810.00004.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// ⟨θ·∇f⟩ = (η/2)⟨Tr C̃⟩.
+    First,
+    /// ⟨‖∇f‖²⟩ = (η/2)⟨Tr[H C̃]⟩.
+    Second,
+}
+
+/// What C̃ is in a fluctuation–dissipation relation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// What the law of motion has: the second moment of the minibatch gradient, or the velocity's square, for steps; the
+    /// covariance for a Langevin equation.
+    Own,
+    /// The second moment, whatever the law of motion.
+    Second,
+    /// The covariance, whatever the law of motion.
+    Covariance,
 }
 
 /// Which stationary equation `einstein` solves.

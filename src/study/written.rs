@@ -1,7 +1,9 @@
 //! Trees written as TOML: the resolved study, with every default.
 
 use super::clock::Record;
-use super::resolved::{At, ClaimLaw, Dynamics, Equation, Statistic, Study, System, Tolerance};
+use super::resolved::{
+    At, ClaimLaw, Dynamics, Equation, Moment, Relation, Statistic, Study, System, Tolerance,
+};
 use super::source::{Span, Spanned};
 use super::spec::Spec;
 use super::tree::{Node, Table, Value};
@@ -161,6 +163,13 @@ fn claim_defaults(law: &mut Table, claim: &ClaimLaw) {
             set_tolerance(law, *tolerance);
         }
         ClaimLaw::Conserved { tolerance, .. } => set(law, "tolerance", float(*tolerance)),
+        ClaimLaw::Fdt { relation, moment, tolerance } => {
+            set(law, "relation", whole(if *relation == Relation::First { 1 } else { 2 }));
+            set(law, "moment", text(moment_name(*moment)));
+            if let Some(tolerance) = tolerance {
+                set(law, "tolerance", float(*tolerance));
+            }
+        }
         ClaimLaw::DecayRate { from, to, tolerance, .. } => {
             set(law, "from", float(*from));
             set(law, "to", float(*to));
@@ -195,6 +204,10 @@ pub fn statistic_name(statistic: Statistic) -> &'static str {
 
 fn equation_name(equation: Equation) -> &'static str {
     super::spec::EQUATIONS.iter().find(|(_, e)| *e == equation).map_or("own", |(n, _)| n)
+}
+
+fn moment_name(moment: Moment) -> &'static str {
+    super::spec::MOMENTS.iter().find(|(_, m)| *m == moment).map_or("own", |(n, _)| n)
 }
 
 fn node(value: Value) -> Node {

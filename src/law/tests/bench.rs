@@ -188,7 +188,9 @@ pub(super) fn simulate(
                         state[*offset..offset + observable.shape.len()].to_vec()
                     }
                     ObservableKind::Function(function) => function.value(&state[..parameters]),
-                    ObservableKind::SingularValues(_) | ObservableKind::DecayRate { .. } => {
+                    ObservableKind::SingularValues(_)
+                    | ObservableKind::Moving(_)
+                    | ObservableKind::DecayRate { .. } => {
                         unreachable!("not used here")
                     }
                 }

@@ -39,7 +39,7 @@ fn claims_on_all(study: &mut Study) {
 }
 
 /// Two correlated parameters on a finite population of five, with decay.
-fn small_population() -> Study {
+pub(super) fn small_population() -> Study {
     let mut study = loss_study(
         &[("a", Shape::SCALAR), ("b", Shape::SCALAR)],
         &[("x", "normal(0.5, 1)"), ("y", "0.7*x + normal(0, 0.5)")],

@@ -6,3 +6,4 @@ mod decay_rate;
 mod einstein;
 mod engine;
 mod equals;
+mod fdt;

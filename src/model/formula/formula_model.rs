@@ -246,7 +246,7 @@ impl FormulaModel {
         ObservationScope { model: self }
     }
 
-    fn compile_function(&self, graph: &Graph, node: Node) -> Result<Function, FormulaError> {
+    pub(super) fn compile_function(&self, graph: &Graph, node: Node) -> Result<Function, FormulaError> {
         let shape = graph.shape(node);
         let program = Program::writing(graph, &[node], self.population.width).map_err(|e| {
             FormulaError::new(0..0, e.to_string())
@@ -463,7 +463,7 @@ pub(super) fn gradient_along(graph: &mut Graph, values: &[Node], wrt: &[Node], l
 }
 
 /// Σ_k ω_k f_k where f differs between samples; f itself otherwise.
-fn averaged(graph: &mut Graph, node: Node) -> Node {
+pub(super) fn averaged(graph: &mut Graph, node: Node) -> Node {
     if !graph.batched(node) {
         return node;
     }

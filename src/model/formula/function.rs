@@ -28,8 +28,12 @@ impl Function {
     }
     /// The value for a block: θ is `[P][tiles]`, `out` is `[elements][tiles]`.
     pub fn evaluate(&self, theta: &[Lane], out: &mut [Lane], scratch: &mut Scratch) {
+        self.evaluate_with(theta, &[], out, scratch);
+    }
+    /// As [`Function::evaluate`], for a function of a second input as well, `[P][tiles]`: a velocity.
+    pub fn evaluate_with(&self, theta: &[Lane], auxiliary: &[Lane], out: &mut [Lane], scratch: &mut Scratch) {
         let tiles = out.len() / self.shape.len();
-        let inputs = Inputs { theta, auxiliary: &[], tiles };
+        let inputs = Inputs { theta, auxiliary, tiles };
         self.program.run_to(&inputs, &mut NodeBatch::new(&self.nodes, tiles), &mut scratch.lanes, out);
     }
     /// The value for one state.

@@ -3,6 +3,7 @@
 mod compiled_sde;
 mod curvature;
 mod data;
+pub mod dissipation;
 pub mod elaborate;
 pub mod error;
 mod formula_model;

@@ -744,3 +744,52 @@ fn common_subexpressions_are_merged_and_constants_folded() {
     assert_eq!(graph.constant_of(six), Some(&[6.0][..]));
     assert_eq!(graph.len(), size + 3);
 }
+
+#[test]
+fn dissipation_is_what_gradients_and_hessians_make_of_it() {
+    let parameters = [("W", Shape::matrix(2, 2)), ("u", Shape::vector(2)), ("b", S)];
+    for (loss, quadratic) in [
+        ("norm2(W @ u*x - u) + tanh(b*y)^2", false),
+        ("(x*sum(u) + b - y)^2 + 0.5*norm2(W)*x^2 + b*sum(W)", true),
+    ] {
+        let m = model(&parameters, &[("x", "normal(0, 1)"), ("y", "normal(1, 2)")], Some(7), loss);
+        assert_eq!(m.quadratic(), quadratic);
+        let p = m.layout().len();
+        let theta: Vec<f64> = (0..p).map(|i| ((i * 37 + 11) % 17) as f64 / 9.0 - 0.8).collect();
+        let velocity: Vec<f64> = (0..p).map(|i| ((i * 29 + 5) % 13) as f64 / 7.0 - 0.9).collect();
+        let decay = 0.3;
+        let gradients = m.sample_gradients(&theta);
+        let mean = m.mean_gradient(&theta);
+        let force: Vec<f64> = mean.iter().zip(&theta).map(|(g, x)| g + decay * x).collect();
+        let mut hessian = m.mean_hessian(&theta);
+        (0..p).for_each(|i| hessian[i * p + i] += decay);
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let form = |a: &[f64]| (0..p).map(|i| a[i] * dot(&hessian[i * p..(i + 1) * p], a)).sum::<f64>();
+        let over = |f: &dyn Fn(&[f64]) -> f64| gradients.chunks(p).map(f).sum::<f64>() / 7.0;
+        let near = |got: &[f64], want: &[f64]| {
+            for (g, w) in got.iter().zip(want) {
+                assert!((g - w).abs() <= 1e-12 * w.abs().max(1.0), "{loss}: {got:?} {want:?}");
+            }
+        };
+        let norm = dot(&theta, &theta);
+        let trace = over(&|g| dot(g, g)) - dot(&mean, &mean);
+        near(
+            &m.dissipation(decay).unwrap().value(&theta),
+            &[dot(&theta, &force), dot(&force, &force), trace, norm],
+        );
+        for (index, q) in m.layout().parameters().iter().enumerate() {
+            near(&m.force(decay, index).unwrap().value(&theta), &force[q.offset..q.offset + q.shape.len()]);
+        }
+        let curved = over(&|g| form(g)) - form(&mean);
+        let objective = m.mean_loss(&theta) + 0.5 * decay * norm;
+        near(
+            &m.curvature_dissipation(decay).unwrap().value(&theta),
+            &[dot(&force, &force), curved, form(&force), objective],
+        );
+        let kinetic = m.kinetic(decay).unwrap();
+        let splat = |x: &[f64]| x.iter().map(|&x| Lane::splat(x)).collect::<Vec<_>>();
+        let mut out = vec![Lane::default(); 2];
+        kinetic.evaluate_with(&splat(&theta), &splat(&velocity), &mut out, &mut kinetic.scratch(1));
+        near(&[out[0].0[3], out[1].0[3]], &[dot(&velocity, &velocity), form(&velocity)]);
+    }
+}

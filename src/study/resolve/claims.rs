@@ -9,7 +9,9 @@ use super::{Constants, Kind, number};
 use crate::model::formula::Expression;
 use crate::model::{Layout, Shape};
 use crate::scheme::NoiseKind;
-use crate::study::resolved::{At, Claim, ClaimLaw, Equation, Observable, Statistic, Tolerance};
+use crate::study::resolved::{
+    At, Claim, ClaimLaw, Equation, Moment, Observable, Relation, Statistic, Tolerance,
+};
 use crate::study::source::Spanned;
 use crate::study::spec::read::{Errors, suggestion};
 use crate::study::spec::{ClaimLawSpec, ClaimSpec, Field, Quantity, Scalar, Spec};
@@ -48,7 +50,11 @@ fn resolve(
     observables: &mut Observables<'_>,
     errors: &mut Errors<'_>,
 ) -> Option<Claim> {
-    let stochastic = matches!(spec.law, ClaimLawSpec::Einstein { .. });
+    let stochastic = match spec.law {
+        ClaimLawSpec::Einstein { .. } => Some("einstein"),
+        ClaimLawSpec::Fdt { .. } => Some("fdt"),
+        _ => None,
+    };
     let mut dynamics = dynamics(spec, stochastic, parts, errors);
     let law = match &spec.law {
         ClaimLawSpec::Equals { observable, statistic, at, value, tolerance, absolute_tolerance } => {
@@ -107,14 +113,23 @@ fn resolve(
                 ClaimLaw::Convergence(Box::new(ladder))
             })
         }
-        ClaimLawSpec::Einstein { tolerance, equation } => {
-            if !parts.formula {
+        ClaimLawSpec::Fdt { relation, moment, tolerance } => {
+            if parts.kind == Some(Kind::Sde) {
                 errors.at(
                     spec.at,
-                    "`einstein` needs the loss as a formula",
-                    "write the model as a [loss], or claim with `equals`",
+                    "`fdt` speaks of the gradient of a loss, and this study has none",
+                    "claim with `einstein` or `equals`",
                 );
             }
+            needs_formula(spec, "fdt", parts, errors);
+            Some(ClaimLaw::Fdt {
+                relation: relation.value().copied().unwrap_or(Relation::First),
+                moment: moment.value().copied().unwrap_or(Moment::Own),
+                tolerance: tolerance.value().copied(),
+            })
+        }
+        ClaimLawSpec::Einstein { tolerance, equation } => {
+            needs_formula(spec, "einstein", parts, errors);
             Some(ClaimLaw::Einstein {
                 equation: equation.value().copied().unwrap_or(Equation::Own),
                 tolerance: tolerance.value().copied(),
@@ -142,10 +157,20 @@ fn resolve(
     })
 }
 
+fn needs_formula(spec: &ClaimSpec, law: &str, parts: &Parts<'_>, errors: &mut Errors<'_>) {
+    if !parts.formula {
+        errors.at(
+            spec.at,
+            format!("`{law}` needs the loss as a formula"),
+            "write the model as a [loss], or claim with `equals`",
+        );
+    }
+}
+
 /// Indices of the dynamics that a claim is about.
 fn dynamics(
     spec: &ClaimSpec,
-    stochastic: bool,
+    stochastic: Option<&str>,
     parts: &Parts<'_>,
     errors: &mut Errors<'_>,
 ) -> Option<Vec<usize>> {
@@ -155,11 +180,15 @@ fn dynamics(
             return None;
         }
         let all: Vec<usize> =
-            (0..list.len()).filter(|&i| !stochastic || !list[i].law.deterministic()).collect();
-        if all.is_empty() && !parts.motion.broken && !list.is_empty() {
+            (0..list.len()).filter(|&i| stochastic.is_none() || !list[i].law.deterministic()).collect();
+        if let Some(law) = stochastic
+            && all.is_empty()
+            && !parts.motion.broken
+            && !list.is_empty()
+        {
             errors.at(
                 spec.at,
-                "`einstein` speaks of noise, and no dynamics of this study has any",
+                format!("`{law}` speaks of noise, and no dynamics of this study has any"),
                 "add sgd, gaussian-sgd, langevin or ornstein-uhlenbeck to [dynamics]",
             );
         }
@@ -177,12 +206,13 @@ fn dynamics(
     let mut fine = true;
     for name in &given.value {
         match list.iter().position(|m| m.name == name.value) {
-            Some(index) if stochastic && list[index].law.deterministic() => {
+            Some(index) if stochastic.is_some() && list[index].law.deterministic() => {
                 fine = false;
                 errors.at(
                     name.span,
                     format!(
-                        "`einstein` speaks of noise, and `{}` ({}) has none",
+                        "`{}` speaks of noise, and `{}` ({}) has none",
+                        stochastic.unwrap_or_default(),
                         name.value,
                         list[index].law.name()
                     ),

@@ -4,7 +4,7 @@ use super::convergence::ConvergenceSpec;
 use super::read::{Errors, Field, Fields, names, number, suggestion};
 use super::values::{self, Quantity};
 use crate::study::keys;
-use crate::study::resolved::{At, Equation, Statistic};
+use crate::study::resolved::{At, Equation, Moment, Relation, Statistic};
 use crate::study::source::{Span, Spanned};
 use crate::study::tree::{Node, Table, Value};
 
@@ -69,6 +69,15 @@ pub enum ClaimLawSpec {
     },
     /// An error falls with a power of a step.
     Convergence(Box<ConvergenceSpec>),
+    /// A fluctuation–dissipation relation.
+    Fdt {
+        /// Which.
+        relation: Field<Relation>,
+        /// What stands for the noise.
+        moment: Field<Moment>,
+        /// Relative.
+        tolerance: Field<f64>,
+    },
     /// The stationary covariance follows from dissipation and noise.
     Einstein {
         /// Relative, for leading-order predictions.
@@ -87,6 +96,10 @@ pub const STATISTICS: [(&str, Statistic); 6] = [
     ("minimum", Statistic::Minimum),
     ("maximum", Statistic::Maximum),
 ];
+
+/// Names of the moments.
+pub const MOMENTS: [(&str, Moment); 3] =
+    [("own", Moment::Own), ("second", Moment::Second), ("covariance", Moment::Covariance)];
 
 /// Names of the equations.
 pub const EQUATIONS: [(&str, Equation); 3] =
@@ -157,6 +170,7 @@ fn claim(index: usize, node: &Node, errors: &mut Errors<'_>) -> Option<ClaimSpec
     let (law, dynamics) = match key.value.as_str() {
         "equals" => equals(settings, key.span, errors),
         "conserved" => conserved(settings, key.span, errors),
+        "fdt" => fdt(settings, key.span, errors),
         "decay-rate" => decay_rate(settings, key.span, errors),
         "convergence" => {
             let spec = super::convergence::convergence(settings, key.span, errors);
@@ -301,6 +315,32 @@ fn conserved(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
     }
     let tolerance = positive(&fields, "tolerance", errors);
     (ClaimLawSpec::Conserved { observable, symmetry, tolerance }, dynamics(&fields, errors))
+}
+
+fn fdt(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
+    let fields = Fields::new(&keys::FDT, table, at, errors);
+    let relation = match fields.count("relation", errors) {
+        Field::Given(given) => match given.value {
+            1 => Field::Given(Spanned::new(Relation::First, given.span)),
+            2 => Field::Given(Spanned::new(Relation::Second, given.span)),
+            other => {
+                errors.at(
+                    given.span,
+                    format!("there is no relation {other}"),
+                    "1: θ·∇f against the noise's trace; 2: ‖∇f‖² against its trace with the Hessian",
+                );
+                Field::Broken
+            }
+        },
+        Field::Absent => Field::Absent,
+        Field::Broken => Field::Broken,
+    };
+    let law = ClaimLawSpec::Fdt {
+        relation,
+        moment: word(&fields, "moment", &MOMENTS, errors),
+        tolerance: positive(&fields, "tolerance", errors),
+    };
+    (law, dynamics(&fields, errors))
 }
 
 fn einstein(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {

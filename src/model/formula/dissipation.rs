@@ -1,0 +1,201 @@
+//! What a stationary motion gains by noise and loses by descent: the observables of the fluctuation–dissipation relations.
+//!
+//! With the objective f = L + ½λ‖θ‖², C₁ the covariance of one sample's gradient and H = ∇²f, all at θ. Expectations run
+//! over the population's nodes.
+
+use super::error::FormulaError;
+use super::formula_model::{FormulaModel, averaged, gradient_along, parameter_nodes};
+use super::function::Function;
+use super::gradient::gradient;
+use super::graph::{Graph, Node};
+use crate::model::{Layout, Parameter, Shape};
+
+/// Most parameters whose Hessian is traced with the covariance at every instant.
+pub const MOST_PARAMETERS: usize = 32;
+
+impl FormulaModel {
+    /// `[θ·∇f, ‖∇f‖², Tr C₁, ‖θ‖²]` with the decay λ of the force.
+    ///
+    /// # Errors
+    /// As [`FormulaModel::function`].
+    pub fn dissipation(&self, decay: f64) -> Result<Function, FormulaError> {
+        let mut parts = Parts::new(self, decay);
+        let work = parts.dot(&parts.theta.clone(), &parts.force.clone());
+        let square = parts.dot(&parts.force.clone(), &parts.force.clone());
+        let trace = parts.noise_trace();
+        let norm = parts.dot(&parts.theta.clone(), &parts.theta.clone());
+        self.vector(parts.graph, &[work, square, trace, norm])
+    }
+
+    /// The part of ∇f that belongs to parameter `index`, in its shape, with the decay λ of the force.
+    ///
+    /// # Errors
+    /// As [`FormulaModel::function`].
+    pub fn force(&self, decay: f64, index: usize) -> Result<Function, FormulaError> {
+        let parts = Parts::new(self, decay);
+        self.compile_function(&parts.graph, parts.force[index])
+    }
+
+    /// `[‖∇f‖², Tr[H C₁], ∇fᵀH∇f, f]` with the decay λ of the force.
+    ///
+    /// # Errors
+    /// As [`FormulaModel::function`].
+    pub fn curvature_dissipation(&self, decay: f64) -> Result<Function, FormulaError> {
+        let mut parts = Parts::new(self, decay);
+        let square = parts.dot(&parts.force.clone(), &parts.force.clone());
+        let rows = self.hessian_rows(&mut parts);
+        // Σ_j h_j·⟨g_j g⟩ of single samples, and of their mean.
+        let graph = &mut parts.graph;
+        let mut samples = graph.number(0.0);
+        let mut means = graph.number(0.0);
+        for (j, row) in rows.iter().enumerate() {
+            let along = |graph: &mut Graph, gradient: &[Node]| {
+                let component = element(graph, gradient, j, &self.layout);
+                gradient.iter().map(|&g| graph.multiply(component, g)).collect::<Vec<Node>>()
+            };
+            let products = along(graph, &parts.sample_gradients);
+            let products: Vec<Node> = products.into_iter().map(|p| averaged(graph, p)).collect();
+            let of_samples = dot(graph, row, &products);
+            samples = graph.add(samples, of_samples);
+            let products = along(graph, &parts.gradient);
+            let of_means = dot(graph, row, &products);
+            means = graph.add(means, of_means);
+        }
+        let bare = parts.graph.subtract(samples, means);
+        let trace = parts.noise_trace();
+        let damped = parts.graph.scale(decay, trace);
+        let trace = parts.graph.add(bare, damped);
+        let mut curved = parts.graph.number(0.0);
+        for (j, row) in rows.iter().enumerate() {
+            let component = element(&mut parts.graph, &parts.force, j, &self.layout);
+            let product = parts.dot(row, &parts.force.clone());
+            let term = parts.graph.multiply(component, product);
+            curved = parts.graph.add(curved, term);
+        }
+        let damped = parts.graph.scale(decay, square);
+        let curved = parts.graph.add(curved, damped);
+        let norm = parts.dot(&parts.theta.clone(), &parts.theta.clone());
+        let energy = parts.graph.scale(0.5 * decay, norm);
+        let loss = averaged(&mut parts.graph, self.loss);
+        let objective = parts.graph.add(loss, energy);
+        self.vector(parts.graph, &[square, trace, curved, objective])
+    }
+
+    /// `[‖v‖², vᵀHv]` with the decay λ of the force, for a velocity v in the second input.
+    ///
+    /// # Errors
+    /// As [`FormulaModel::function`].
+    pub fn kinetic(&self, decay: f64) -> Result<Function, FormulaError> {
+        let mut parts = Parts::new(self, decay);
+        let velocity: Vec<Node> =
+            self.layout.parameters().iter().map(|p| parts.graph.auxiliary(p.offset, p.shape)).collect();
+        let product =
+            gradient_along(&mut parts.graph, &parts.gradient.clone(), &parts.theta.clone(), &self.layout);
+        let square = parts.dot(&velocity, &velocity);
+        let bare = parts.dot(&velocity, &product);
+        let damped = parts.graph.scale(decay, square);
+        let curved = parts.graph.add(bare, damped);
+        self.vector(parts.graph, &[square, curved])
+    }
+
+    /// Rows of the Hessian of L, each as one node a parameter: numbers where it does not depend on θ.
+    fn hessian_rows(&self, parts: &mut Parts) -> Vec<Vec<Node>> {
+        let size = self.layout.len();
+        if self.quadratic() {
+            let hessian = self.mean_hessian(&vec![0.0; size]);
+            let number = |graph: &mut Graph, row: usize, p: &Parameter| {
+                graph
+                    .constant(p.shape, &hessian[row * size + p.offset..row * size + p.offset + p.shape.len()])
+            };
+            return (0..size)
+                .map(|row| {
+                    self.layout.parameters().iter().map(|p| number(&mut parts.graph, row, p)).collect()
+                })
+                .collect();
+        }
+        let one = parts.graph.number(1.0);
+        (0..size)
+            .map(|row| {
+                let slope = element(&mut parts.graph, &parts.gradient, row, &self.layout);
+                gradient(&mut parts.graph, slope, one, &parts.theta)
+            })
+            .collect()
+    }
+
+    /// Scalars as the elements of one vector.
+    fn vector(&self, mut graph: Graph, scalars: &[Node]) -> Result<Function, FormulaError> {
+        let shape = Shape::vector(scalars.len());
+        let mut total = graph.constant(shape, &vec![0.0; scalars.len()]);
+        for (i, &scalar) in scalars.iter().enumerate() {
+            let unit: Vec<f64> = (0..scalars.len()).map(|k| f64::from(u8::from(k == i))).collect();
+            let unit = graph.constant(shape, &unit);
+            let part = graph.multiply(scalar, unit);
+            total = graph.add(total, part);
+        }
+        self.compile_function(&graph, total)
+    }
+}
+
+/// The graph with what all relations are made of, one node a parameter.
+struct Parts {
+    graph: Graph,
+    theta: Vec<Node>,
+    /// ∇L.
+    gradient: Vec<Node>,
+    /// ∇f = ∇L + λθ.
+    force: Vec<Node>,
+    /// ∇ℓ of single samples.
+    sample_gradients: Vec<Node>,
+}
+
+impl Parts {
+    fn new(model: &FormulaModel, decay: f64) -> Self {
+        let mut graph = model.graph.clone();
+        let theta = parameter_nodes(&mut graph, &model.layout);
+        let weight = graph.weight();
+        let slopes = gradient(&mut graph, model.loss, weight, &theta);
+        let force = theta
+            .iter()
+            .zip(&slopes)
+            .map(|(&x, &slope)| {
+                let pull = graph.scale(decay, x);
+                graph.add(slope, pull)
+            })
+            .collect();
+        let sample_gradients = model.sample_gradients[..theta.len()].iter().map(|g| g.1).collect();
+        Self { graph, theta, gradient: slopes, force, sample_gradients }
+    }
+
+    fn dot(&mut self, a: &[Node], b: &[Node]) -> Node {
+        dot(&mut self.graph, a, b)
+    }
+
+    /// Tr C₁ = ⟨‖∇ℓ‖²⟩ − ‖∇L‖².
+    fn noise_trace(&mut self) -> Node {
+        let samples = dot(&mut self.graph, &self.sample_gradients, &self.sample_gradients);
+        let samples = averaged(&mut self.graph, samples);
+        let mean = dot(&mut self.graph, &self.gradient, &self.gradient);
+        self.graph.subtract(samples, mean)
+    }
+}
+
+fn dot(graph: &mut Graph, a: &[Node], b: &[Node]) -> Node {
+    let mut total = graph.number(0.0);
+    for (&a, &b) in a.iter().zip(b) {
+        let product = graph.dot(a, b);
+        total = graph.add(total, product);
+    }
+    total
+}
+
+/// Element `index` of a vector that is given as one node a parameter.
+fn element(graph: &mut Graph, parts: &[Node], index: usize, layout: &Layout) -> Node {
+    for (&part, p) in parts.iter().zip(layout.parameters()) {
+        if let Some(at) = index.checked_sub(p.offset).filter(|at| *at < p.shape.len()) {
+            let unit: Vec<f64> = (0..p.shape.len()).map(|k| f64::from(u8::from(k == at))).collect();
+            let unit = graph.constant(p.shape, &unit);
+            return graph.dot(part, unit);
+        }
+    }
+    graph.number(0.0)
+}
