@@ -6,8 +6,9 @@
 
 use crate::dynamics::draws::Draws;
 use crate::dynamics::kernels::{descend, heavy_ball};
+use crate::dynamics::ledger::{Accounts, Step};
 use crate::dynamics::sweep::{FullGradient, GaussianGradient};
-use crate::dynamics::{Clock, Schedule, Stepper};
+use crate::dynamics::{Clock, Schedule, Stepper, write_accounts};
 use crate::lanes::Lane;
 use crate::model::{Model, Scratch};
 use std::sync::Arc;
@@ -51,22 +52,42 @@ pub struct Descent {
     gradient: Vec<Lane>,
     /// `[P][tiles]` where there is momentum, else empty.
     velocity: Vec<Lane>,
+    accounts: Accounts,
 }
 
 impl Descent {
     /// Steps of `rate`/`substeps` along `source`, for `len` vectors of θ.
     pub fn new(source: Source, rate: Schedule, substeps: u32, decay: f64, momentum: f64, len: usize) -> Self {
         let velocity = if momentum == 0.0 { Vec::new() } else { vec![Lane::default(); len] };
-        Self { source, rate, substeps, decay, momentum, gradient: vec![Lane::default(); len], velocity }
+        let (gradient, accounts) = (vec![Lane::default(); len], Accounts::default());
+        Self { source, rate, substeps, decay, momentum, gradient, velocity, accounts }
+    }
+
+    /// Keeps these accounts.
+    pub fn with(self, accounts: Accounts) -> Self {
+        Self { accounts, ..self }
     }
 
     /// One step: this is where θ, the applied gradient ĝ (its noise included), and θ' are at hand together.
     fn step(&mut self, theta: &mut [Lane], rate: f64) {
         self.source.evaluate(theta, &mut self.gradient);
-        if self.velocity.is_empty() {
-            descend(theta, &self.gradient, rate, self.decay);
+        let Self { gradient, velocity, accounts, decay, momentum, .. } = self;
+        if !accounts.list.is_empty() {
+            accounts.drawn(gradient, rate);
+        }
+        if velocity.is_empty() {
+            for account in &mut accounts.list {
+                account.step(Step { theta, gradient, rate, decay: *decay });
+            }
+            descend(theta, gradient, rate, *decay);
         } else {
-            heavy_ball(theta, &mut self.velocity, &self.gradient, rate, self.decay, self.momentum);
+            for account in &mut accounts.list {
+                account.before(theta, velocity, rate, *decay, *momentum);
+            }
+            heavy_ball(theta, velocity, gradient, rate, *decay, *momentum);
+            for account in &mut accounts.list {
+                account.after(velocity);
+            }
         }
     }
 }
@@ -83,6 +104,7 @@ impl Stepper for Descent {
         to: Clock,
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
+        self.accounts.expect(theta);
         for iteration in from.step..to.step {
             let rate = self.rate.at(iteration) / f64::from(self.substeps);
             for _ in 0..self.substeps {
@@ -93,5 +115,8 @@ impl Stepper for Descent {
             }
         }
         true
+    }
+    fn accounts(&self, theta: &[Lane], out: &mut [Vec<Lane>]) {
+        write_accounts(&self.accounts, theta, &self.velocity, out);
     }
 }

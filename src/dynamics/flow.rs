@@ -1,8 +1,9 @@
 //! Gradient flow, θ̇ = −(∇L + λθ), integrated adaptively.
 
 use crate::dynamics::kernels::downhill;
+use crate::dynamics::ledger::Accounts;
 use crate::dynamics::sweep::FullGradient;
-use crate::dynamics::{Clock, Stepper};
+use crate::dynamics::{Clock, Stepper, write_accounts};
 use crate::lanes::Lane;
 use crate::scheme::runge_kutta::Adaptive;
 
@@ -12,12 +13,19 @@ pub struct GradientFlow {
     decay: f64,
     integrator: Adaptive,
     started: bool,
+    accounts: Accounts,
 }
 
 impl GradientFlow {
     /// For `parameters` elements and `tiles` vectors.
     pub fn new(gradient: FullGradient, decay: f64, tolerance: f64, parameters: usize, tiles: usize) -> Self {
-        Self { gradient, decay, integrator: Adaptive::new(parameters, tiles, tolerance), started: false }
+        let integrator = Adaptive::new(parameters, tiles, tolerance);
+        Self { gradient, decay, integrator, started: false, accounts: Accounts::default() }
+    }
+
+    /// Keeps these accounts.
+    pub fn with(self, accounts: Accounts) -> Self {
+        Self { accounts, ..self }
     }
 }
 
@@ -29,6 +37,9 @@ impl Stepper for GradientFlow {
         to: Clock,
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
+        for account in &mut self.accounts.list {
+            account.flow(theta, to.time - from.time, self.decay);
+        }
         let (gradient, decay) = (&mut self.gradient, self.decay);
         let mut slope = |theta: &[Lane], out: &mut [Lane]| {
             gradient.evaluate(theta, out);
@@ -39,5 +50,8 @@ impl Stepper for GradientFlow {
             self.started = true;
         }
         self.integrator.advance(to.time, theta, &mut slope, &mut || pulse(0)) && pulse(to.step - from.step)
+    }
+    fn accounts(&self, theta: &[Lane], out: &mut [Vec<Lane>]) {
+        write_accounts(&self.accounts, theta, &[], out);
     }
 }

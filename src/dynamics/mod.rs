@@ -10,6 +10,7 @@ mod equations;
 mod flow;
 mod integrated;
 mod kernels;
+pub mod ledger;
 mod linear;
 mod motion;
 pub mod settings;
@@ -17,6 +18,7 @@ mod svag;
 pub mod sweep;
 mod underdamped;
 
+pub use ledger::Ledger;
 pub use motion::{Motion, Setting, System, check, noise_kind};
 pub use settings::{Decay, Law, Sampling, Schedule, Training};
 
@@ -49,6 +51,17 @@ pub trait Stepper: Send {
     /// v of the last step, `[P][tiles]`, 0 before the first; empty where the law of motion has no velocity.
     fn velocity(&self) -> &[Lane] {
         &[]
+    }
+
+    /// Writes the rows of the ledgers that the stepper was made with, `[rows][tiles]` each, at the θ that the last `advance` left; nothing where the law
+    /// keeps none.
+    fn accounts(&self, _theta: &[Lane], _out: &mut [Vec<Lane>]) {}
+}
+
+/// Writes the rows of accounts.
+fn write_accounts(accounts: &ledger::Accounts, theta: &[Lane], velocity: &[Lane], out: &mut [Vec<Lane>]) {
+    for (account, out) in accounts.list.iter().zip(out) {
+        account.write(theta, velocity, out);
     }
 }
 

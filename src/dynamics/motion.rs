@@ -8,6 +8,7 @@ use crate::dynamics::draws::{Block, Draws};
 use crate::dynamics::equations::{Force, LangevinEquation, SdeEquation, kind};
 use crate::dynamics::flow::GradientFlow;
 use crate::dynamics::integrated::{Course, Integrated};
+use crate::dynamics::ledger::{Accounts, Ledger};
 use crate::dynamics::linear::{Linear, Plan, Transitions};
 use crate::dynamics::svag::Svag;
 use crate::dynamics::sweep::{FullGradient, GaussianGradient};
@@ -354,6 +355,17 @@ impl Motion {
 
     /// A stepper for replicas `first .. first + 8·tiles`.
     pub fn stepper(&self, seed: u64, first: u64, tiles: usize) -> Box<dyn Stepper> {
+        self.stepper_with(&[], seed, first, tiles)
+    }
+
+    /// A stepper that keeps account of `ledgers`, where the law [can](Law::keeps_accounts).
+    pub fn stepper_with(
+        &self,
+        ledgers: &[Arc<Ledger>],
+        seed: u64,
+        first: u64,
+        tiles: usize,
+    ) -> Box<dyn Stepper> {
         let block = Block { seed, first, tiles };
         let len = self.parameters * tiles;
         match &self.kind {
@@ -370,11 +382,19 @@ impl Motion {
                     }
                 };
                 let rate: Schedule = training.rate.clone();
-                Box::new(Descent::new(source, rate, *substeps, training.decay.force(), *momentum, len))
+                let variance = match gradient {
+                    Gradient::Full => Some(0.0),
+                    Gradient::Minibatch => independent(training, &**model),
+                    Gradient::Gaussian(sigma) => Some(sigma * sigma),
+                };
+                let accounts = Accounts::new(ledgers, model, variance, tiles);
+                let descent = Descent::new(source, rate, *substeps, training.decay.force(), *momentum, len);
+                Box::new(descent.with(accounts))
             }
             Kind::Flow { model, decay, tolerance } => {
                 let gradient = FullGradient::new(model.clone(), tiles);
-                Box::new(GradientFlow::new(gradient, *decay, *tolerance, self.parameters, tiles))
+                let flow = GradientFlow::new(gradient, *decay, *tolerance, self.parameters, tiles);
+                Box::new(flow.with(Accounts::new(ledgers, model, None, tiles)))
             }
             Kind::Linear(transitions) => {
                 Box::new(Linear::new(transitions.clone(), block.normals(Purpose::Wiener), len))
@@ -382,15 +402,19 @@ impl Motion {
             Kind::Euler { equation, dt } => {
                 Box::new(EulerMaruyama::new(equation.clone(), *dt, block.normals(Purpose::Wiener)))
             }
-            Kind::Svag { model, training, level } => Box::new(Svag::new(
-                model.clone(),
-                model.scratch(tiles),
-                Draws::new(model, training.batch, training.sampling, block),
-                training.rate.clone(),
-                *level,
-                training.decay.force(),
-                len,
-            )),
+            Kind::Svag { model, training, level } => {
+                let svag = Svag::new(
+                    model.clone(),
+                    model.scratch(tiles),
+                    Draws::new(model, training.batch, training.sampling, block),
+                    training.rate.clone(),
+                    *level,
+                    training.decay.force(),
+                    len,
+                );
+                let variance = independent(training, &**model).map(|f| f * f64::from(*level));
+                Box::new(svag.with(Accounts::new(ledgers, model, variance, tiles)))
+            }
             Kind::Underdamped(inertia) => {
                 Box::new(Underdamped::new(inertia.clone(), block.normals(Purpose::Gradient)))
             }
@@ -405,6 +429,12 @@ impl Motion {
             }
         }
     }
+}
+
+/// f of independent minibatches; those of an epoch depend on each other.
+fn independent(training: &Training, model: &dyn Model) -> Option<f64> {
+    let epochs = matches!(training.sampling, Sampling::WithoutReplacement { .. });
+    (!epochs).then(|| training.noise_factor(model.population().size()))
 }
 
 fn integrated(course: Course, driven: Driven, block: Block, normal: Purpose) -> Integrated {

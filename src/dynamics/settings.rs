@@ -194,6 +194,18 @@ impl Law {
             _ => true,
         }
     }
+    /// True where the change of a charge is known for each step ([`crate::dynamics::ledger`]): the steps go along gradients of samples.
+    pub fn keeps_accounts(&self) -> bool {
+        match self {
+            Law::GradientFlow { .. }
+            | Law::GradientDescent
+            | Law::Sgd
+            | Law::GaussianSgd
+            | Law::Svag { .. } => true,
+            Law::Langevin { .. } => self.plain(),
+            _ => false,
+        }
+    }
     /// Its name in the study file.
     pub fn name(&self) -> &'static str {
         match self {

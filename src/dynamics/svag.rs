@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::dynamics::draws::Draws;
 use crate::dynamics::kernels::descend;
-use crate::dynamics::{Clock, Schedule, Stepper};
+use crate::dynamics::ledger::{Accounts, Step};
+use crate::dynamics::{Clock, Schedule, Stepper, write_accounts};
 use crate::lanes::{Lane, flat, flat_mut, vectorized};
 use crate::model::{Model, Scratch};
 
@@ -19,6 +20,7 @@ pub struct Svag {
     decay: f64,
     first: Vec<Lane>,
     second: Vec<Lane>,
+    accounts: Accounts,
 }
 
 impl Svag {
@@ -33,16 +35,28 @@ impl Svag {
         len: usize,
     ) -> Self {
         let second = vec![Lane::default(); if level > 1 { len } else { 0 }];
-        Self { model, scratch, draws, rate, level, decay, first: vec![Lane::default(); len], second }
+        let (first, accounts) = (vec![Lane::default(); len], Accounts::default());
+        Self { model, scratch, draws, rate, level, decay, first, second, accounts }
+    }
+
+    /// Keeps these accounts.
+    pub fn with(self, accounts: Accounts) -> Self {
+        Self { accounts, ..self }
     }
 
     fn step(&mut self, theta: &mut [Lane], rate: f64) {
-        let Self { model, scratch, draws, first, second, level, decay, .. } = self;
+        let Self { model, scratch, draws, first, second, level, decay, accounts, .. } = self;
         model.weighted_gradient(theta, draws.advance(), first, scratch);
         if *level > 1 {
             model.weighted_gradient(theta, draws.advance(), second, scratch);
             let root = f64::from(2 * *level - 1).sqrt();
             amplify(first, second, 0.5 * (1.0 + root), 0.5 * (1.0 - root));
+        }
+        if !accounts.list.is_empty() {
+            accounts.drawn(first, rate);
+        }
+        for account in &mut accounts.list {
+            account.step(Step { theta, gradient: first, rate, decay: *decay });
         }
         descend(theta, first, rate, *decay);
     }
@@ -65,6 +79,7 @@ impl Stepper for Svag {
         to: Clock,
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
+        self.accounts.expect(theta);
         for iteration in from.step..to.step {
             let rate = self.rate.at(iteration) / f64::from(self.level);
             for _ in 0..self.level {
@@ -75,5 +90,9 @@ impl Stepper for Svag {
             }
         }
         true
+    }
+
+    fn accounts(&self, theta: &[Lane], out: &mut [Vec<Lane>]) {
+        write_accounts(&self.accounts, theta, &[], out);
     }
 }

@@ -275,10 +275,10 @@ impl Batch for NoiseSweep<'_> {
 }
 
 /// One node, weight 1.
-struct SingleNode<'a> {
-    nodes: &'a Nodes,
-    node: usize,
-    tiles: usize,
+pub(super) struct SingleNode<'a> {
+    pub nodes: &'a Nodes,
+    pub node: usize,
+    pub tiles: usize,
 }
 
 impl Batch for SingleNode<'_> {

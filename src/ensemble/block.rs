@@ -3,10 +3,10 @@
 use crate::dynamics::{Clock, Motion, Stepper};
 use crate::ensemble::initial;
 use crate::ensemble::kernels::taint;
-use crate::ensemble::observe::{State, Tracker, Windows};
+use crate::ensemble::observe::{State, Tracker, Windows, ledgers};
 use crate::ensemble::sink::BlockRecord;
 use crate::lanes::{LANES, Lane};
-use crate::study::{Observable, Study};
+use crate::study::{Observable, ObservableKind, Study};
 
 /// What all blocks of a dynamics have in common.
 pub struct Job<'a> {
@@ -24,17 +24,25 @@ pub struct Job<'a> {
     pub replicas: usize,
     /// The first of them, whose whole path is kept.
     pub kept: usize,
-    /// The one path of all replicas, `[instants][P]`, where law and start are the same for all.
-    pub path: Option<Vec<Vec<f64>>>,
+    /// The one path of all replicas, where law and start are the same for all.
+    pub path: Option<Vec<Point>>,
+}
+
+/// An instant of a path that all replicas share.
+pub struct Point {
+    theta: Vec<f64>,
+    ledgers: Vec<Vec<f64>>,
 }
 
 impl Job<'_> {
     /// The path that all replicas share; `None` if they do not, or if `pulse` ended it.
-    pub fn common_path(&self, pulse: &mut dyn FnMut(u64) -> bool) -> Option<Vec<Vec<f64>>> {
+    pub fn common_path(&self, pulse: &mut dyn FnMut(u64) -> bool) -> Option<Vec<Point>> {
         let layout = self.study.layout();
         let mut theta = vec![Lane::default(); layout.len()];
         initial::fill(&mut theta, &self.study.initial, layout, self.study.run.seed, 0, 1);
-        let mut stepper = self.motion.stepper(self.study.run.seed, 0, 1);
+        let kept = ledgers(self.observables);
+        let mut rows: Vec<Vec<Lane>> = kept.iter().map(|l| vec![Lane::default(); l.rows().len()]).collect();
+        let mut stepper = self.motion.stepper_with(&kept, self.study.run.seed, 0, 1);
         let mut path = Vec::with_capacity(self.instants.len());
         let mut before: Option<Clock> = None;
         for &now in self.instants {
@@ -43,7 +51,9 @@ impl Job<'_> {
             {
                 return None;
             }
-            path.push(theta.iter().map(|x| x.0[0]).collect());
+            stepper.accounts(&theta, &mut rows);
+            let first = |lanes: &Vec<Lane>| lanes.iter().map(|x| x.0[0]).collect::<Vec<f64>>();
+            path.push(Point { theta: first(&theta), ledgers: rows.iter().map(first).collect() });
             before = Some(now);
         }
         Some(path)
@@ -56,16 +66,24 @@ impl Job<'_> {
         let replicas = (LANES * tiles).min(self.replicas - first);
         let kept = self.kept.saturating_sub(first).min(replicas);
         let mut theta = vec![Lane::default(); layout.len() * tiles];
+        let accounts = ledgers(self.observables);
+        let mut rows: Vec<Vec<Lane>> =
+            accounts.iter().map(|l| vec![Lane::default(); l.rows().len() * tiles]).collect();
         let mut stepper: Option<Box<dyn Stepper>> = None;
         if self.path.is_none() {
             initial::fill(&mut theta, &self.study.initial, layout, seed, first as u64, tiles);
-            stepper = Some(self.motion.stepper(seed, first as u64, tiles));
+            stepper = Some(self.motion.stepper_with(&accounts, seed, first as u64, tiles));
         }
         let times: Vec<f64> = self.instants.iter().map(|now| now.time).collect();
+        let mut ledger = 0;
         let mut trackers: Vec<Tracker> = self
             .observables
             .iter()
-            .map(|observable| Tracker::new(observable, &times, self.windows, tiles, replicas, kept))
+            .map(|observable| {
+                let before = ledger;
+                ledger += usize::from(matches!(observable.kind, ObservableKind::Ledger(_)));
+                Tracker::new(observable, before, &times, self.windows, tiles, replicas, kept)
+            })
             .collect();
         let mut alive: Vec<u8> = (0..tiles).map(|t| padding(replicas.saturating_sub(t * LANES))).collect();
         let mut tainted = vec![Lane::default(); tiles];
@@ -73,14 +91,19 @@ impl Job<'_> {
         let mut before: Option<Clock> = None;
         for (index, &now) in self.instants.iter().enumerate() {
             if let Some(path) = &self.path {
-                for (row, &x) in theta.chunks_exact_mut(tiles).zip(&path[index]) {
-                    row.fill(Lane::splat(x));
+                let point = &path[index];
+                spread(&mut theta, &point.theta, tiles);
+                for (rows, values) in rows.iter_mut().zip(&point.ledgers) {
+                    spread(rows, values, tiles);
                 }
             } else if let (Some(stepper), Some(before)) = (&mut stepper, before) {
                 let mut beat = |steps: u64| pulse(steps * replicas as u64);
                 if !stepper.advance(&mut theta, before, now, &mut beat) {
                     return None;
                 }
+            }
+            if let Some(stepper) = stepper.as_ref().filter(|_| !rows.is_empty()) {
+                stepper.accounts(&theta, &mut rows);
             }
             if !pulse(0) {
                 return None;
@@ -90,7 +113,7 @@ impl Job<'_> {
             taint(&mut tainted, &theta);
             let velocity = stepper.as_ref().map_or(&[][..], |stepper| stepper.velocity());
             for tracker in &mut trackers {
-                tracker.evaluate(State { instant: index, theta: &theta, velocity });
+                tracker.evaluate(State { instant: index, theta: &theta, velocity, ledgers: &rows });
                 taint(&mut tainted, tracker.value());
             }
             for (t, (alive, tainted)) in alive.iter_mut().zip(&tainted).enumerate() {
@@ -111,6 +134,13 @@ impl Job<'_> {
         diverged.sort_unstable();
         let observables = trackers.into_iter().map(|tracker| tracker.finish(&alive)).collect();
         Some(BlockRecord { first, replicas, diverged, observables })
+    }
+}
+
+/// The same values in every lane of `tiles` vectors.
+fn spread(block: &mut [Lane], values: &[f64], tiles: usize) {
+    for (row, &x) in block.chunks_exact_mut(tiles).zip(values) {
+        row.fill(Lane::splat(x));
     }
 }
 

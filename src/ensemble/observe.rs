@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use nalgebra::{DMatrix, SVD};
 
+use crate::dynamics::Ledger;
 use crate::ensemble::decay::DecayRate;
 use crate::ensemble::fold;
 use crate::ensemble::kernels::{largest_change, welford};
@@ -46,6 +47,19 @@ pub struct State<'a> {
     pub theta: &'a [Lane],
     /// v of the step that led here, `[P][tiles]`; empty where there is none.
     pub velocity: &'a [Lane],
+    /// Rows of each ledger that is observed, `[rows][tiles]`.
+    pub ledgers: &'a [Vec<Lane>],
+}
+
+/// The ledgers among observables, in their order.
+pub fn ledgers(observables: &[Observable]) -> Vec<Arc<Ledger>> {
+    observables
+        .iter()
+        .filter_map(|o| match &o.kind {
+            ObservableKind::Ledger(ledger) => Some(ledger.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 /// How the value is computed.
@@ -54,11 +68,12 @@ enum Way {
     Function { function: Arc<Function>, scratch: Scratch },
     SingularValues { function: Arc<Function>, scratch: Scratch, matrix: Vec<Lane> },
     Moving { function: Arc<Function>, scratch: Scratch, rest: Vec<Lane> },
+    Ledger { index: usize },
     DecayRate { of: Box<Way>, value: Vec<Lane>, fit: DecayRate },
 }
 
 impl Way {
-    fn new(kind: &ObservableKind, times: &[f64], tiles: usize) -> Self {
+    fn new(kind: &ObservableKind, ledger: usize, times: &[f64], tiles: usize) -> Self {
         match kind {
             ObservableKind::Parameter { offset } => Way::Parameter { offset: *offset },
             ObservableKind::Function(function) => {
@@ -72,10 +87,11 @@ impl Way {
             ObservableKind::Moving(function) => {
                 Way::Moving { function: function.clone(), scratch: function.scratch(tiles), rest: Vec::new() }
             }
+            ObservableKind::Ledger(_) => Way::Ledger { index: ledger },
             ObservableKind::DecayRate { of, components, from, to } => {
                 let len = components * tiles;
                 Way::DecayRate {
-                    of: Box::new(Self::new(of, times, tiles)),
+                    of: Box::new(Self::new(of, ledger, times, tiles)),
                     value: vec![Lane::default(); len],
                     fit: DecayRate::new(times, *from, *to, len),
                 }
@@ -110,6 +126,7 @@ impl Way {
                 }
                 function.evaluate_with(state.theta, velocity, out, scratch);
             }
+            Way::Ledger { index } => out.copy_from_slice(&state.ledgers[*index]),
             Way::DecayRate { of, value, fit } => {
                 of.evaluate(state, value, tiles);
                 fit.push(state.instant, value, out, tiles);
@@ -147,9 +164,11 @@ pub fn blank(observable: &Observable, windows: Windows) -> ObservableRecord {
 }
 
 impl Tracker {
-    /// For a block of `replicas` replicas in `tiles` vectors, of which the first `kept` keep their path; `times` are the recorded instants.
+    /// For a block of `replicas` replicas in `tiles` vectors, of which the first `kept` keep their path; `times` are the recorded instants,
+    /// `ledger` is the number of ledgers before this observable.
     pub fn new(
         observable: &Observable,
+        ledger: usize,
         times: &[f64],
         windows: Windows,
         tiles: usize,
@@ -161,7 +180,7 @@ impl Tracker {
         record.ensemble.reserve_exact(components * windows.instants);
         record.trajectories = vec![f64::NAN; kept * windows.instants * components];
         let vectors = || vec![Lane::default(); components * tiles];
-        let way = Way::new(&observable.kind, times, tiles);
+        let way = Way::new(&observable.kind, ledger, times, tiles);
         Self {
             record,
             components,

@@ -12,6 +12,7 @@ mod equals;
 mod fdt;
 pub mod lyapunov;
 mod measure;
+mod noether_flow;
 mod number;
 mod prediction;
 pub mod recursion;
@@ -78,6 +79,7 @@ pub fn name(law: &ClaimLaw) -> &'static str {
     match law {
         ClaimLaw::Equals { .. } => "equals",
         ClaimLaw::Conserved { .. } => "conserved",
+        ClaimLaw::NoetherFlow { .. } => "noether-flow",
         ClaimLaw::Einstein { .. } => "einstein",
         ClaimLaw::DecayRate { .. } => "decay-rate",
         ClaimLaw::Convergence(_) => "convergence",
@@ -105,6 +107,15 @@ fn judge_one(claim: &Claim, run: &Run, centers: &Centers) -> Settled {
         }
         ClaimLaw::Fdt { relation, moment, tolerance } => {
             fdt::judge(*relation, *moment, *tolerance, run, claim.significance)
+        }
+        ClaimLaw::NoetherFlow { symmetry, ledger, components, tolerance, .. } => {
+            let claimed = noether_flow::NoetherFlow {
+                symmetry,
+                ledger,
+                components: *components,
+                tolerance: *tolerance,
+            };
+            noether_flow::judge(&claimed, run, claim.significance)
         }
         ClaimLaw::DecayRate { observable, fit, value, from, to, tolerance, .. } => {
             let claimed =

@@ -378,6 +378,21 @@ pub(super) fn what(law: &ClaimLaw) -> String {
             let tolerance = tolerance.map_or(String::new(), |x| format!(" ± {} %", plain(100.0 * x, 3)));
             format!("{gain} balances {noise} of {moment}{tolerance}")
         }
+        ClaimLaw::NoetherFlow { symmetry, noise, decay, .. } => {
+            let factors = match (*noise, *decay) {
+                (1.0, 1.0) => String::new(),
+                (noise, 1.0) => format!(", with {} times the noise", plain(noise, 3)),
+                (1.0, decay) => format!(", with {} times the decay", plain(decay, 3)),
+                (noise, decay) => {
+                    format!(
+                        ", with {} times the noise and {} times the decay",
+                        plain(noise, 3),
+                        plain(decay, 3)
+                    )
+                }
+            };
+            format!("the charge of {symmetry} changes by decay and noise, step by step{factors}")
+        }
         ClaimLaw::DecayRate { observable, value_text, from, to, tolerance, .. } => {
             let tolerance = within(*tolerance);
             let value = shortened(value_text);

@@ -295,6 +295,7 @@ pub const CLAIM: Section = Section {
     keys: &[
         key("equals", "a table", "", "equals = { observable = \"w^2\", value = 1.0 }"),
         key("conserved", "a table", "", "conserved = { observable = \"charge\" }"),
+        key("noether-flow", "a table", "", "noether-flow = { symmetry = \"rescaling\", dynamics = \"sgd\" }"),
         key("einstein", "a table", "", "einstein = { dynamics = \"sgd\" }"),
         key("fdt", "a table", "", "fdt = { dynamics = \"sgd\", relation = 1 }"),
         key("decay-rate", "a table", "", "decay-rate = { observable = \"charge\", value = \"4*rate\" }"),
@@ -310,7 +311,7 @@ pub const CLAIM: Section = Section {
 };
 
 /// Claims that the design names and this version does not have.
-pub const LATER_CLAIMS: [&str; 4] = ["noether-flow", "fixed-point", "stationary-density", "equilibrium"];
+pub const LATER_CLAIMS: [&str; 3] = ["fixed-point", "stationary-density", "equilibrium"];
 
 /// `equals = { … }`.
 pub const EQUALS: Section = Section {
@@ -333,6 +334,18 @@ pub const CONSERVED: Section = Section {
         key("observable", "a string", "", "observable = \"u^2 - w^2\""),
         key("symmetry", "a string", "", "symmetry = \"rescaling\""),
         key("tolerance", "a number", "1e-8", "tolerance = 1e-8"),
+        DYNAMICS,
+    ],
+};
+
+/// `noether-flow = { … }`.
+pub const NOETHER_FLOW: Section = Section {
+    name: "noether-flow",
+    keys: &[
+        key("symmetry", "a string", "", "symmetry = \"rescaling\""),
+        key("noise", "a number", "1, the law itself", "noise = 0.5"),
+        key("decay", "a number", "1, the law itself", "decay = 0.5"),
+        key("tolerance", "a number", "rounding of so many steps", "tolerance = 1e-9"),
         DYNAMICS,
     ],
 };
@@ -414,6 +427,7 @@ mod tests {
             CLAIM,
             EQUALS,
             CONSERVED,
+            NOETHER_FLOW,
             CONVERGENCE,
             EINSTEIN,
             DECAY_RATE,

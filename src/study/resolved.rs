@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::dynamics::{Law, Training};
+use crate::dynamics::{Law, Ledger, Training};
 pub use crate::model::Symmetry;
 use crate::model::formula::{Expression, FormulaModel, Function, SdeModel, Value};
 use crate::model::{Layout, Model, Shape};
@@ -172,6 +172,8 @@ pub enum ObservableKind {
     SingularValues(Arc<Function>),
     /// A compiled formula of the state and of the velocity of the last step (0 where the law of motion has none).
     Moving(Arc<Function>),
+    /// Sums over every step of what changes a charge, in the order of [`crate::dynamics::ledger::Rows`].
+    Ledger(Arc<Ledger>),
     /// For each component the fitted rate of ln|x| along the path, the number of instants at which it was 0, and its
     /// changes of sign: complete at the last instant.
     DecayRate {
@@ -289,6 +291,21 @@ pub enum ClaimLaw {
         tolerance: f64,
         /// Σ_i |θ_i ∂C/∂θ_i|, the size of the terms that cancel in the charge; a hidden observable's name.
         scale: Option<String>,
+    },
+    /// A charge changes, step by step, by what decay and noise say.
+    NoetherFlow {
+        /// Name of the symmetry.
+        symmetry: String,
+        /// Name of the hidden observable that is its ledger.
+        ledger: String,
+        /// Numbers of the charge.
+        components: usize,
+        /// Factor of the noise term, 1 for the law itself.
+        noise: f64,
+        /// Factor of the decay's coefficient, 1 for the law itself.
+        decay: f64,
+        /// Relative to what cancels; rounding of that many steps if absent.
+        tolerance: Option<f64>,
     },
     /// An observable decays at a rate.
     DecayRate {

@@ -170,6 +170,13 @@ fn claim_defaults(law: &mut Table, claim: &ClaimLaw) {
                 set(law, "tolerance", float(*tolerance));
             }
         }
+        ClaimLaw::NoetherFlow { noise, decay, tolerance, .. } => {
+            set(law, "noise", float(*noise));
+            set(law, "decay", float(*decay));
+            if let Some(tolerance) = tolerance {
+                set(law, "tolerance", float(*tolerance));
+            }
+        }
         ClaimLaw::DecayRate { from, to, tolerance, .. } => {
             set(law, "from", float(*from));
             set(law, "to", float(*to));

@@ -190,6 +190,7 @@ pub(super) fn simulate(
                     ObservableKind::Function(function) => function.value(&state[..parameters]),
                     ObservableKind::SingularValues(_)
                     | ObservableKind::Moving(_)
+                    | ObservableKind::Ledger(_)
                     | ObservableKind::DecayRate { .. } => {
                         unreachable!("not used here")
                     }

@@ -7,3 +7,4 @@ mod einstein;
 mod engine;
 mod equals;
 mod fdt;
+mod noether_flow;

@@ -6,8 +6,10 @@ use super::names::{self, Broken, SETTINGS};
 use super::observe::Observables;
 use super::symmetries::{Symmetries, charge};
 use super::{Constants, Kind, number};
+use crate::dynamics::Ledger;
 use crate::model::formula::Expression;
-use crate::model::{Layout, Shape};
+use crate::model::symmetry::QuadraticForm;
+use crate::model::{Layout, Shape, Symmetry};
 use crate::scheme::NoiseKind;
 use crate::study::resolved::{
     At, Claim, ClaimLaw, Equation, Moment, Observable, Relation, Statistic, Tolerance,
@@ -86,6 +88,30 @@ fn resolve(
                 scale: observables.magnitude(&observable, &text, errors),
                 observable,
                 tolerance,
+            })
+        }
+        ClaimLawSpec::NoetherFlow { symmetry, noise, decay, tolerance } => {
+            if let Some(list) = &mut dynamics {
+                step_by_step(spec, list, parts, errors);
+            }
+            let factor = |field: &Field<f64>| field.value().copied().unwrap_or(1.0);
+            let found = symmetry.given().and_then(|name| {
+                let symmetry = declared(name, parts, errors)?;
+                let charge = charge_of(name, symmetry, parts, errors)?;
+                Some((name.value.clone(), charge))
+            });
+            let (noise, decay) = (factor(noise), factor(decay));
+            found.map(|(symmetry, form)| {
+                let components = form.shape().len();
+                let name = format!("ledger({symmetry}; noise {noise}, decay {decay})");
+                ClaimLaw::NoetherFlow {
+                    ledger: observables.ledger(&name, Ledger::new(form, noise, decay)),
+                    symmetry,
+                    components,
+                    noise,
+                    decay,
+                    tolerance: tolerance.value().copied(),
+                }
             })
         }
         ClaimLawSpec::DecayRate { observable, value, from, to, tolerance, absolute_tolerance } => {
@@ -259,6 +285,78 @@ fn find(
     found
 }
 
+/// The dynamics whose steps are known to the claim; one that is named and is not is an error.
+fn step_by_step(spec: &ClaimSpec, list: &mut Vec<usize>, parts: &Parts<'_>, errors: &mut Errors<'_>) {
+    let motions = &parts.motion.list;
+    let law = format!("`{}`", spec.law.name());
+    if let Some(given) = spec.dynamics.given() {
+        for name in &given.value {
+            if let Some(motion) = motions.iter().find(|m| m.name == name.value && !m.law.keeps_accounts()) {
+                errors.at(
+                    name.span,
+                    format!("{law} is a law of steps along gradients, and `{}` ({}) has none", name.value, motion.law.name()),
+                    "name sgd, gaussian-sgd, gradient-descent, svag, gradient-flow, or langevin of order 1 by euler-maruyama",
+                );
+            }
+        }
+        return;
+    }
+    list.retain(|&index| motions[index].law.keeps_accounts());
+    if list.is_empty() && !motions.is_empty() && !parts.motion.broken {
+        errors.at(
+            spec.at,
+            format!("{law} is a law of steps along gradients, and no dynamics of this study has such steps"),
+            "add sgd, or langevin of order 1, to [dynamics]",
+        );
+    }
+}
+
+/// A declared symmetry.
+fn declared<'s>(name: &Spanned<String>, parts: &Parts<'s>, errors: &mut Errors<'_>) -> Option<&'s Symmetry> {
+    if let Some((_, symmetry)) = parts.symmetries.list.iter().find(|(n, _)| *n == name.value) {
+        return Some(symmetry);
+    }
+    if !parts.symmetries.names.contains(&name.value) {
+        let known = parts.symmetries.names.iter().map(String::as_str);
+        let help = if parts.symmetries.names.is_empty() {
+            "declare it in [symmetries], as in rescaling = { exponential = { u = 1, w = -1 } }".to_owned()
+        } else {
+            suggestion(&name.value, known)
+        };
+        errors.at(name.span, format!("unknown symmetry `{}`", name.value), help);
+    }
+    None
+}
+
+/// The charge of a symmetry of a loss.
+fn charge_of(
+    name: &Spanned<String>,
+    symmetry: &Symmetry,
+    parts: &Parts<'_>,
+    errors: &mut Errors<'_>,
+) -> Option<QuadraticForm> {
+    if parts.kind == Some(Kind::Sde) {
+        errors.at(
+            name.span,
+            format!("`{}` was not checked: an [sde] has no loss to be symmetric", name.value),
+            "claim this of a [loss]",
+        );
+        return None;
+    }
+    if let Err(reason) = charge(symmetry, parts.layout) {
+        no_charge(name, reason, errors);
+    }
+    symmetry.charge(parts.layout)
+}
+
+fn no_charge(name: &Spanned<String>, reason: &str, errors: &mut Errors<'_>) {
+    errors.at(
+        name.span,
+        format!("the symmetry `{}` has no charge: {reason}", name.value),
+        "name an exponential, scale or double_rotation symmetry, or give an observable",
+    );
+}
+
 /// The charge of a symmetry, as a hidden observable.
 fn of_symmetry(
     name: &Spanned<String>,
@@ -266,18 +364,7 @@ fn of_symmetry(
     observables: &mut Observables<'_>,
     errors: &mut Errors<'_>,
 ) -> Option<(String, Spanned<String>)> {
-    let Some((_, symmetry)) = parts.symmetries.list.iter().find(|(n, _)| *n == name.value) else {
-        if !parts.symmetries.names.contains(&name.value) {
-            let known = parts.symmetries.names.iter().map(String::as_str);
-            let help = if parts.symmetries.names.is_empty() {
-                "declare it in [symmetries], as in rescaling = { exponential = { u = 1, w = -1 } }".to_owned()
-            } else {
-                suggestion(&name.value, known)
-            };
-            errors.at(name.span, format!("unknown symmetry `{}`", name.value), help);
-        }
-        return None;
-    };
+    let symmetry = declared(name, parts, errors)?;
     match charge(symmetry, parts.layout) {
         Ok(text) => {
             let text = Spanned::new(text, name.span);
@@ -285,11 +372,7 @@ fn of_symmetry(
             Some((observable.name, text))
         }
         Err(reason) => {
-            errors.at(
-                name.span,
-                format!("the symmetry `{}` has no charge: {reason}", name.value),
-                "name an exponential, scale or double_rotation symmetry, or give an observable",
-            );
+            no_charge(name, reason, errors);
             None
         }
     }

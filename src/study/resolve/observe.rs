@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::names::{self, Broken, MEASURED, Names};
 use super::{Compiler, Constants, Kind, Parameters};
+use crate::dynamics::Ledger;
 use crate::model::formula::{Expression, Function, syntax};
 use crate::model::{Layout, Shape};
 use crate::study::resolved::{Observable, ObservableKind};
@@ -297,6 +298,19 @@ impl Observables<'_> {
             self.add_hidden(name.clone(), function);
         }
         Some(name)
+    }
+
+    /// The ledger of a charge, as a hidden observable.
+    pub fn ledger(&mut self, name: &str, ledger: Ledger) -> String {
+        if !self.list.iter().any(|o| o.name == name) {
+            self.list.push(Observable {
+                name: name.to_owned(),
+                shape: Shape::vector(ledger.rows().len()),
+                hidden: true,
+                kind: ObservableKind::Ledger(Arc::new(ledger)),
+            });
+        }
+        name.to_owned()
     }
 
     fn add_hidden(&mut self, name: String, function: Function) -> Observable {

@@ -52,6 +52,17 @@ pub enum ClaimLawSpec {
         /// Relative to the size of the charge's terms.
         tolerance: Field<f64>,
     },
+    /// A charge changes, step by step, by what decay and noise say.
+    NoetherFlow {
+        /// Name of a symmetry.
+        symmetry: Field<String>,
+        /// Factor of the noise term.
+        noise: Field<f64>,
+        /// Factor of the decay's coefficient.
+        decay: Field<f64>,
+        /// Relative to the size of what cancels.
+        tolerance: Field<f64>,
+    },
     /// An observable decays at a rate.
     DecayRate {
         /// Name or formula.
@@ -85,6 +96,21 @@ pub enum ClaimLawSpec {
         /// Which equation.
         equation: Field<Equation>,
     },
+}
+
+impl ClaimLawSpec {
+    /// Its key in the study file.
+    pub fn name(&self) -> &'static str {
+        match self {
+            ClaimLawSpec::Equals { .. } => "equals",
+            ClaimLawSpec::Conserved { .. } => "conserved",
+            ClaimLawSpec::NoetherFlow { .. } => "noether-flow",
+            ClaimLawSpec::DecayRate { .. } => "decay-rate",
+            ClaimLawSpec::Convergence(_) => "convergence",
+            ClaimLawSpec::Einstein { .. } => "einstein",
+            ClaimLawSpec::Fdt { .. } => "fdt",
+        }
+    }
 }
 
 /// Names of the statistics.
@@ -171,6 +197,7 @@ fn claim(index: usize, node: &Node, errors: &mut Errors<'_>) -> Option<ClaimSpec
         "equals" => equals(settings, key.span, errors),
         "conserved" => conserved(settings, key.span, errors),
         "fdt" => fdt(settings, key.span, errors),
+        "noether-flow" => noether_flow(settings, key.span, errors),
         "decay-rate" => decay_rate(settings, key.span, errors),
         "convergence" => {
             let spec = super::convergence::convergence(settings, key.span, errors);
@@ -338,6 +365,18 @@ fn fdt(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
     let law = ClaimLawSpec::Fdt {
         relation,
         moment: word(&fields, "moment", &MOMENTS, errors),
+        tolerance: positive(&fields, "tolerance", errors),
+    };
+    (law, dynamics(&fields, errors))
+}
+
+fn noether_flow(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
+    let fields = Fields::new(&keys::NOETHER_FLOW, table, at, errors);
+    let symmetry = fields.string("symmetry", errors);
+    let law = ClaimLawSpec::NoetherFlow {
+        symmetry: fields.require("symmetry", symmetry, errors),
+        noise: fields.number("noise", errors),
+        decay: fields.number("decay", errors),
         tolerance: positive(&fields, "tolerance", errors),
     };
     (law, dynamics(&fields, errors))

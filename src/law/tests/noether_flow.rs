@@ -1,0 +1,139 @@
+//! Budgets of charges along paths, of every law that keeps accounts, and wrong ones.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::dynamics::Ledger;
+use crate::ensemble::{NoSink, Options, Record, Silent, run};
+use crate::law::{ClaimResult, Verdict, judge};
+use crate::model::Shape;
+use crate::model::symmetry::QuadraticForm;
+use crate::study::{ObservableKind, Study, parse};
+
+/// tanh(c(a·x)) with its rescaling, or a linear net with its double rotation.
+fn study(net: bool, training: &str, dynamics: &str, steps: u64, claim: &str) -> Study {
+    let system = if net {
+        "[parameters]\nU = { shape = [2, 3], init = \"normal(0, 0.6)\" }\nW = { shape = [3, 2], init = \"normal(0, 0.6)\" }\n\
+         [data]\nx = { shape = [2], law = \"normal(0, 1)\" }\ne = { shape = [2], law = \"normal(0, 0.5)\" }\n\
+         [population]\nsize = 24\n[loss]\nformula = \"norm2(U @ W @ x - x - e)\"\n\
+         [symmetries]\ns = { double_rotation = { left = \"W\", right = \"U\" } }\n"
+    } else {
+        "[parameters]\na = { shape = [2], init = \"normal(0.8, 0.2)\" }\nc = { init = \"normal(1, 0.2)\" }\n\
+         [data]\nx = { shape = [2], law = \"normal(0, 1)\" }\ny = \"dot([0.5, -0.3], x) + normal(0, 0.5)\"\n\
+         [loss]\nformula = \"(c*dot(a, x) - y)^2\"\n\
+         [symmetries]\ns = { exponential = { a = 1, c = -1 } }\n"
+    };
+    let text = format!(
+        "{system}[training]\n{training}\n[dynamics]\nd = {dynamics}\n[run]\nsteps = {steps}\nreplicas = 64\nseed = 5\n\
+         record = 10\n[[claims]]\nnoether-flow = {{ symmetry = \"s\"{claim} }}\n"
+    );
+    parse("s.toml", &text, Path::new(""), &[])
+        .unwrap_or_else(|e| panic!("{}\n{text}", crate::study::Rendered(&e)))
+}
+
+fn recorded(study: &Study) -> Record {
+    let options =
+        Options { threads: Some(1), stop: &AtomicBool::new(false), progress: &Silent, sink: &mut NoSink };
+    run(study, &study.observables, options).unwrap()
+}
+
+fn judged(study: &Study) -> ClaimResult {
+    judge(study, &recorded(study)).remove(0)
+}
+
+const PLAIN: &str = "rate = 0.02\nbatch = 2";
+const DECAY: &str = "rate = [[0, 0.02], [40, 0.05]]\nbatch = 2\nweight_decay = 0.3";
+const PENALTY: &str = "rate = 0.02\nbatch = 2\npenalty = 0.15";
+
+#[test]
+fn the_budget_closes_to_rounding_for_every_law_that_keeps_accounts() {
+    let heavy = "rate = 0.01\nbatch = 3\npenalty = 0.2\nmomentum = 0.8";
+    for net in [false, true] {
+        for (training, dynamics) in [
+            (PLAIN, "\"sgd\""),
+            (DECAY, "\"sgd\""),
+            (PENALTY, "\"sgd\""),
+            (heavy, "\"sgd\""),
+            (heavy, "\"gradient-descent\""),
+            (heavy, "\"gaussian-sgd\""),
+            (DECAY, "{ langevin = { substeps = 3 } }"),
+            (DECAY, "{ svag = { level = 3 } }"),
+            (PENALTY, "\"gradient-flow\""),
+        ] {
+            let result = judged(&study(net, training, dynamics, 100, ""));
+            assert_eq!(result.verdict, Verdict::Holds, "{net} {training} {dynamics}: {result:#?}");
+            assert!(result.tests[0].tolerance < 1e-8, "{result:?}");
+        }
+    }
+    // Epochs: the identity holds all the same, and nothing is said of expectations.
+    let epochs = format!("{PLAIN}\nsampling = \"without-replacement\"");
+    let result = judged(&study(true, &epochs, "\"sgd\"", 100, ""));
+    assert_eq!((result.verdict, result.tests.len()), (Verdict::Holds, 2));
+}
+
+#[test]
+fn wrong_factors_fail() {
+    for (training, dynamics, wrong) in [
+        (PLAIN, "\"sgd\"", "noise = 0.5"),
+        (PLAIN, "{ langevin = { substeps = 2 } }", "noise = 2"),
+        (PENALTY, "\"sgd\"", "decay = 0.5"),
+        (PENALTY, "\"gradient-flow\"", "decay = 0.5"),
+        ("rate = 0.01\nbatch = 2\npenalty = 0.2\nmomentum = 0.8", "\"sgd\"", "decay = 0.5"),
+        ("rate = 0.01\nbatch = 2\nmomentum = 0.8", "\"sgd\"", "noise = 1.001"),
+    ] {
+        for net in [false, true] {
+            let result = judged(&study(net, training, dynamics, 100, &format!(", {wrong}")));
+            assert_eq!(result.verdict, Verdict::Fails, "{net} {training} {dynamics} {wrong}: {result:#?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_charge_has_no_budget() {
+    // The cross term is seen: a form whose symmetry the loss has not.
+    let mut study = study(false, PLAIN, "\"sgd\"", 100, "");
+    let wrong = QuadraticForm::new(Shape::SCALAR, [(0, 0, 0, 1.0), (0, 1, 1, 1.0), (0, 2, 2, -1.01)]);
+    for observable in &mut study.observables {
+        if matches!(observable.kind, ObservableKind::Ledger(_)) {
+            observable.kind = ObservableKind::Ledger(Arc::new(Ledger::new(wrong.clone(), 1.0, 1.0)));
+        }
+    }
+    assert_eq!(judged(&study).verdict, Verdict::Fails);
+}
+
+#[test]
+fn noise_of_another_covariance_is_seen_though_the_budget_closes() {
+    // ĝ of batches of 2 against the expectation for batches of 4: half of η²Tr[ΣA]/2 too much.
+    let study = study(false, "rate = 0.002\nbatch = 2", "\"sgd\"", 100, "");
+    let mut record = recorded(&study);
+    assert_eq!(judge(&study, &record).remove(0).verdict, Verdict::Holds);
+    let ledger = record.dynamics[0].observables.iter_mut().find(|o| o.name.starts_with("ledger")).unwrap();
+    let rows = crate::dynamics::ledger::Rows::new(1);
+    for replica in ledger.last.chunks_mut(rows.len()) {
+        replica[rows.surprise(0)] += 0.5 * replica[rows.sampled()];
+    }
+    let result = judge(&study, &record).remove(0);
+    assert_eq!(result.verdict, Verdict::Fails, "{result:#?}");
+    assert_eq!(result.tests[0].verdict, Verdict::Holds);
+}
+
+#[test]
+fn accounts_change_no_path_and_blocks_change_no_account() {
+    let with = study(false, PENALTY, "\"sgd\"", 60, "");
+    let mut without = with.clone();
+    without.claims.clear();
+    without.observables.retain(|o| !o.hidden);
+    let (a, b) = (recorded(&with), recorded(&without));
+    for (one, other) in a.dynamics[0].observables.iter().zip(&b.dynamics[0].observables) {
+        assert_eq!((&one.name, &one.last), (&other.name, &other.last));
+    }
+    let mut fewer = with.clone();
+    fewer.run.replicas = 11;
+    let c = recorded(&fewer);
+    let ledger = |r: &Record| {
+        r.dynamics[0].observables.iter().find(|o| o.name.starts_with("ledger")).unwrap().last.clone()
+    };
+    let (all, few) = (ledger(&a), ledger(&c));
+    assert_eq!(all[..few.len()], few[..]);
+}
