@@ -14,7 +14,7 @@ use crate::dynamics::svag::Svag;
 use crate::dynamics::sweep::{FullGradient, GaussianGradient};
 use crate::dynamics::underdamped::{Inertia, Underdamped};
 use crate::dynamics::{Clock, Law, Sampling, Schedule, Stepper, Training};
-use crate::lanes::{LANES, Purpose};
+use crate::lanes::{LANES, Points, Purpose, Values};
 use crate::model::formula::{CompiledSde, FormulaModel, SdeModel};
 use crate::model::{Model, critical};
 use crate::scheme::linear::Transition;
@@ -443,7 +443,11 @@ fn integrated(course: Course, driven: Driven, block: Block, normal: Purpose) -> 
     let wiener = match (driven.together, increments) {
         (Some(together), increments) => Wiener::along(block.normals(normal), increments, noises, together),
         (None, Increments::Normal) => Wiener::normal(block.normals(normal), noises, 1),
-        (None, few) => Wiener::points(block.streams(Purpose::Increment), few, noises, 1),
+        (None, few) => {
+            let values = if few == Increments::Rademacher { Values::Two } else { Values::Three };
+            let points = Points::new(values, block.seed, Purpose::Increment, block.first, block.tiles);
+            Wiener::points(points, noises)
+        }
     };
     Integrated::new(course, Stepping::new(scheme, driven.noise, dimension, noises, block.tiles), wiener)
 }

@@ -11,6 +11,7 @@ mod flat;
 mod gather;
 pub mod math;
 pub mod normal;
+pub mod points;
 pub mod stream;
 #[cfg(target_arch = "x86_64")]
 mod wide;
@@ -20,6 +21,7 @@ pub(crate) use dispatch::vectorized;
 pub use flat::{flat, flat_mut};
 pub use gather::gather;
 pub use normal::Normals;
+pub use points::{Points, Values};
 pub use stream::{Purpose, Stream, Streams};
 
 /// Replicas in one vector.

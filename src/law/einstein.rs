@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use super::measure::{Run, Watched, all_stationary, certain, size, window};
-use super::prediction::{Prediction, Refusal, of_loss, of_sde, sde_center};
+use super::prediction::{Moving, Prediction, Refusal, of_loss, of_sde, sde_center};
 use super::settle::{Question, Settled, settle};
 use super::verdict::Verdict;
 use crate::dynamics::Decay;
@@ -197,7 +197,8 @@ fn predict(
             else {
                 return Err(Refusal::Unknown("the loss has no formula to predict from".to_owned()));
             };
-            of_loss(model, minimum, law, training, equation, tolerance, run.study.run.seed)
+            let steps = &run.record.steps[run.record.burn_in.min(run.record.steps.len())..];
+            of_loss(Moving { model, minimum, law, training }, equation, tolerance, run.study.run.seed, steps)
         }
     }
 }

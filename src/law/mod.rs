@@ -8,6 +8,7 @@ mod conserved;
 mod convergence;
 mod decay_rate;
 mod einstein;
+mod epochs;
 mod equals;
 mod fdt;
 pub mod lyapunov;

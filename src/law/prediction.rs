@@ -3,6 +3,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::amplifier::{Curvatures, DENSE};
+use super::epochs::{self, Epoch};
 use super::lyapunov;
 use super::number::short;
 use super::recursion::{Linearised, Response, stationary};
@@ -67,27 +68,26 @@ impl Prediction {
 
 /// A law of motion about a minimum.
 #[derive(Clone, Copy)]
-struct Moving<'a> {
-    model: &'a FormulaModel,
-    minimum: &'a Minimum,
-    law: &'a Law,
-    training: &'a Training,
+pub(super) struct Moving<'a> {
+    pub model: &'a FormulaModel,
+    pub minimum: &'a Minimum,
+    pub law: &'a Law,
+    pub training: &'a Training,
 }
 
 /// For a loss: `minimum` is that of the dynamics' own objective; `seed` draws samples where the population is known
-/// by a sample alone.
+/// by a sample alone; `steps` are the recorded iterations of the stationary window.
 ///
 /// # Errors
 /// [`Refusal`].
 pub(super) fn of_loss(
-    model: &FormulaModel,
-    minimum: &Minimum,
-    law: &Law,
-    training: &Training,
+    moving: Moving<'_>,
     equation: Equation,
     tolerance: Option<f64>,
     seed: u64,
+    steps: &[u64],
 ) -> Result<Prediction, Refusal> {
+    let Moving { model, minimum, law, training } = moving;
     let size = minimum.theta.len();
     let mean = DVector::from_column_slice(&minimum.theta);
     let own = equation == Equation::Own;
@@ -95,44 +95,44 @@ pub(super) fn of_loss(
         let note = "a deterministic law of motion ends in the minimum";
         return Ok(Prediction { tolerance, ..Prediction::exact(mean, DMatrix::zeros(size, size), note) });
     }
-    if own && *law == Law::Sgd && matches!(training.sampling, Sampling::WithoutReplacement { .. }) {
-        return Err(Refusal::Unknown(
-            "minibatches drawn without replacement anticorrelate over an epoch: no closed prediction is known here \
-             (gaussian-sgd with the same setting has the same noise without the correlation)"
-                .to_owned(),
-        ));
-    }
     let rate = training.rate.last();
-    let (response, note) = match (equation, law) {
-        (Equation::Continuous, _) => (Response::Continuous { rate }, "HΣ + ΣH = ηfN"),
-        (Equation::Discrete, _) => (Response::Iteration { rate, momentum: 0.0 }, "HΣ + ΣH − ηHΣH = ηfN"),
-        (Equation::Own, Law::Langevin { substeps, .. }) if law.plain() => {
-            (Response::Substeps { rate, substeps: *substeps }, "HΣ + ΣH − (η/m)HΣH = ηfN")
-        }
-        (Equation::Own, Law::OrnsteinUhlenbeck) => (Response::Continuous { rate }, "HΣ + ΣH = ηfC"),
-        (Equation::Own, Law::Sgd | Law::GaussianSgd) if training.momentum == 0.0 => {
-            (Response::Iteration { rate, momentum: 0.0 }, "HΣ + ΣH − ηHΣH = ηfN")
-        }
-        (Equation::Own, Law::Sgd | Law::GaussianSgd) => (
-            Response::Iteration { rate, momentum: training.momentum },
-            "S = FSFᵀ + η²fN⊗[[1,1],[1,1]] of (θ, v)",
-        ),
-        (Equation::Own, other) => {
-            return Err(Refusal::Unknown(format!("no stationary equation is known for {}", other.name())));
-        }
+    let response = match (equation, law) {
+        (Equation::Continuous, _) => Response::Continuous { rate },
+        (Equation::Discrete, _) => Response::Iteration { rate, momentum: 0.0 },
+        (Equation::Own, law) => own_response(law, training)
+            .ok_or_else(|| Refusal::Unknown(format!("no stationary equation is known for {}", law.name())))?,
     };
+    let note = note_of(response, law);
     // The Ornstein–Uhlenbeck process is linear with constant noise by construction.
     let linear = own && *law == Law::OrnsteinUhlenbeck;
     let quadratic = !linear && model.quadratic();
+    let exact = linear || (quadratic && exact_for_quadratic(own, law, training, model));
     let tolerance = match tolerance {
-        None if !linear && !quadratic => Some(LEADING_ORDER),
+        None if !exact => Some(LEADING_ORDER),
         given => given,
     };
     let decay = training.decay.force();
+    if let (true, Law::Sgd, Sampling::WithoutReplacement { drop_last }, Some(samples)) =
+        (own, law, training.sampling, model.population().size())
+    {
+        let epoch = Epoch::new(samples, training.batch, drop_last);
+        let matrix = |values: &[f64]| DMatrix::from_row_slice(size, size, values);
+        let settings = (rate, training.momentum);
+        let about = epochs::stationary(
+            &matrix(&minimum.hessian),
+            &matrix(&minimum.covariance),
+            settings,
+            &epoch,
+            steps,
+        )
+        .map_err(Refusal::Unstable)?;
+        let note = "epochs of one permutation each, averaged over the recorded places within an epoch";
+        return Ok(Prediction { tolerance, ..Prediction::exact(mean, about, note) });
+    }
     let factor = training.noise_factor(model.population().size());
-    let moving = Moving { model, minimum, law, training };
-    // Plain SGD follows the law of fresh draws itself; every other motion has the nodes for its population.
-    let fresh = if *law == Law::Sgd { model.population().fresh.as_deref() } else { None };
+    // SGD and SVAG follow the law of fresh draws itself; every other motion has the nodes for its population.
+    let fresh =
+        if matches!(law, Law::Sgd | Law::Svag { .. }) { model.population().fresh.as_deref() } else { None };
     let sampled = matches!(model.nodes().origin, Origin::Reference { .. });
     if let (Some(variates), true, true) = (fresh, sampled, quadratic && size <= DENSE) {
         let sample = Sampled::draw(model, variates, &minimum.theta, seed);
@@ -169,16 +169,51 @@ pub(super) fn of_loss(
     Ok(prediction)
 }
 
-/// The law of motion's own response to noise, if it has steps.
+/// The law of motion's own response to noise.
 fn own_response(law: &Law, training: &Training) -> Option<Response> {
     let rate = training.rate.last();
-    match law {
+    match *law {
         Law::Sgd | Law::GaussianSgd => Some(Response::Iteration { rate, momentum: training.momentum }),
-        Law::Langevin { substeps, .. } if law.plain() => {
-            Some(Response::Substeps { rate, substeps: *substeps })
+        Law::Langevin { substeps, .. } if law.plain() => Some(Response::Substeps { rate, substeps }),
+        Law::Langevin { order, substeps, method } => {
+            Some(Response::Scheme { rate, substeps, order, scheme: method.scheme })
         }
+        // l steps of η/l with noise of covariance l f N: to second moments Euler–Maruyama with m = l.
+        Law::Svag { level } => Some(Response::Substeps { rate, substeps: level }),
+        Law::Underdamped { friction, substeps } => Some(Response::Inertia { rate, friction, substeps }),
+        Law::OrnsteinUhlenbeck => Some(Response::Continuous { rate }),
         _ => None,
     }
+}
+
+/// What is solved.
+fn note_of(response: Response, law: &Law) -> &'static str {
+    match response {
+        Response::Continuous { .. } if *law == Law::OrnsteinUhlenbeck => "HΣ + ΣH = ηfC",
+        Response::Continuous { .. } => "HΣ + ΣH = ηfN",
+        Response::Iteration { momentum: 0.0, .. } => "HΣ + ΣH − ηHΣH = ηfN",
+        Response::Iteration { .. } => "S = FSFᵀ + η²fN⊗[[1,1],[1,1]] of (θ, v)",
+        Response::Substeps { .. } if matches!(law, Law::Svag { .. }) => "HΣ + ΣH − (η/l)HΣH = ηfN",
+        Response::Substeps { .. } | Response::Scheme { order: 1, scheme: Scheme::EulerMaruyama, .. } => {
+            "HΣ + ΣH − (η/m)HΣH = ηfN"
+        }
+        Response::Scheme { scheme: Scheme::EulerMaruyama, .. } => {
+            "KΣ + ΣK − (η/m)KΣK = ηfN with K = H + (η/2)H²"
+        }
+        Response::Scheme { .. } => "Σ = RΣR + (η²/m)f Σ_s q_s N q_s, the scheme's R and q_s",
+        Response::Inertia { .. } => "S = MSMᵀ + ggᵀ⊗N of (θ, v), the steps of BAOAB",
+    }
+}
+
+/// True if the prediction has no error where each sample's loss is quadratic: noise that depends on θ then enters by its second moment
+/// alone, unless a scheme evaluates it twice in a step, or the order of an epoch matters.
+fn exact_for_quadratic(own: bool, law: &Law, training: &Training, model: &FormulaModel) -> bool {
+    let simple = match law {
+        Law::Langevin { method, .. } => method.scheme == Scheme::EulerMaruyama,
+        Law::Sgd => matches!(training.sampling, Sampling::WithReplacement),
+        _ => true,
+    };
+    !own || simple || model.additive_noise()
 }
 
 /// A sentence, where the fourth moment of this motion does not exist (see [`super::tails`]).
@@ -186,8 +221,8 @@ fn heavy_tails(motion: &Moving, curvatures: &Curvatures, seed: u64) -> Option<St
     let Moving { model, minimum, law, training } = *motion;
     let response = own_response(law, training)?;
     let size = minimum.theta.len();
-    let growth = if size == 1 && *law == Law::Sgd && training.momentum == 0.0 {
-        scalar_sgd(motion, seed).fourth_moment()
+    let growth = if size == 1 && matches!(law, Law::Sgd | Law::Svag { .. }) {
+        tails::scalar_growth(scalar_multiplier(motion, seed), training.momentum)
     } else {
         let hessian = DMatrix::from_row_slice(size, size, &minimum.hessian);
         let factor = training.noise_factor(model.population().size());
@@ -202,10 +237,10 @@ fn heavy_tails(motion: &Moving, curvatures: &Curvatures, seed: u64) -> Option<St
     })
 }
 
-/// The random factor by which a step of SGD in one parameter multiplies a large distance, with the skewness and the
+/// The random factor by which a step of SGD or SVAG in one parameter multiplies a large distance, with the skewness and the
 /// tails of the minibatch's curvature.
-fn scalar_sgd(motion: &Moving, seed: u64) -> Multiplier {
-    let Moving { model, minimum, training, .. } = *motion;
+fn scalar_multiplier(motion: &Moving, seed: u64) -> Multiplier {
+    let Moving { model, minimum, law, training } = *motion;
     // The nodes are exact for second moments of the curvature; what fresh draws do to its fourth needs draws.
     let (curvatures, weights) = match model.population().fresh.as_deref() {
         Some(variates) => {
@@ -219,13 +254,29 @@ fn scalar_sgd(motion: &Moving, seed: u64) -> Multiplier {
     let mean: f64 = weighted().map(|(a, w)| w * a).sum();
     let central = |power: i32| -> f64 { weighted().map(|(a, w)| w * (a - mean).powi(power)).sum() };
     let (second, third, fourth) = (central(2), central(3), central(4));
-    let (rate, batch) = (training.rate.last(), training.batch as f64);
-    let of_mean = (fourth + 3.0 * (batch - 1.0) * second * second) / batch.powi(3);
+    let batch = training.batch as f64;
+    let of_batch = [
+        second / batch,
+        third / batch.powi(2),
+        (fourth + 3.0 * (batch - 1.0) * second * second) / batch.powi(3),
+    ];
+    // SVAG: a ŝ₁ + b ŝ₂ of two batches.
+    let (level, [second, third, fourth]) = match *law {
+        Law::Svag { level } if level > 1 => {
+            let root = f64::from(2 * level - 1).sqrt();
+            let (a, b) = (0.5 * (1.0 + root), 0.5 * (1.0 - root));
+            let [m2, m3, m4] = of_batch;
+            let fourth = (a.powi(4) + b.powi(4)) * m4 + 6.0 * (a * b).powi(2) * m2 * m2;
+            (f64::from(level), [f64::from(level) * m2, (a.powi(3) + b.powi(3)) * m3, fourth])
+        }
+        _ => (1.0, of_batch),
+    };
+    let rate = training.rate.last() / level;
     Multiplier {
         mean: 1.0 - rate * minimum.hessian[0],
-        second: rate.powi(2) * second / batch,
-        third: rate.powi(3) * third / batch.powi(2),
-        fourth: rate.powi(4) * of_mean,
+        second: rate.powi(2) * second,
+        third: rate.powi(3) * third,
+        fourth: rate.powi(4) * fourth,
     }
 }
 
@@ -289,11 +340,19 @@ pub(super) fn of_sde(
     let noise = DMatrix::from_row_slice(size, noise.len() / size.max(1), &noise);
     let power = &noise * noise.transpose();
     let (sigma, note) = match (equation, law) {
-        (Equation::Own | Equation::Discrete, Law::Integrated { dt, method })
-            if method.scheme == Scheme::EulerMaruyama =>
-        {
-            let step = DMatrix::identity(size, size) + &drift * *dt;
-            (lyapunov::discrete(&step, &(power * *dt)), "Σ = (1 + hA)Σ(1 + hA)ᵀ + hBBᵀ")
+        (Equation::Own | Equation::Discrete, Law::Integrated { dt, method }) => {
+            let scaled = &drift * *dt;
+            let step = method.scheme.propagation();
+            let mut noise = DMatrix::zeros(size, size);
+            for q in step.noise {
+                let q = polynomial(q, &scaled);
+                noise += &q * &power * q.transpose() * *dt;
+            }
+            let note = match method.scheme {
+                Scheme::EulerMaruyama | Scheme::Milstein => "Σ = (1 + hA)Σ(1 + hA)ᵀ + hBBᵀ",
+                _ => "Σ = RΣRᵀ + h Σ_s q_s BBᵀ q_sᵀ, the scheme's R and q_s of hA",
+            };
+            (lyapunov::discrete(&polynomial(step.state, &scaled), &noise), note)
         }
         (Equation::Own, Law::Exact) | (Equation::Continuous, _) => {
             (lyapunov::continuous(&-drift, &power), "AΣ + ΣAᵀ + BBᵀ = 0")
@@ -304,4 +363,11 @@ pub(super) fn of_sde(
     };
     let sigma = sigma.map_err(Refusal::Unstable)?;
     Ok(Prediction { tolerance, ..Prediction::exact(DVector::from_column_slice(center), sigma, note) })
+}
+
+/// Σ c_k Mᵏ.
+fn polynomial(coefficients: &[f64], matrix: &DMatrix<f64>) -> DMatrix<f64> {
+    let size = matrix.nrows();
+    let zero = DMatrix::zeros(size, size);
+    coefficients.iter().rev().fold(zero, |sum, c| sum * matrix + DMatrix::identity(size, size) * *c)
 }

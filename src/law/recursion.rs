@@ -7,11 +7,12 @@
 //! `N(Σ) = C* + E_k[A_k Σ A_k] − H̄ Σ H̄` (`A_k`: the samples' Hessians without decay, H̄ their mean),
 //! which is still linear, and the equation is solved exactly.
 
-use nalgebra::{DMatrix, DVector, Matrix4, SymmetricEigen, Vector4};
+use nalgebra::{DMatrix, DVector, Matrix2, Matrix4, SymmetricEigen, Vector2, Vector4};
 
 use super::amplifier::Amplifier;
 pub use super::amplifier::Curvatures;
 use super::lyapunov::symmetric;
+use crate::scheme::Scheme;
 
 /// How a law of motion answers noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,17 +36,74 @@ pub enum Response {
         /// η.
         rate: f64,
     },
+    /// dθ = −Kθ dt + √(ηfN) dW by a scheme with dt = η/m, K = H or, for the second order, H(1 + ηH/2):
+    /// `Σ = R Σ R + η dt f Σ_s q_s N q_s` with R and q_s of −K dt. Exact where N does not depend on θ, and for Euler–Maruyama.
+    Scheme {
+        /// η.
+        rate: f64,
+        /// m.
+        substeps: u32,
+        /// 1 or 2.
+        order: u32,
+        /// The scheme.
+        scheme: Scheme,
+    },
+    /// dθ = (v/η)dt, dv = −γ(v/η)dt − Hθ dt + √(ηfN) dW by BAOAB with dt = η/m; the noise is that at the middle of a step.
+    Inertia {
+        /// η.
+        rate: f64,
+        /// γ.
+        friction: f64,
+        /// m.
+        substeps: u32,
+    },
+}
+
+/// ⟨δ_i δ_j⟩ per unit of noise: where the noise is felt, and where the state is recorded.
+#[derive(Clone, Copy, Debug)]
+struct Kernel {
+    felt: f64,
+    recorded: f64,
+}
+
+fn polynomial(coefficients: &[f64], x: f64) -> f64 {
+    coefficients.iter().rev().fold(0.0, |sum, c| sum * x + c)
+}
+
+/// The curvature that the drift has for a curvature of the loss.
+fn stiffness(curvature: f64, rate: f64, order: u32) -> f64 {
+    if order == 2 { curvature * (1.0 + 0.5 * rate * curvature) } else { curvature }
 }
 
 impl Response {
     /// K(a, b) for the curvatures a and b.
-    fn kernel(self, a: f64, b: f64) -> f64 {
-        match self {
+    fn kernels(self, a: f64, b: f64) -> Kernel {
+        let one = match self {
+            Response::Inertia { rate, friction, substeps } => return inertia(a, b, rate, friction, substeps),
+            Response::Scheme { rate, substeps, order, scheme } => {
+                let dt = rate / f64::from(substeps);
+                let (x, y) = (-stiffness(a, rate, order) * dt, -stiffness(b, rate, order) * dt);
+                let step = scheme.propagation();
+                let noise: f64 = step.noise.iter().map(|q| polynomial(q, x) * polynomial(q, y)).sum();
+                rate * dt * noise / (1.0 - polynomial(step.state, x) * polynomial(step.state, y))
+            }
             Response::Iteration { rate, momentum: 0.0 } => rate / (a + b - rate * a * b),
             Response::Iteration { rate, momentum } => heavy_ball(a, b, rate, momentum),
             Response::Substeps { rate, substeps } => rate / (a + b - rate / f64::from(substeps) * a * b),
             Response::Continuous { rate } => rate / (a + b),
+        };
+        Kernel { felt: one, recorded: one }
+    }
+
+    /// Σ as recorded, mode by mode, from Σ where the noise is felt.
+    fn recorded(self, sigma: DMatrix<f64>, curvature: &DVector<f64>) -> DMatrix<f64> {
+        if !matches!(self, Response::Inertia { .. }) {
+            return sigma;
         }
+        DMatrix::from_fn(sigma.nrows(), sigma.ncols(), |i, j| {
+            let kernel = self.kernels(curvature[i], curvature[j]);
+            sigma[(i, j)] * kernel.recorded / kernel.felt
+        })
     }
 
     /// Stability of the mean: the step times the curvature and the limit it must stay below.
@@ -53,9 +111,43 @@ impl Response {
         match self {
             Response::Iteration { rate, momentum } => Some((rate * curvature, 2.0 * (1.0 + momentum))),
             Response::Substeps { rate, substeps } => Some((rate / f64::from(substeps) * curvature, 2.0)),
+            Response::Scheme { rate, substeps, order, scheme } => {
+                let x = stiffness(curvature, rate, order) * rate / f64::from(substeps);
+                // |R(−x)| < 1: for x < 2, and of the classical Runge–Kutta step for x < 2.785….
+                Some((x, if scheme == Scheme::Weak2 { 2.785_293_563_405_282 } else { 2.0 }))
+            }
+            Response::Inertia { rate, substeps, .. } => {
+                Some((rate * curvature / f64::from(substeps).powi(2), 4.0))
+            }
             Response::Continuous { .. } => None,
         }
     }
+}
+
+/// BAOAB of (δ, v) for two curvatures: S = M_a S M_bᵀ + g_a g_bᵀ n with n = η²(1 − e^{−2γh/η})/(2γ) and `M` the product of the parts of a step,
+/// first those before the noise.
+fn inertia(a: f64, b: f64, rate: f64, friction: f64, substeps: u32) -> Kernel {
+    type Two = Matrix2<f64>;
+    let share = 1.0 / f64::from(substeps);
+    let kick = |h: f64| Two::new(1.0, 0.0, -0.5 * rate * share * h, 1.0);
+    let drift = Two::new(1.0, 0.5 * share, 0.0, 1.0);
+    let left = (-friction * share).exp();
+    let rest = Two::new(1.0, 0.0, 0.0, left);
+    let before = |h: f64| drift * kick(h);
+    let after = |h: f64| kick(h) * drift;
+    let step = |h: f64| after(h) * rest * before(h);
+    let unit = |h: f64| after(h) * Vector2::new(0.0, 1.0);
+    let variance = rate * rate * -(-2.0 * friction * share).exp_m1() / (2.0 * friction);
+    let (ma, mb, ga, gb) = (step(a), step(b), unit(a), unit(b));
+    let system = Matrix4::from_fn(|row, column| {
+        let (i, j, k, l) = (row / 2, row % 2, column / 2, column % 2);
+        f64::from(u8::from(row == column)) - ma[(i, k)] * mb[(j, l)]
+    });
+    let noise = Vector4::from_fn(|row, _| variance * ga[row / 2] * gb[row % 2]);
+    let Some(s) = system.lu().solve(&noise) else { return Kernel { felt: f64::NAN, recorded: f64::NAN } };
+    let state = Two::new(s[0], s[1], s[2], s[3]);
+    let felt = before(a) * state * before(b).transpose();
+    Kernel { felt: felt[(0, 0)], recorded: s[0] }
 }
 
 /// `⟨δ_i δ_j⟩` of the heavy ball per unit of noise: `S = F_a S F_bᵀ + η²[[1,1],[1,1]]` for the 2×2 block of (δ, v),
@@ -98,8 +190,9 @@ pub fn stationary(response: Response, system: &Linearised) -> Result<DMatrix<f64
     let curvature = &eigen.eigenvalues;
     check_mean(response, curvature)?;
     let rotation = &eigen.eigenvectors;
-    let gain =
-        DMatrix::from_fn(size, size, |i, j| system.factor * response.kernel(curvature[i], curvature[j]));
+    let gain = DMatrix::from_fn(size, size, |i, j| {
+        system.factor * response.kernels(curvature[i], curvature[j]).felt
+    });
     let additive = gain.component_mul(&(rotation.tr_mul(system.covariance) * rotation));
     let solution = match system.curvatures {
         None => additive,
@@ -117,10 +210,11 @@ pub fn stationary(response: Response, system: &Linearised) -> Result<DMatrix<f64
             own.solve(&additive)?
         }
     };
+    let solution = response.recorded(solution, curvature);
     Ok(symmetric(&(rotation * solution * rotation.transpose())))
 }
 
-fn check_mean(response: Response, curvature: &DVector<f64>) -> Result<(), String> {
+pub(super) fn check_mean(response: Response, curvature: &DVector<f64>) -> Result<(), String> {
     let (lowest, largest) = (curvature.min(), curvature.max());
     if lowest <= 0.0 {
         return Err(format!(
@@ -225,6 +319,52 @@ mod tests {
         let (a, c) = (DMatrix::from_element(1, 1, 2.0), DMatrix::from_element(1, 1, 1.0));
         let ball = Response::Iteration { rate: 0.1, momentum: 0.9 };
         close(stationary(ball, &constant(&a, &c)).unwrap().as_slice(), &[0.263_888_888_888_888_9], 1e-15);
+    }
+
+    #[test]
+    fn schemes_and_inertia_solve_the_recursions_of_their_steps() {
+        // One curvature, unit noise: the steps themselves, iterated.
+        let (rate, a): (f64, f64) = (0.3, 1.7);
+        let unit = DMatrix::from_element(1, 1, 1.0);
+        let curvature = DMatrix::from_element(1, 1, a);
+        let ours = |response| stationary(response, &constant(&curvature, &unit)).unwrap()[(0, 0)];
+        let scheme = |scheme, substeps, order| ours(Response::Scheme { rate, substeps, order, scheme });
+        let continuous = rate / (2.0 * a);
+        for (order, k) in [(1, a), (2, a * (1.0 + 0.5 * rate * a))] {
+            for substeps in [1, 2] {
+                let dt = rate / f64::from(substeps);
+                let z = k * dt;
+                let noise = rate * dt;
+                // x' = (1 − z + z²/2)x + (1 − z/2)w.
+                let heun = noise * (1.0 - 0.5 * z).powi(2) / (1.0 - (1.0 - z + 0.5 * z * z).powi(2));
+                assert!((scheme(Scheme::Heun, substeps, order) / heun - 1.0).abs() < 1e-14);
+                let euler = noise / (1.0 - (1.0 - z).powi(2));
+                assert!((scheme(Scheme::EulerMaruyama, substeps, order) / euler - 1.0).abs() < 1e-14);
+            }
+        }
+        // Of second order in dt: errors fall fourfold; of first order: twofold.
+        for (name, order) in [
+            (Scheme::EulerMaruyama, 1),
+            (Scheme::StochasticRungeKutta, 2),
+            (Scheme::Weak2, 2),
+            (Scheme::Heun, 2),
+        ] {
+            let error = |m| scheme(name, m, 1) - continuous;
+            let slope = (error(8) / error(16)).log2();
+            assert!((slope - f64::from(order)).abs() < 0.1, "{name:?}: {slope}");
+        }
+        // The drift of order 2 leads away from SGD's variance: ηc/(2a(1 + ηa/2)).
+        let fine = scheme(Scheme::Weak2, 64, 2);
+        assert!((fine / (continuous / (1.0 + 0.5 * rate * a)) - 1.0).abs() < 1e-4);
+        // Inertia: exact in the configuration for any step, with mass and friction.
+        for friction in [0.1, 1.0, 3.0] {
+            for substeps in [1, 4] {
+                let inertia = ours(Response::Inertia { rate, friction, substeps });
+                assert!((inertia / (continuous / friction) - 1.0).abs() < 1e-12, "{friction} {substeps}");
+            }
+        }
+        let unstable = Response::Inertia { rate: 3.0, friction: 0.1, substeps: 1 };
+        assert!(stationary(unstable, &constant(&curvature, &unit)).unwrap_err().contains("stability"));
     }
 
     /// Hessians xxᵀ of a Gaussian regression with x ~ N(0, 1)^d: signs and three-point Gauss–Hermite nodes, exact

@@ -23,7 +23,7 @@ pub(super) struct Multiplier {
     pub mean: f64,
     /// ⟨s²⟩.
     pub second: f64,
-    /// ⟨s³⟩.
+    /// ⟨s³⟩ of s = ηa − η⟨a⟩.
     pub third: f64,
     /// ⟨s⁴⟩.
     pub fourth: f64,
@@ -35,6 +35,45 @@ impl Multiplier {
         let m2 = self.mean * self.mean;
         m2 * m2 + 6.0 * m2 * self.second - 4.0 * self.mean * self.third + self.fourth
     }
+}
+
+/// Growth a step of the fourth moment of one parameter under SGD: `multiplier` is the factor of a step without momentum, 1 − ηa, whose random
+/// part is that of the curvature a. With momentum the state (x, v) moves by x' = (1 − ηa)x + βv, v' = x' − x, and the five moments ⟨x^(4−k) v^k⟩ obey a linear
+/// recursion; the growth is its largest eigenvalue's modulus. Exact, whatever the law of the minibatch.
+pub(super) fn scalar_growth(multiplier: Multiplier, momentum: f64) -> f64 {
+    if momentum == 0.0 {
+        return multiplier.fourth_moment();
+    }
+    let Multiplier { mean, second, third, fourth } = multiplier;
+    // With s the random part: x' = X − sx, v' = V − sx; polynomials in (x, v), by the power of v.
+    let moments = [1.0, 0.0, second, -third, fourth];
+    let (x, v) = ([mean, momentum], [mean - 1.0, momentum]);
+    let product = |a: &[f64], b: &[f64]| {
+        let mut out = vec![0.0; a.len() + b.len() - 1];
+        for (i, a) in a.iter().enumerate() {
+            for (j, b) in b.iter().enumerate() {
+                out[i + j] += a * b;
+            }
+        }
+        out
+    };
+    let power = |a: &[f64], n: usize| (0..n).fold(vec![1.0], |sum, _| product(&sum, a));
+    let choose = |n: usize, k: usize| (0..k).fold(1.0, |c, i| c * (n - i) as f64 / (i + 1) as f64);
+    let mut map = DMatrix::zeros(5, 5);
+    for k in 0..5 {
+        // ⟨(X − sx)^(4−k) (V − sx)^k⟩, term by term in the powers of −sx.
+        for i in 0..=4 - k {
+            for j in 0..=k {
+                let weight = choose(4 - k, i) * choose(k, j) * moments[i + j];
+                let rest = product(&power(&x, 4 - k - i), &power(&v, k - j));
+                for (of_v, coefficient) in rest.iter().enumerate() {
+                    map[(k, of_v)] += weight * coefficient;
+                }
+            }
+        }
+    }
+    let eigenvalues = map.complex_eigenvalues();
+    eigenvalues.iter().map(|z: &nalgebra::Complex<f64>| z.re.hypot(z.im)).fold(0.0, f64::max)
 }
 
 /// Growth a step of the fourth moment of δ (and of the velocity, with momentum): δ' = Bδ + ξ with normal noise ξ of
@@ -52,10 +91,13 @@ pub(super) fn growth(
     let size = hessian.nrows();
     let (step, gain, momentum) = match response {
         Response::Iteration { rate, momentum } => (rate, rate * rate, momentum),
-        Response::Substeps { rate, substeps } => {
+        // A scheme that is not Euler's has its tails to leading order in the step.
+        Response::Substeps { rate, substeps } | Response::Scheme { rate, substeps, .. } => {
             let step = rate / f64::from(substeps);
             (step, step * rate, 0.0)
         }
+        // Inertia has those of the heavy ball that it stands for, to leading order in η.
+        Response::Inertia { rate, friction, .. } => (rate, rate * rate, (1.0 - friction).max(0.0)),
         Response::Continuous { .. } => return None,
     };
     let state = if momentum == 0.0 { size } else { 2 * size };
@@ -175,6 +217,36 @@ mod tests {
             let expected = momentum * momentum;
             assert!((ours / expected - 1.0).abs() < 0.02, "{ours} for {expected}");
         }
+    }
+
+    #[test]
+    fn one_parameter_with_momentum_has_its_tails_exactly() {
+        // Normal curvature noise: as the tensors say.
+        let hessian = DMatrix::from_element(1, 1, 1.0);
+        for (rate, momentum, spread) in [(0.2, 0.5, 2.0), (0.05, 0.9, 2.0), (0.4, 0.0, 1.0_f64)] {
+            let curvatures = Curvatures::Moments(DMatrix::from_element(1, 1, 1.0 + spread));
+            let tensors =
+                growth(Response::Iteration { rate, momentum }, &hessian, 0.0, 1.0, &curvatures).unwrap();
+            let second = rate * rate * spread;
+            let multiplier =
+                Multiplier { mean: 1.0 - rate, second, third: 0.0, fourth: 3.0 * second * second };
+            let ours = scalar_growth(multiplier, momentum);
+            assert!((ours / tensors - 1.0).abs() < 0.02, "{rate} {momentum}: {ours} {tensors}");
+        }
+        // Curvatures 0.2 and 2 with probabilities ½: the Kronecker power of the two steps.
+        let (rate, momentum, points) = (0.3, 0.6, [0.2, 2.0]);
+        let fourth = points.iter().fold(DMatrix::zeros(16, 16), |sum, a| {
+            let step = DMatrix::from_row_slice(2, 2, &[1.0 - rate * a, momentum, -rate * a, momentum]);
+            let square = step.kronecker(&step);
+            sum + square.kronecker(&square) * 0.5
+        });
+        let eigenvalues = fourth.complex_eigenvalues();
+        let expected =
+            eigenvalues.iter().map(|z: &nalgebra::Complex<f64>| z.re.hypot(z.im)).fold(0.0, f64::max);
+        let s: f64 = rate * 0.9;
+        let multiplier = Multiplier { mean: 1.0 - rate * 1.1, second: s * s, third: 0.0, fourth: s.powi(4) };
+        let ours = scalar_growth(multiplier, momentum);
+        assert!((ours / expected - 1.0).abs() < 1e-9, "{ours} {expected}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The Euler–Maruyama scheme, x' = x + a(x)h + B(x)ΔW: Itô; strong order ½ (1 for additive noise), weak order 1.
 //! Source: Kloeden & Platen (1992), §10.2; with increments of two points §14.1.
 
-use super::kernels::{add_scaled, multiply};
+use super::kernels::add_scaled;
 use super::{Equation, Wiener};
 use crate::lanes::Lane;
 
@@ -18,8 +18,7 @@ impl EulerMaruyama {
     }
     /// One step of length h.
     pub fn step(&mut self, equation: &mut dyn Equation, x: &mut [Lane], h: f64, wiener: &mut Wiener) {
-        wiener.first(&mut self.w);
-        multiply(&mut self.w, h.sqrt());
+        wiener.increments(&mut self.w, h);
         equation.increment(x, h, &self.w, &mut self.step);
         add_scaled(x, &self.step, 1.0);
     }

@@ -1,7 +1,7 @@
 //! Heun's scheme, y = x + F(x), x' = x + ½(F(x) + F(y)) with F(x) = a(x)h + B(x)ΔW: Stratonovich; strong order 1 where the noise
 //! commutes (½ elsewhere), weak order 1. Source: Rümelin (1982), SIAM J. Numer. Anal. 19, 604; Kloeden & Platen (1992), §15.5.
 
-use super::kernels::{add_scaled, combine, multiply};
+use super::kernels::{add_scaled, combine};
 use super::{Equation, Wiener};
 use crate::lanes::Lane;
 
@@ -21,8 +21,7 @@ impl Heun {
     /// One step of length h.
     pub fn step(&mut self, equation: &mut dyn Equation, x: &mut [Lane], h: f64, wiener: &mut Wiener) {
         let Self { w, step, guess } = self;
-        wiener.first(w);
-        multiply(w, h.sqrt());
+        wiener.increments(w, h);
         equation.increment(x, h, w, step);
         combine(guess, x, step, 1.0);
         add_scaled(x, step, 0.5);

@@ -61,37 +61,9 @@ vectorized! {
             *x = if *x < -THRESHOLD { -root } else { plus };
         }
     }
-
-    /// A sign, ±1, from bit `bit` of each word.
-    pub fn signs(out: &mut [Lane], words: &[crate::lanes::Bits], bit: u32) {
-        for (o, w) in out.iter_mut().zip(words) {
-            for l in 0..crate::lanes::LANES {
-                o.0[l] = f64::from_bits(ONE | ((w.0[l] >> bit & 1) << 63));
-            }
-        }
-    }
-
-    /// 0 or ±√3 by the next digit in base 6 of one half of each word, which is multiplied on: three digits of a half are uniform to 5·10⁻⁸
-    /// of a probability.
-    pub fn three_point(out: &mut [Lane], words: &mut [crate::lanes::Bits], upper: bool) {
-        let root = 3.0_f64.sqrt();
-        let shift = if upper { 32 } else { 0 };
-        for (o, w) in out.iter_mut().zip(words) {
-            for l in 0..crate::lanes::LANES {
-                let word = w.0[l];
-                let product = (word >> shift & LOW) * 6;
-                let digit = product >> 32;
-                w.0[l] = (word & !(LOW << shift)) | ((product & LOW) << shift);
-                let plus = if digit == 0 { root } else { 0.0 };
-                o.0[l] = if digit == 1 { -root } else { plus };
-            }
-        }
-    }
 }
 
 /// Beyond which a standard normal number lies with probability ⅙: Φ⁻¹(5/6).
 const THRESHOLD: f64 = 0.967_421_566_101_701;
 /// The bits of 1.
 const ONE: u64 = 1.0_f64.to_bits();
-/// The lower half of a word.
-const LOW: u64 = u32::MAX as u64;

@@ -63,7 +63,40 @@ pub enum NoiseKind {
     General,
 }
 
+/// A step on dx = Ax dt + B dW with constant B: x' = R(hA)x + √h Σ_s q_s(hA)B ξ_s with independent standard normal ξ_s.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Propagation {
+    /// Coefficients of R, from that of the power 0.
+    pub state: &'static [f64],
+    /// Those of each q_s.
+    pub noise: &'static [&'static [f64]],
+}
+
 impl Scheme {
+    /// What it does to a linear equation with constant noise.
+    pub fn propagation(self) -> Propagation {
+        // ½/√3, and ½, ⅓, ⅛, 1/24 over √2.
+        const HALF: f64 = 0.288_675_134_594_812_9;
+        const FLOWS: [f64; 5] = [
+            0.0,
+            0.353_553_390_593_273_8,
+            0.235_702_260_395_515_84,
+            0.088_388_347_648_318_45,
+            0.029_462_782_549_439_48,
+        ];
+        match self {
+            Scheme::EulerMaruyama | Scheme::Milstein => Propagation { state: &[1.0, 1.0], noise: &[&[1.0]] },
+            Scheme::Heun => Propagation { state: &[1.0, 1.0, 0.5], noise: &[&[1.0, 0.5]] },
+            Scheme::StochasticRungeKutta => {
+                Propagation { state: &[1.0, 1.0, 0.5], noise: &[&[1.0, 0.5], &[0.0, HALF]] }
+            }
+            Scheme::Weak2 => Propagation {
+                state: &[1.0, 1.0, 0.5, 1.0 / 6.0, 1.0 / 24.0],
+                noise: &[&[1.0, 0.5, 1.0 / 6.0, 1.0 / 24.0], &FLOWS],
+            },
+        }
+    }
+
     /// All of them.
     pub const ALL: [Scheme; 5] =
         [Scheme::EulerMaruyama, Scheme::Milstein, Scheme::Heun, Scheme::StochasticRungeKutta, Scheme::Weak2];

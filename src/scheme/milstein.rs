@@ -1,7 +1,7 @@
 //! Milstein's scheme for noise that commutes, x' = x + a h + Bw + ½(∂(Bw))Bw with w = ΔW and a in Stratonovich's form (Itô's less
 //! ½Σ_j(∂b_j)b_j, whose h is that of ΔW² − h): strong and weak order 1. Source: Kloeden & Platen (1992), §10.3.
 
-use super::kernels::{add_scaled, multiply};
+use super::kernels::add_scaled;
 use super::{Equation, Wiener};
 use crate::lanes::Lane;
 
@@ -22,8 +22,7 @@ impl Milstein {
     /// One step of length h.
     pub fn step(&mut self, equation: &mut dyn Equation, x: &mut [Lane], h: f64, wiener: &mut Wiener) {
         let Self { w, step, slope, additive } = self;
-        wiener.first(w);
-        multiply(w, h.sqrt());
+        wiener.increments(w, h);
         equation.increment(x, h, w, step);
         if !*additive {
             equation.slope(x, w, slope);

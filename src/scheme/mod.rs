@@ -15,6 +15,6 @@ pub mod weak;
 pub mod wiener;
 
 pub use equation::Equation;
-pub use method::{Calculus, Increments, Method, NoiseKind, Scheme};
+pub use method::{Calculus, Increments, Method, NoiseKind, Propagation, Scheme};
 pub use stepping::Stepping;
 pub use wiener::Wiener;

@@ -5,25 +5,15 @@
 //! A step that is n times as long as another reads n of its increments together, so that both follow the same Wiener paths: their
 //! difference is then the schemes' alone.
 
-use super::kernels::{add_scaled, multiply, scale, signs, three_point};
+use super::kernels::{add_scaled, multiply, scale};
 use super::{Increments, kernels};
-use crate::lanes::{Bits, Lane, Normals, Streams};
-
-/// Signs in one word.
-const SIGNS: u32 = u64::BITS;
-/// Draws with three points in one word, three from each half.
-const DRAWS: u32 = 6;
+use crate::lanes::{Lane, Normals, Points};
 
 /// Where the numbers come from.
 enum Source {
     Normals(Normals),
-    /// Words of the stream, each of which makes `0 .. per_word` draws.
-    Words {
-        streams: Streams,
-        words: Vec<Bits>,
-        drawn: u32,
-        increments: Increments,
-    },
+    /// Of few points.
+    Points(Points),
     /// Given rows, one after the other.
     #[cfg(test)]
     Listed(std::vec::IntoIter<Vec<Lane>>),
@@ -55,10 +45,9 @@ impl Wiener {
     }
 
     /// Increments of few points.
-    pub fn points(streams: Streams, increments: Increments, noises: usize, together: u32) -> Self {
-        let tiles = streams.tiles();
-        let words = vec![Bits::default(); tiles];
-        Self::new(Source::Words { streams, words, drawn: 0, increments }, tiles, noises, together)
+    pub fn points(points: Points, noises: usize) -> Self {
+        let tiles = points.tiles();
+        Self::new(Source::Points(points), tiles, noises, 1)
     }
 
     /// These rows in turn.
@@ -105,6 +94,18 @@ impl Wiener {
             multiply(xi, 1.0 / f64::from(*together).sqrt());
         }
         self.coarsened(xi);
+    }
+
+    /// ΔW of the next step of length h, `[M][tiles]`.
+    pub fn increments(&mut self, w: &mut [Lane], h: f64) {
+        let root = h.sqrt();
+        if self.together == 1 && self.along.is_none() {
+            let Self { source, tiles, .. } = self;
+            w.chunks_exact_mut(*tiles).for_each(|out| source.next_scaled(out, root));
+        } else {
+            self.first(w);
+            multiply(w, root);
+        }
     }
 
     /// Normal numbers as those of few points, where that is asked for.
@@ -178,18 +179,19 @@ impl Source {
             Self::Normals(normals) => out.copy_from_slice(normals.row()),
             #[cfg(test)]
             Self::Listed(rows) => out.copy_from_slice(&rows.next().unwrap()),
-            Self::Words { streams, words, drawn, increments } => {
-                if *drawn == 0 {
-                    streams.fill_bits(words);
-                }
-                let most = if *increments == Increments::Rademacher {
-                    signs(out, words, *drawn);
-                    SIGNS
-                } else {
-                    three_point(out, words, *drawn >= DRAWS / 2);
-                    DRAWS
-                };
-                *drawn = (*drawn + 1) % most;
+            Self::Points(points) => points.row(out, 1.0),
+        }
+    }
+
+    /// The next draw of every replica, times `factor`.
+    fn next_scaled(&mut self, out: &mut [Lane], factor: f64) {
+        match self {
+            Self::Normals(normals) => scale(out, normals.row(), factor),
+            Self::Points(points) => points.row(out, factor),
+            #[cfg(test)]
+            Self::Listed(_) => {
+                self.next(out);
+                multiply(out, factor);
             }
         }
     }
@@ -198,21 +200,19 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lanes::Purpose;
-    use crate::lanes::flat;
+    use crate::lanes::{Purpose, Values, flat};
 
-    fn points(increments: Increments, together: u32) -> Wiener {
-        Wiener::points(Streams::new(3, Purpose::Test, 0, 4), increments, 2, together)
+    fn points(values: Values) -> Wiener {
+        Wiener::points(Points::new(values, 3, Purpose::Test, 0, 4), 2)
     }
 
     #[test]
     fn few_points_have_the_moments_that_weak_orders_need() {
         // 2·32·20000 draws of which the sixth power is at most 27: standard errors ≤ 27/√1.28e6 = 0.024; six of them.
-        for (increments, moments) in [
-            (Increments::Rademacher, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]),
-            (Increments::ThreePoint, [0.0, 1.0, 0.0, 3.0, 0.0, 9.0]),
-        ] {
-            let mut wiener = points(increments, 1);
+        for (values, moments) in
+            [(Values::Two, [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]), (Values::Three, [0.0, 1.0, 0.0, 3.0, 0.0, 9.0])]
+        {
+            let mut wiener = points(values);
             let mut xi = vec![Lane::default(); 8];
             let mut sums = [0.0; 6];
             let mut crossed = 0.0;
@@ -231,7 +231,7 @@ mod tests {
             for (sum, (moment, error)) in
                 sums.iter().zip(moments.iter().zip([0.001, 0.0013, 0.0027, 0.004, 0.008, 0.012]))
             {
-                assert!((sum - moment).abs() < 6.0 * error, "{increments:?}: {sums:?}");
+                assert!((sum - moment).abs() < 6.0 * error, "{values:?}: {sums:?}");
             }
             assert!(crossed.abs() < 6.0 / 20_000.0_f64.sqrt());
         }

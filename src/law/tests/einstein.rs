@@ -1,7 +1,7 @@
 //! `einstein` on runs of plain loops.
 
 use super::bench::*;
-use crate::dynamics::{Decay, Law, Sampling};
+use crate::dynamics::{Decay, Law};
 use crate::law::{ClaimResult, Kind, Verdict, needs};
 use crate::model::formula::{Diffusion, SdeModel};
 use crate::model::{Layout, Shape};
@@ -189,7 +189,7 @@ fn a_variance_without_a_standard_error_is_undecided() {
 }
 
 #[test]
-fn instability_and_epochs_have_reasons() {
+fn instability_has_a_reason() {
     // Mean-square stable iff 3η < 2.
     let with = |settings| {
         let mut study = regression();
@@ -200,11 +200,6 @@ fn instability_and_epochs_have_reasons() {
     let unstable = with(training(0.7, 1));
     verdict_of(&unstable, Verdict::Fails);
     assert!(unstable.reason.unwrap().contains("mean-square"));
-    let mut epochs = training(0.1, 1);
-    epochs.sampling = Sampling::WithoutReplacement { drop_last: false };
-    let result = with(epochs);
-    verdict_of(&result, Verdict::Undecided);
-    assert!(result.reason.unwrap().contains("without replacement"));
 }
 
 #[test]

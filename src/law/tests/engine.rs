@@ -7,6 +7,7 @@ use crate::dynamics::{Decay, Law, Sampling, Training};
 use crate::ensemble::{self, NoSink, Options, Silent};
 use crate::law::{ClaimResult, Verdict, judge, needs};
 use crate::model::Shape;
+use crate::scheme::{Method, Scheme};
 use crate::study::{Dynamics, Equation, Initial, Instant, Study};
 
 /// Runs the study with `steps` iterations, recorded every `every`.
@@ -104,4 +105,64 @@ fn fresh_draws_and_their_nodes_obey_the_same_equation() {
         let expected = if result.claim == 1 { Verdict::Fails } else { Verdict::Holds };
         assert_eq!(result.verdict, expected, "{result:#?}");
     }
+}
+
+/// Own equations hold, and each named neighbour fails.
+fn own_and_neighbours(study: &mut Study, steps: u64, every: u64, own: &[&str], neighbours: &[(usize, &str)]) {
+    claims_on_all(study);
+    let results = run(study, 2048, steps, every);
+    let verdict = |equation: usize, name: &str| {
+        results.iter().find(|r| r.claim == equation && r.dynamics == name).unwrap()
+    };
+    for name in own {
+        assert_eq!(verdict(0, name).verdict, Verdict::Holds, "{:#?}", verdict(0, name));
+    }
+    for &(equation, name) in neighbours {
+        let other = verdict(equation, name);
+        assert_eq!(other.verdict, Verdict::Fails, "{other:#?}");
+    }
+}
+
+#[test]
+fn svag_inertia_and_the_second_order_obey_equations_of_their_own() {
+    let plain = training(0.08, 2);
+    let mut study = small_population();
+    let method = Method::default();
+    study.dynamics = named(vec![
+        (Law::Svag { level: 3 }, plain.clone()),
+        (Law::Underdamped { friction: 0.4, substeps: 1 }, plain.clone()),
+        (Law::Langevin { order: 2, substeps: 2, method }, plain),
+    ]);
+    let own = ["svag", "underdamped", "langevin"];
+    let neighbours = [(2, "svag"), (1, "underdamped"), (2, "underdamped"), (1, "langevin"), (2, "langevin")];
+    own_and_neighbours(&mut study, 800, 10, &own, &neighbours);
+}
+
+#[test]
+fn epochs_and_schemes_with_additive_noise_are_exact() {
+    // Noise that does not depend on θ, correlated, and two curvatures.
+    let mut study = loss_study(
+        &[("a", Shape::SCALAR), ("b", Shape::SCALAR)],
+        &[("x", "normal(0, 1)"), ("y", "0.7*x + normal(0, 0.5)")],
+        Some(6),
+        "0.5*(a - x)^2 + (b - y)^2 + 0.3*a*b",
+    );
+    let mut epochs = training(0.2, 2);
+    epochs.sampling = Sampling::WithoutReplacement { drop_last: false };
+    let mut heavy = training(0.1, 4);
+    heavy.sampling = Sampling::WithoutReplacement { drop_last: false };
+    heavy.momentum = 0.6;
+    let by = |scheme| Law::Langevin { order: 1, substeps: 1, method: Method { scheme, ..Method::default() } };
+    study.dynamics = vec![
+        dynamics("epochs", Law::Sgd, Some(epochs)),
+        dynamics("heavy", Law::Sgd, Some(heavy)),
+        dynamics("heun", by(Scheme::Heun), Some(training(0.6, 2))),
+        dynamics("weak", by(Scheme::Weak2), Some(training(0.6, 2))),
+        dynamics("strong", by(Scheme::StochasticRungeKutta), Some(training(0.6, 2))),
+    ];
+    let own = ["epochs", "heavy", "heun", "weak", "strong"];
+    let neighbours =
+        [(1, "epochs"), (2, "epochs"), (2, "heavy"), (1, "heun"), (2, "heun"), (2, "weak"), (2, "strong")];
+    // Recorded every 5 iterations: all three places of an epoch of three batches.
+    own_and_neighbours(&mut study, 600, 5, &own, &neighbours);
 }

@@ -1,0 +1,165 @@
+//! SGD without replacement about a minimum: minibatches of an epoch are of one permutation, and anticorrelate.
+//!
+//! With gradient noise that does not depend on θ, of covariance C a sample, the mean noises of two batches of an epoch of N samples have the covariance
+//! −C/(N − 1), that of one batch of s samples C(N − s)/(s(N − 1)). In the eigenbasis of H, with F_a the step of (δ, v) for the curvature a
+//! and g = −η(1, 1), the noise of the first m batches has the covariance C_ij Q_m,
+//! `Q_m = V_m − U_i U_jᵀ/(N − 1)`, `V_{m+1} = F_i V_m F_jᵀ + g gᵀ N/(s(N − 1))`, `U_{m+1} = F U_m + g`,
+//! and epochs are independent: `S_0 = F_i^B S_0 (F_j^B)ᵀ + Q_B`, and within an epoch `S_m = F_i^m S_0 (F_j^m)ᵀ + Q_m`.
+
+use nalgebra::{DMatrix, Matrix2, Matrix4, SymmetricEigen, Vector2, Vector4};
+
+use super::lyapunov::symmetric;
+use super::recursion::{Response, check_mean};
+
+/// An epoch: samples, and the sizes of its batches.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Epoch {
+    pub samples: usize,
+    pub batches: Vec<usize>,
+}
+
+impl Epoch {
+    /// N samples in batches of S; a short last one counts unless it is dropped.
+    pub fn new(samples: usize, batch: usize, drop_last: bool) -> Self {
+        let mut batches = vec![batch; samples / batch];
+        let left = samples % batch;
+        if left > 0 && !drop_last {
+            batches.push(left);
+        }
+        Self { samples, batches }
+    }
+}
+
+/// The second moment about the minimum, averaged over the iterations `steps` at which it is recorded: `hessian` with the decay, `covariance` that of
+/// one sample's gradient.
+///
+/// # Errors
+/// A sentence, where there is no stationary law.
+pub(super) fn stationary(
+    hessian: &DMatrix<f64>,
+    covariance: &DMatrix<f64>,
+    (rate, momentum): (f64, f64),
+    epoch: &Epoch,
+    steps: &[u64],
+) -> Result<DMatrix<f64>, String> {
+    let eigen = SymmetricEigen::new(hessian.clone());
+    check_mean(Response::Iteration { rate, momentum }, &eigen.eigenvalues)?;
+    let rotation = &eigen.eigenvectors;
+    let noise = rotation.tr_mul(covariance) * rotation;
+    let mut phases = vec![0.0; epoch.batches.len()];
+    for step in steps {
+        phases[(step % epoch.batches.len() as u64) as usize] += 1.0 / steps.len() as f64;
+    }
+    let size = hessian.nrows();
+    let h = &eigen.eigenvalues;
+    let sigma = DMatrix::from_fn(size, size, |i, j| {
+        noise[(i, j)] * mode(h[i], h[j], (rate, momentum), epoch, &phases)
+    });
+    Ok(symmetric(&(rotation * sigma * rotation.transpose())))
+}
+
+/// ⟨δ_i δ_j⟩ per unit of C_ij, with the weights `phases` of the places within an epoch.
+fn mode(a: f64, b: f64, (rate, momentum): (f64, f64), epoch: &Epoch, phases: &[f64]) -> f64 {
+    let step = |h: f64| Matrix2::new(1.0 - rate * h, momentum, -rate * h, momentum);
+    let (fa, fb) = (step(a), step(b));
+    let kick = Vector2::repeat(-rate);
+    let n = epoch.samples as f64;
+    let (mut va, mut ua, mut ub) = (Matrix2::zeros(), Vector2::zeros(), Vector2::zeros());
+    let (mut pa, mut pb) = (Matrix2::identity(), Matrix2::identity());
+    let mut places = Vec::with_capacity(epoch.batches.len());
+    let inside =
+        |va: &Matrix2<f64>, ua: &Vector2<f64>, ub: &Vector2<f64>| va - ua * ub.transpose() / (n - 1.0);
+    for &batch in &epoch.batches {
+        places.push((pa, pb, inside(&va, &ua, &ub)));
+        va = fa * va * fb.transpose() + kick * kick.transpose() * (n / (batch as f64 * (n - 1.0)));
+        ua = fa * ua + kick;
+        ub = fb * ub + kick;
+        pa = fa * pa;
+        pb = fb * pb;
+    }
+    let whole = inside(&va, &ua, &ub);
+    let system = Matrix4::from_fn(|row, column| {
+        let (i, j, k, l) = (row / 2, row % 2, column / 2, column % 2);
+        f64::from(u8::from(row == column)) - pa[(i, k)] * pb[(j, l)]
+    });
+    let noise = Vector4::from_fn(|row, _| whole[(row / 2, row % 2)]);
+    let Some(s) = system.lu().solve(&noise) else { return f64::NAN };
+    let start = Matrix2::new(s[0], s[1], s[2], s[3]);
+    let at =
+        |(pa, pb, q): &(Matrix2<f64>, Matrix2<f64>, Matrix2<f64>)| (pa * start * pb.transpose() + q)[(0, 0)];
+    places.iter().zip(phases).map(|(place, weight)| weight * at(place)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(a: f64, rate: f64, momentum: f64, epoch: &Epoch, steps: &[u64]) -> f64 {
+        let unit = |x| DMatrix::from_element(1, 1, x);
+        stationary(&unit(a), &unit(1.0), (rate, momentum), epoch, steps).unwrap()[(0, 0)]
+    }
+
+    #[test]
+    fn single_samples_have_the_closed_form() {
+        // N = 20, a = 1: at the end of an epoch and in its middle.
+        let epoch = Epoch::new(20, 1, false);
+        for (rate, end, middle) in
+            [(0.05, 0.002_136_487_3, 0.009_606_402_4), (0.01, 1.769_393e-5, 4.964_732e-4)]
+        {
+            assert!((one(1.0, rate, 0.0, &epoch, &[0, 20, 400]) / end - 1.0).abs() < 1e-7);
+            assert!((one(1.0, rate, 0.0, &epoch, &[10, 50]) / middle - 1.0).abs() < 1e-7);
+            let both = one(1.0, rate, 0.0, &epoch, &[20, 30]);
+            assert!((both / (0.5 * (end + middle)) - 1.0).abs() < 1e-7);
+        }
+    }
+
+    #[test]
+    fn batches_of_unequal_size_and_momentum_match_a_sum_over_all_permutations() {
+        // Five samples with noises that sum to 0, batches 2, 2, 1: the epoch's map averaged over the 120 orders.
+        let noises = [1.0, -0.4, 0.7, -1.6, 0.3_f64];
+        let variance = noises.iter().map(|x| x * x).sum::<f64>() / 5.0;
+        let (a, rate, momentum) = (0.7, 0.3, 0.6);
+        let epoch = Epoch::new(5, 2, false);
+        let step = Matrix2::new(1.0 - rate * a, momentum, -rate * a, momentum);
+        let mut orders: Vec<Vec<usize>> = vec![vec![]];
+        for _ in 0..5 {
+            orders = orders
+                .into_iter()
+                .flat_map(|order| {
+                    (0..5)
+                        .filter(|k| !order.contains(k))
+                        .map(|k| [order.clone(), vec![k]].concat())
+                        .collect::<Vec<_>>()
+                })
+                .collect();
+        }
+        assert_eq!(orders.len(), 120);
+        let mut s = Matrix2::<f64>::zeros();
+        let mut inside = [Matrix2::zeros(); 3];
+        for _ in 0..400 {
+            // States are independent of the order to come.
+            let mut next = [Matrix2::zeros(); 4];
+            for order in &orders {
+                let mut pushed = Vector2::zeros();
+                let mut moved = Matrix2::identity();
+                next[0] += s / 120.0;
+                for (m, range) in [0..2, 2..4, 4..5].into_iter().enumerate() {
+                    let mean =
+                        order[range.clone()].iter().map(|&k| noises[k]).sum::<f64>() / range.len() as f64;
+                    pushed = step * pushed - Vector2::repeat(rate * mean);
+                    moved = step * moved;
+                    next[m + 1] += (moved * s * moved.transpose() + pushed * pushed.transpose()) / 120.0;
+                }
+            }
+            inside = [next[0], next[1], next[2]];
+            s = next[3];
+        }
+        for (m, expected) in inside.iter().enumerate() {
+            let ours = variance * one(a, rate, momentum, &epoch, &[m as u64]);
+            assert!((ours / expected[(0, 0)] - 1.0).abs() < 1e-10, "{m}: {ours} {expected}");
+        }
+        // One batch of all samples has no noise.
+        assert!(one(1.0, 0.1, 0.0, &Epoch::new(8, 8, false), &[3]).abs() < 1e-18);
+        assert_eq!(Epoch::new(5, 2, true).batches, [2, 2]);
+    }
+}
