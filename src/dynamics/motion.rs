@@ -64,6 +64,8 @@ pub struct Motion {
 struct Footprint {
     hot: usize,
     streamed: usize,
+    /// Vectors a tile that one operation goes over; 0 counts as 1.
+    length: usize,
 }
 
 enum Kind {
@@ -179,7 +181,8 @@ impl Motion {
                 let noise = kind(equation.noise_structure(), equation.noises());
                 let compiled = Arc::new(compiled(equation, method, noise)?);
                 let hot = 8 * parameters + 3 * equation.noises() + compiled.scratch(1).lanes.len();
-                let footprint = Footprint { hot, streamed: 64 * usize::from(equation.noises() > 0) };
+                let footprint =
+                    Footprint { hot, streamed: 64 * usize::from(equation.noises() > 0), length: 1 };
                 return Ok(Self {
                     kind: Kind::Equation {
                         compiled,
@@ -191,7 +194,7 @@ impl Motion {
                 });
             }
             let hot = 3 * parameters + equation.noises() + equation.scratch(1).lanes.len();
-            let footprint = Footprint { hot, streamed: 64 * usize::from(equation.noises() > 0) };
+            let footprint = Footprint { hot, streamed: 64 * usize::from(equation.noises() > 0), length: 1 };
             return Ok(Self { kind: Kind::Euler { equation: equation.clone(), dt }, parameters, footprint });
         }
         let (a, c, b) = equation.linear()?;
@@ -230,7 +233,11 @@ impl Motion {
             Law::GradientFlow { tolerance } => {
                 let hot = Adaptive::footprint(parameters) + model.working_set(usize::MAX);
                 let kind = Kind::Flow { model: model.clone(), decay: training.decay.force(), tolerance };
-                return Ok(Self { kind, parameters, footprint: Footprint { hot, streamed: 0 } });
+                return Ok(Self {
+                    kind,
+                    parameters,
+                    footprint: Footprint { hot, streamed: 0, length: model.run_length(usize::MAX) },
+                });
             }
             Law::OrnsteinUhlenbeck => {
                 let formula = formula.ok_or("there is no formula to take the Hessian of")?;
@@ -259,20 +266,28 @@ impl Motion {
                 let curved = force.curvature.as_ref().map_or(0, |c| c.scratch(1).lanes.len());
                 let hot = 10 * parameters + model.working_set(usize::MAX) + curved;
                 let nodes = model.population().nodes.len();
-                let footprint = Footprint { hot, streamed: 3 * nodes };
+                let footprint = Footprint { hot, streamed: 3 * nodes, length: model.run_length(usize::MAX) };
                 let driven = Driven { method, noise, together: setting.together };
                 let kind = Kind::Langevin { force, rate: training.rate.clone(), substeps, driven };
                 return Ok(Self { kind, parameters, footprint });
             }
             Law::Svag { level } => {
                 let hot = 3 * parameters + model.working_set(training.batch);
-                let footprint = Footprint { hot, streamed: Draws::footprint(&**model, training.sampling) };
+                let footprint = Footprint {
+                    hot,
+                    streamed: Draws::footprint(&**model, training.sampling),
+                    length: model.run_length(training.batch),
+                };
                 let kind = Kind::Svag { model: model.clone(), training: training.clone(), level };
                 return Ok(Self { kind, parameters, footprint });
             }
             Law::Underdamped { friction, substeps } => {
                 let hot = 5 * parameters + model.working_set(usize::MAX);
-                let footprint = Footprint { hot, streamed: model.population().nodes.len() };
+                let footprint = Footprint {
+                    hot,
+                    streamed: model.population().nodes.len(),
+                    length: model.run_length(usize::MAX),
+                };
                 let inertia = Inertia {
                     model: model.clone(),
                     rate: training.rate.clone(),
@@ -295,7 +310,11 @@ impl Motion {
         let hot = parameters * if momentum == 0.0 { 2 } else { 3 } + model.working_set(samples);
         let kind =
             Kind::Descent { model: model.clone(), training: training.clone(), gradient, substeps, momentum };
-        Ok(Self { kind, parameters, footprint: Footprint { hot, streamed } })
+        Ok(Self {
+            kind,
+            parameters,
+            footprint: Footprint { hot, streamed, length: model.run_length(samples) },
+        })
     }
 
     /// dθ = −K(θ − θ*)dt + √(η f C) dW with K = H + λ: one exact transition an iteration, one matrix a rate.
@@ -333,22 +352,27 @@ impl Motion {
     }
 
     fn linear(transitions: Transitions, parameters: usize) -> Self {
-        let footprint = Footprint { hot: 2 * parameters + transitions.rank(), streamed: 64 };
+        let footprint =
+            Footprint { hot: 2 * parameters + transitions.rank(), streamed: 64, length: parameters };
         Self { kind: Kind::Linear(Arc::new(transitions)), parameters, footprint }
     }
 
     /// Vectors a block should have in an ensemble of `replicas`: a power of two, a function of the study alone.
     ///
-    /// Wide blocks pay for the dispatch of an operation (some ten nanoseconds, as much as ten vectors take); but what a step touches again
-    /// and again is to stay in the second cache, and an ensemble is to give work to more than a few threads.
+    /// What a step touches again and again is to stay in the first cache, unless operations were then over in no more time than their
+    /// dispatch takes (some ten nanoseconds, as much as ten vectors): then in the second. And an ensemble is to give work to more than a
+    /// few threads.
     pub fn tiles(&self, replicas: usize) -> usize {
-        const TOUCHED: usize = 3072;
+        const FIRST: usize = 384;
+        const SECOND: usize = 3072;
         const STREAMED: usize = 8192;
+        const LONG: usize = 64;
         const MOST: usize = 64;
         const BLOCKS: usize = 16;
         const NARROW: usize = 8;
         let share = (replicas.div_ceil(LANES) / BLOCKS).clamp(NARROW, MOST);
-        let touched = TOUCHED / self.footprint.hot.max(1);
+        let hot = self.footprint.hot.max(1);
+        let touched = (FIRST / hot).max(LONG.div_ceil(self.footprint.length.max(1))).min(SECOND / hot);
         let streamed = STREAMED / self.footprint.streamed.max(1);
         1 << touched.min(streamed).clamp(1, share).ilog2()
     }

@@ -1,8 +1,8 @@
 //! Rows of a table, one a replica, turned into vectors of replicas.
 
-use super::{Indices, LANES, Lane};
 #[cfg(target_arch = "x86_64")]
-use super::{Level, wide};
+use super::wide;
+use super::{Indices, LANES, Lane, Level};
 
 /// Rows `indices`, `[count][tiles]`, of a table `[n][width]` to `samples`, `[count][width][tiles]`.
 ///
@@ -12,27 +12,27 @@ pub fn gather(samples: &mut [Lane], table: &[f64], indices: &[Indices], width: u
     if width == 0 {
         return;
     }
+    // Turns as many elements of eight rows into vectors, `stride` apart, as it is good at, and says how many.
+    let turn: fn(&[&[f64]; LANES], &mut [Lane], usize) -> usize = match Level::current() {
+        #[cfg(target_arch = "x86_64")]
+        Level::V4 => wide::turn_v4,
+        #[cfg(target_arch = "x86_64")]
+        Level::V3 => wide::turn_v3,
+        _ => |_, _, _| 0,
+    };
     for (samples, indices) in samples.chunks_exact_mut(width * tiles).zip(indices.chunks_exact(tiles)) {
         for (t, index) in indices.iter().enumerate() {
-            let rows = index.0.map(|i| &table[i as usize * width..][..width]);
-            turn(&rows, &mut samples[t..], tiles);
-        }
-    }
-}
-
-/// Eight rows of one length to a column of vectors, `stride` apart.
-fn turn(rows: &[&[f64]; LANES], column: &mut [Lane], stride: usize) {
-    #[cfg(target_arch = "x86_64")]
-    let done = match Level::current() {
-        Level::V4 => wide::turn_v4(rows, column, stride),
-        Level::V3 => wide::turn_v3(rows, column, stride),
-        Level::V1 => 0,
-    };
-    #[cfg(not(target_arch = "x86_64"))]
-    let done = 0;
-    for (e, lane) in column.iter_mut().step_by(stride).take(rows[0].len()).enumerate().skip(done) {
-        for (x, row) in lane.0.iter_mut().zip(rows) {
-            *x = row[e];
+            let mut rows: [&[f64]; LANES] = [&[]; LANES];
+            for (row, &i) in rows.iter_mut().zip(&index.0) {
+                let first = i as usize * width;
+                *row = &table[first..first + width];
+            }
+            let column = &mut samples[t..];
+            for e in turn(&rows, column, tiles)..width {
+                for (x, row) in column[e * tiles].0.iter_mut().zip(rows) {
+                    *x = row[e];
+                }
+            }
         }
     }
 }
@@ -40,7 +40,6 @@ fn turn(rows: &[&[f64]; LANES], column: &mut [Lane], stride: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lanes::Level;
 
     #[test]
     fn every_level_turns_rows_of_any_width() {

@@ -19,11 +19,11 @@ use std::arch::x86_64::{
     _mm256_i64gather_pd, _mm256_load_si256, _mm256_loadu_pd, _mm256_movemask_pd, _mm256_mul_pd,
     _mm256_or_si256, _mm256_permute2f128_pd, _mm256_set1_epi64x, _mm256_set1_pd, _mm256_slli_epi64,
     _mm256_srli_epi64, _mm256_store_pd, _mm256_store_si256, _mm256_sub_pd, _mm256_unpackhi_pd,
-    _mm256_unpacklo_pd, _mm256_xor_si256, _mm512_add_epi64, _mm512_and_si512, _mm512_castsi512_pd,
-    _mm512_cmpge_epu64_mask, _mm512_i64gather_pd, _mm512_load_si512, _mm512_loadu_pd, _mm512_mul_pd,
-    _mm512_or_si512, _mm512_rol_epi64, _mm512_set1_epi64, _mm512_set1_pd, _mm512_shuffle_f64x2,
-    _mm512_slli_epi64, _mm512_srli_epi64, _mm512_store_pd, _mm512_store_si512, _mm512_sub_pd,
-    _mm512_unpackhi_pd, _mm512_unpacklo_pd, _mm512_xor_si512,
+    _mm256_unpacklo_pd, _mm256_xor_si256, _mm512_add_epi64, _mm512_and_si512, _mm512_castpd256_pd512,
+    _mm512_castsi512_pd, _mm512_cmpge_epu64_mask, _mm512_i64gather_pd, _mm512_insertf64x4, _mm512_load_si512,
+    _mm512_mul_pd, _mm512_or_si512, _mm512_rol_epi64, _mm512_set1_epi64, _mm512_set1_pd,
+    _mm512_shuffle_f64x2, _mm512_slli_epi64, _mm512_srli_epi64, _mm512_store_pd, _mm512_store_si512,
+    _mm512_sub_pd, _mm512_unpackhi_pd, _mm512_unpacklo_pd, _mm512_xor_si512,
 };
 
 /// Boxes of a ziggurat: widths in a table whose length is a power of two, of which the first `layers` are boxes.
@@ -260,36 +260,24 @@ pub(super) fn turn_v3(rows: &[&[f64]; LANES], column: &mut [Lane], stride: usize
 
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx2,bmi1,bmi2,lzcnt,popcnt")]
 fn turn_512(rows: &[&[f64]; LANES], column: &mut [Lane], stride: usize) -> usize {
-    let whole = rows.iter().map(|row| row.len()).min().unwrap_or(0) / 8 * 8;
-    for e in (0..whole).step_by(8) {
-        // SAFETY: every row has at least `whole` ≥ e + 8 numbers.
-        let row = |l: usize| unsafe { _mm512_loadu_pd(rows[l].as_ptr().add(e)) };
-        // Pairs of rows: even elements, odd elements.
-        let (a, b, c, d) = (row(0), row(1), row(2), row(3));
-        let (f, g, h, i) = (row(4), row(5), row(6), row(7));
-        let even = [
-            _mm512_unpacklo_pd(a, b),
-            _mm512_unpacklo_pd(c, d),
-            _mm512_unpacklo_pd(f, g),
-            _mm512_unpacklo_pd(h, i),
-        ];
-        let odd = [
-            _mm512_unpackhi_pd(a, b),
-            _mm512_unpackhi_pd(c, d),
-            _mm512_unpackhi_pd(f, g),
-            _mm512_unpackhi_pd(h, i),
-        ];
-        for (parity, p) in [even, odd].into_iter().enumerate() {
-            // Elements 0 and 4, then 2 and 6, of all rows.
-            let low = [_mm512_shuffle_f64x2::<0x88>(p[0], p[1]), _mm512_shuffle_f64x2::<0x88>(p[2], p[3])];
-            let high = [_mm512_shuffle_f64x2::<0xdd>(p[0], p[1]), _mm512_shuffle_f64x2::<0xdd>(p[2], p[3])];
-            for (first, [x, y]) in [(parity, low), (parity + 2, high)] {
-                let to = column[(e + first) * stride].0.as_mut_ptr();
-                // SAFETY: a `Lane` is one aligned vector.
-                unsafe { _mm512_store_pd(to, _mm512_shuffle_f64x2::<0x88>(x, y)) };
-                let to = column[(e + first + 4) * stride].0.as_mut_ptr();
-                // SAFETY: as above.
-                unsafe { _mm512_store_pd(to, _mm512_shuffle_f64x2::<0xdd>(x, y)) };
+    let whole = rows.iter().map(|row| row.len()).min().unwrap_or(0) / 4 * 4;
+    assert!(whole == 0 || (whole - 1) * stride < column.len(), "a column of {} vectors", column.len());
+    let to = column.as_mut_ptr();
+    for e in (0..whole).step_by(4) {
+        // SAFETY: every row has at least `whole` ≥ e + 4 numbers.
+        let quarter = |l: usize| unsafe { _mm256_loadu_pd(rows[l].as_ptr().add(e)) };
+        // Two rows, one behind the other.
+        let both =
+            |l: usize, m: usize| _mm512_insertf64x4::<1>(_mm512_castpd256_pd512(quarter(l)), quarter(m));
+        let (a, b, c, d) = (both(0, 2), both(1, 3), both(4, 6), both(5, 7));
+        let even = [_mm512_unpacklo_pd(a, b), _mm512_unpacklo_pd(c, d)];
+        let odd = [_mm512_unpackhi_pd(a, b), _mm512_unpackhi_pd(c, d)];
+        for (parity, [x, y]) in [even, odd].into_iter().enumerate() {
+            let low = _mm512_shuffle_f64x2::<0x88>(x, y);
+            let high = _mm512_shuffle_f64x2::<0xdd>(x, y);
+            for (first, value) in [(parity, low), (parity + 2, high)] {
+                // SAFETY: (e + first)·stride ≤ (whole − 1)·stride lies in the column; a `Lane` is one aligned vector.
+                unsafe { _mm512_store_pd(to.add((e + first) * stride).cast(), value) };
             }
         }
     }

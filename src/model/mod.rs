@@ -59,6 +59,10 @@ pub trait Model: Send + Sync {
     fn working_set(&self, _samples: usize) -> usize {
         self.scratch(1).lanes.len()
     }
+    /// Vectors a tile that an operation of such a gradient goes over, on average: short ones pay for wide blocks.
+    fn run_length(&self, _samples: usize) -> usize {
+        1
+    }
     /// Σ_k a_k ∇ℓ(θ; z_k), written to `gradient` (`[parameters][tiles]`); θ has the same shape.
     fn weighted_gradient(
         &self,

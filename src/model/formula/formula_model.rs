@@ -641,6 +641,9 @@ impl Model for FormulaModel {
     fn working_set(&self, samples: usize) -> usize {
         self.sum_program.working_set(samples)
     }
+    fn run_length(&self, samples: usize) -> usize {
+        self.sum_program.run_length(samples)
+    }
     fn weighted_gradient(
         &self,
         theta: &[Lane],

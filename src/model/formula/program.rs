@@ -109,6 +109,13 @@ impl Program {
             self.width + 1 + self.body.iter().filter(|i| i.batched).map(|i| i.shape.len()).sum::<usize>();
         self.elements - batched * self.capacity.saturating_sub(samples).min(self.capacity)
     }
+    /// Vectors a tile that an instruction goes over in a run over `samples` samples, on average.
+    pub fn run_length(&self, samples: usize) -> usize {
+        let count = self.capacity.min(samples).max(1);
+        let long = |i: &Instruction| i.shape.len() * if i.batched || i.accumulate { count } else { 1 };
+        let all = || self.prologue.iter().chain(&self.body).chain(&self.epilogue);
+        (all().map(long).sum::<usize>() / all().count().max(1)).max(1)
+    }
     /// Writes the constants into fresh scratch memory.
     pub fn prepare(&self, scratch: &mut [Lane], tiles: usize) {
         for (at, data) in &self.constants {
