@@ -229,14 +229,15 @@ impl Motion {
     ) -> Result<Self, String> {
         let parameters = model.layout().len();
         let f = training.noise_factor(model.population().size());
+        let everything = model.population().nodes.len();
         let (gradient, substeps, momentum) = match *setting.law {
             Law::GradientFlow { tolerance } => {
-                let hot = Adaptive::footprint(parameters) + model.working_set(usize::MAX);
+                let hot = Adaptive::footprint(parameters) + model.working_set(everything);
                 let kind = Kind::Flow { model: model.clone(), decay: training.decay.force(), tolerance };
                 return Ok(Self {
                     kind,
                     parameters,
-                    footprint: Footprint { hot, streamed: 0, length: model.run_length(usize::MAX) },
+                    footprint: Footprint { hot, streamed: 0, length: model.run_length(everything) },
                 });
             }
             Law::OrnsteinUhlenbeck => {
@@ -264,9 +265,9 @@ impl Motion {
                     stratonovich,
                 };
                 let curved = force.curvature.as_ref().map_or(0, |c| c.scratch(1).lanes.len());
-                let hot = 10 * parameters + model.working_set(usize::MAX) + curved;
-                let nodes = model.population().nodes.len();
-                let footprint = Footprint { hot, streamed: 3 * nodes, length: model.run_length(usize::MAX) };
+                let hot = 10 * parameters + model.working_set(everything) + curved;
+                let footprint =
+                    Footprint { hot, streamed: 3 * everything, length: model.run_length(everything) };
                 let driven = Driven { method, noise, together: setting.together };
                 let kind = Kind::Langevin { force, rate: training.rate.clone(), substeps, driven };
                 return Ok(Self { kind, parameters, footprint });
@@ -282,12 +283,8 @@ impl Motion {
                 return Ok(Self { kind, parameters, footprint });
             }
             Law::Underdamped { friction, substeps } => {
-                let hot = 5 * parameters + model.working_set(usize::MAX);
-                let footprint = Footprint {
-                    hot,
-                    streamed: model.population().nodes.len(),
-                    length: model.run_length(usize::MAX),
-                };
+                let hot = 5 * parameters + model.working_set(everything);
+                let footprint = Footprint { hot, streamed: everything, length: model.run_length(everything) };
                 let inertia = Inertia {
                     model: model.clone(),
                     rate: training.rate.clone(),
@@ -303,9 +300,9 @@ impl Motion {
             }
         };
         let (samples, streamed) = match gradient {
-            Gradient::Full => (usize::MAX, 0),
+            Gradient::Full => (everything, 0),
             Gradient::Minibatch => (training.batch, Draws::footprint(&**model, training.sampling)),
-            Gradient::Gaussian(_) => (usize::MAX, GaussianGradient::footprint(&**model)),
+            Gradient::Gaussian(_) => (everything, GaussianGradient::footprint(&**model)),
         };
         let hot = parameters * if momentum == 0.0 { 2 } else { 3 } + model.working_set(samples);
         let kind =
