@@ -101,6 +101,11 @@ fn find(study: &Study, decay: f64) -> Result<Found, String> {
     }
 }
 
+/// The minimum about which a dynamics with the decay λ of the force fluctuates, found from the study's start.
+pub(super) fn minimum_of(study: &Study, decay: f64) -> Result<Minimum, String> {
+    find(study, decay)?.minimum.ok_or_else(|| "there is no loss to look for a minimum of".to_owned())
+}
+
 /// Hidden observables: second moments about each center, and parameters that the study does not record.
 pub(super) fn needs(study: &Study, centers: &Centers) -> Vec<Observable> {
     let parameters = study.layout().len();
@@ -258,6 +263,7 @@ impl<'a> Measured<'a> {
             window: &scalar.window,
             observable: scalar.observable,
             component: scalar.component,
+            mean_alone: false,
             allowance: quarter.sqrt() * deviation(i),
         });
         let entries = self.entries.iter().filter(|(i, j, _)| i != j).map(|(i, j, scalar)| Watched {
@@ -265,6 +271,7 @@ impl<'a> Measured<'a> {
             window: &scalar.window,
             observable: scalar.observable,
             component: scalar.component,
+            mean_alone: false,
             allowance: quarter * deviation(*i) * deviation(*j),
         });
         all_stationary(run, &parameters.chain(entries).collect::<Vec<_>>(), significance)

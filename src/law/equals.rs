@@ -78,6 +78,7 @@ fn moments(
                     window,
                     observable,
                     component,
+                    mean_alone: false,
                     allowance: drift_allowance(claim, predicted[component]),
                 })
                 .collect();

@@ -379,6 +379,7 @@ impl<'a> Balance<'a> {
                 window,
                 observable,
                 component: *component,
+                mean_alone: true,
                 allowance: quarter * scale,
             })
             .collect();

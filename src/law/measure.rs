@@ -175,6 +175,8 @@ pub(super) struct Watched<'a> {
     pub window: &'a Window,
     pub observable: &'a ObservableRecord,
     pub component: usize,
+    /// The mean alone is spoken of: a variance that moves (or has no finite scatter) does not matter.
+    pub mean_alone: bool,
     /// Drifts as small as this do not matter (a share of a stated tolerance); 0 for exact claims.
     pub allowance: f64,
 }
@@ -188,11 +190,13 @@ pub(super) fn all_stationary(run: &Run, watched: &[Watched], significance: f64) 
         .iter()
         .map(|w| w.window.stationarity(significance, run.window_size(w.observable, w.component).for_drift()))
         .collect();
-    let adjusted = holm(&judged.iter().map(|s| s.p_value).collect::<Vec<_>>());
+    let p_value = |(w, s): (&Watched, &Stationarity)| {
+        let rounding = ROUNDING * run.window_size(w.observable, w.component).for_drift();
+        if w.mean_alone && s.drift.standard_error > rounding { s.drift.p_value(0.0, 0.0) } else { s.p_value }
+    };
+    let adjusted = holm(&watched.iter().zip(&judged).map(p_value).collect::<Vec<_>>());
     let moved = (0..watched.len())
-        .filter(|&i| {
-            adjusted[i] <= significance && !negligible(&judged[i], watched[i].allowance, significance)
-        })
+        .filter(|&i| adjusted[i] <= significance && !negligible(&judged[i], &watched[i], significance))
         .min_by(|&a, &b| adjusted[a].total_cmp(&adjusted[b]));
     if let Some(worst) = moved {
         return Err(moving(run, &watched[worst], &judged[worst], adjusted[worst]));
@@ -209,12 +213,13 @@ pub(super) fn all_stationary(run: &Run, watched: &[Watched], significance: f64) 
 }
 
 /// The drift is shown to be smaller than `allowance`.
-fn negligible(verdict: &Stationarity, allowance: f64, significance: f64) -> bool {
+fn negligible(verdict: &Stationarity, watched: &Watched, significance: f64) -> bool {
+    let allowance = watched.allowance;
     let drift = &verdict.drift;
     let spread = &verdict.spread;
     allowance > 0.0
         && drift.equivalence_p_value(0.0, allowance) <= significance
-        && spread.equivalence_p_value(0.0, allowance * allowance) <= significance
+        && (watched.mean_alone || spread.equivalence_p_value(0.0, allowance * allowance) <= significance)
 }
 
 fn moving(run: &Run, watched: &Watched, verdict: &Stationarity, p_value: f64) -> String {
@@ -229,7 +234,8 @@ fn moving(run: &Run, watched: &Watched, verdict: &Stationarity, p_value: f64) ->
     };
     let start = watched.observable.ensemble.get(watched.component).map_or(f64::NAN, |m| m.mean);
     let stationary = &watched.observable.stationary;
-    let by_mean = verdict.drift.p_value(0.0, 0.0) <= verdict.spread.p_value(0.0, 0.0)
+    let by_mean = watched.mean_alone
+        || verdict.drift.p_value(0.0, 0.0) <= verdict.spread.p_value(0.0, 0.0)
         || verdict.drift.standard_error == 0.0;
     let (what, drift) = if by_mean { ("mean", &verdict.drift) } else { ("variance", &verdict.spread) };
     // What the standard error of the drift hides, or rounding where there is none.

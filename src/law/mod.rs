@@ -7,10 +7,12 @@ mod amplifier;
 mod conserved;
 mod convergence;
 mod decay_rate;
+mod density;
 mod einstein;
 mod epochs;
 mod equals;
 mod fdt;
+mod kesten;
 pub mod lyapunov;
 mod measure;
 mod noether_flow;
@@ -18,6 +20,7 @@ mod number;
 mod prediction;
 pub mod recursion;
 mod settle;
+mod stationary_density;
 mod sums;
 mod tails;
 #[cfg(test)]
@@ -85,6 +88,7 @@ pub fn name(law: &ClaimLaw) -> &'static str {
         ClaimLaw::DecayRate { .. } => "decay-rate",
         ClaimLaw::Convergence(_) => "convergence",
         ClaimLaw::Fdt { .. } => "fdt",
+        ClaimLaw::StationaryDensity { .. } => "stationary-density",
     }
 }
 
@@ -105,6 +109,15 @@ fn judge_one(claim: &Claim, run: &Run, centers: &Centers) -> Settled {
         }
         ClaimLaw::Conserved { observable, tolerance, scale } => {
             conserved::judge(observable, *tolerance, scale.as_deref(), run)
+        }
+        ClaimLaw::StationaryDensity { observable, reading, tail, tolerance } => {
+            let claimed = stationary_density::StationaryDensity {
+                observable,
+                reading: *reading,
+                tail: *tail,
+                tolerance: *tolerance,
+            };
+            stationary_density::judge(&claimed, run, claim.significance)
         }
         ClaimLaw::Fdt { relation, moment, tolerance } => {
             fdt::judge(*relation, *moment, *tolerance, run, claim.significance)

@@ -11,7 +11,8 @@ use crate::dynamics::Law;
 use crate::law;
 use crate::model::Origin;
 use crate::study::{
-    At, Claim, ClaimLaw, Dynamics, Equation, Moment, Relation, Statistic, Study, System, Tolerance, Varied,
+    At, Claim, ClaimLaw, DensityReading, Dynamics, Equation, Moment, Relation, Statistic, Study, System,
+    Tail, Tolerance, Varied,
 };
 
 /// Numbers kept of one component of an observable: moments at an instant, averages and ends of a replica.
@@ -350,7 +351,10 @@ fn error(origin: &Origin) -> f64 {
 fn stationary(law: &ClaimLaw) -> bool {
     matches!(
         law,
-        ClaimLaw::Einstein { .. } | ClaimLaw::Fdt { .. } | ClaimLaw::Equals { at: At::Stationary, .. }
+        ClaimLaw::Einstein { .. }
+            | ClaimLaw::Fdt { .. }
+            | ClaimLaw::StationaryDensity { .. }
+            | ClaimLaw::Equals { at: At::Stationary, .. }
     )
 }
 
@@ -364,6 +368,26 @@ pub(super) fn what(law: &ClaimLaw) -> String {
         }
         ClaimLaw::Conserved { observable, tolerance, .. } => {
             format!("{observable} keeps its value to {}", plain(*tolerance, 2))
+        }
+        ClaimLaw::StationaryDensity { observable, reading, tail, tolerance } => {
+            let reading = match reading {
+                DensityReading::Own => "its drift and diffusion",
+                DensityReading::Ito => "its drift and diffusion read after Itô",
+                DensityReading::Stratonovich => "its drift and diffusion read after Stratonovich",
+                DensityReading::Gibbs => "Gibbs, the same noise everywhere",
+            };
+            match tail {
+                None => {
+                    let tolerance = tolerance.map_or(String::new(), |x| format!(" ± {}", plain(x, 3)));
+                    format!("stationary law of {observable} by {reading}{tolerance}")
+                }
+                Some(tail) => {
+                    let tolerance =
+                        tolerance.map_or(String::new(), |x| format!(" ± {} %", plain(100.0 * x, 3)));
+                    let of = if *tail == Tail::Own { "its own steps" } else { "the density" };
+                    format!("tail of {observable} by {of}{tolerance}")
+                }
+            }
         }
         ClaimLaw::Fdt { relation, moment, tolerance } => {
             let (gain, noise) = match relation {

@@ -2,6 +2,7 @@
 pub mod autocorrelation;
 pub mod distribution;
 pub mod estimate;
+pub mod kolmogorov;
 pub mod moments;
 pub mod multiple;
 pub mod window;

@@ -298,6 +298,12 @@ pub const CLAIM: Section = Section {
         key("noether-flow", "a table", "", "noether-flow = { symmetry = \"rescaling\", dynamics = \"sgd\" }"),
         key("einstein", "a table", "", "einstein = { dynamics = \"sgd\" }"),
         key("fdt", "a table", "", "fdt = { dynamics = \"sgd\", relation = 1 }"),
+        key(
+            "stationary-density",
+            "a table",
+            "",
+            "stationary-density = { observable = \"w\", dynamics = \"sde\" }",
+        ),
         key("decay-rate", "a table", "", "decay-rate = { observable = \"charge\", value = \"4*rate\" }"),
         key(
             "convergence",
@@ -311,7 +317,7 @@ pub const CLAIM: Section = Section {
 };
 
 /// Claims that the design names and this version does not have.
-pub const LATER_CLAIMS: [&str; 3] = ["fixed-point", "stationary-density", "equilibrium"];
+pub const LATER_CLAIMS: [&str; 2] = ["fixed-point", "equilibrium"];
 
 /// `equals = { … }`.
 pub const EQUALS: Section = Section {
@@ -390,6 +396,28 @@ pub const DECAY_RATE: Section = Section {
     ],
 };
 
+/// `stationary-density = { … }`.
+pub const STATIONARY_DENSITY: Section = Section {
+    name: "stationary-density",
+    keys: &[
+        key("observable", "a string", "", "observable = \"w\""),
+        key(
+            "interpretation",
+            "\"own\", \"ito\", \"stratonovich\" or \"gibbs\"",
+            "own",
+            "interpretation = \"stratonovich\"",
+        ),
+        key("tail", "\"own\" or \"density\"", "none: the distribution", "tail = \"own\""),
+        key(
+            "tolerance",
+            "a number",
+            "exact for exact laws, else a distance of 0.05; a tail index 0.1 of itself",
+            "tolerance = 0.05",
+        ),
+        DYNAMICS,
+    ],
+};
+
 /// `fdt = { … }`.
 pub const FDT: Section = Section {
     name: "fdt",
@@ -432,6 +460,7 @@ mod tests {
             EINSTEIN,
             DECAY_RATE,
             FDT,
+            STATIONARY_DENSITY,
         ];
         for section in sections.iter().chain(LAWS.iter().map(|(_, s)| s)) {
             for key in section.keys {

@@ -326,6 +326,17 @@ pub enum ClaimLaw {
     },
     /// An error falls with a power of a step.
     Convergence(Box<Convergence>),
+    /// The stationary law of a motion of one number is that of its drift and diffusion.
+    StationaryDensity {
+        /// Name of the observable.
+        observable: String,
+        /// How the noise is read.
+        reading: DensityReading,
+        /// With it, the index of the tail is compared in place of the distribution.
+        tail: Option<Tail>,
+        /// Of Kolmogorov and Smirnov's distance, or relative to the index.
+        tolerance: Option<f64>,
+    },
     /// A fluctuation–dissipation relation of the stationary state.
     Fdt {
         /// Which.
@@ -378,6 +389,28 @@ pub enum Tolerance {
     Relative(f64),
     /// In the observable's units.
     Absolute(f64),
+}
+
+/// How `stationary-density` reads the noise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DensityReading {
+    /// As the system is written; Itô for a loss.
+    Own,
+    /// After Itô.
+    Ito,
+    /// After Stratonovich.
+    Stratonovich,
+    /// As if the noise were the same everywhere as where the drift vanishes: e^{−2U/D}.
+    Gibbs,
+}
+
+/// Which tail index `stationary-density` compares with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// The motion's own: Kesten's root for a discrete linear recursion, else the density's.
+    Own,
+    /// The density's.
+    Density,
 }
 
 /// Relations of `fdt`, from the stationarity of ‖θ‖² and of f = L + ½λ‖θ‖². Source: Yaida (2018), arXiv 1810.00004.

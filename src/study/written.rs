@@ -1,9 +1,7 @@
 //! Trees written as TOML: the resolved study, with every default.
 
 use super::clock::Record;
-use super::resolved::{
-    At, ClaimLaw, Dynamics, Equation, Moment, Relation, Statistic, Study, System, Tolerance,
-};
+use super::resolved::{At, ClaimLaw, Dynamics, Equation, Relation, Statistic, Study, System, Tolerance};
 use super::source::{Span, Spanned};
 use super::spec::Spec;
 use super::tree::{Node, Table, Value};
@@ -163,9 +161,18 @@ fn claim_defaults(law: &mut Table, claim: &ClaimLaw) {
             set_tolerance(law, *tolerance);
         }
         ClaimLaw::Conserved { tolerance, .. } => set(law, "tolerance", float(*tolerance)),
+        ClaimLaw::StationaryDensity { reading, tail, tolerance, .. } => {
+            set(law, "interpretation", text(word_of(&super::spec::READINGS, *reading)));
+            if let Some(tail) = tail {
+                set(law, "tail", text(word_of(&super::spec::TAILS, *tail)));
+            }
+            if let Some(tolerance) = tolerance {
+                set(law, "tolerance", float(*tolerance));
+            }
+        }
         ClaimLaw::Fdt { relation, moment, tolerance } => {
             set(law, "relation", whole(if *relation == Relation::First { 1 } else { 2 }));
-            set(law, "moment", text(moment_name(*moment)));
+            set(law, "moment", text(word_of(&super::spec::MOMENTS, *moment)));
             if let Some(tolerance) = tolerance {
                 set(law, "tolerance", float(*tolerance));
             }
@@ -213,8 +220,9 @@ fn equation_name(equation: Equation) -> &'static str {
     super::spec::EQUATIONS.iter().find(|(_, e)| *e == equation).map_or("own", |(n, _)| n)
 }
 
-fn moment_name(moment: Moment) -> &'static str {
-    super::spec::MOMENTS.iter().find(|(_, m)| *m == moment).map_or("own", |(n, _)| n)
+/// The word of a value; every value has one.
+fn word_of<T: Copy + PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
+    words.iter().find(|(_, v)| *v == value).map_or("own", |(word, _)| word)
 }
 
 fn node(value: Value) -> Node {

@@ -3,6 +3,7 @@
 mod bench;
 mod convergence;
 mod decay_rate;
+mod density;
 mod einstein;
 mod engine;
 mod equals;

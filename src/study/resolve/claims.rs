@@ -12,7 +12,7 @@ use crate::model::symmetry::QuadraticForm;
 use crate::model::{Layout, Shape, Symmetry};
 use crate::scheme::NoiseKind;
 use crate::study::resolved::{
-    At, Claim, ClaimLaw, Equation, Moment, Observable, Relation, Statistic, Tolerance,
+    At, Claim, ClaimLaw, DensityReading, Equation, Moment, Observable, Relation, Statistic, Tolerance,
 };
 use crate::study::source::Spanned;
 use crate::study::spec::read::{Errors, suggestion};
@@ -55,6 +55,7 @@ fn resolve(
     let stochastic = match spec.law {
         ClaimLawSpec::Einstein { .. } => Some("einstein"),
         ClaimLawSpec::Fdt { .. } => Some("fdt"),
+        ClaimLawSpec::StationaryDensity { .. } => Some("stationary-density"),
         _ => None,
     };
     let mut dynamics = dynamics(spec, stochastic, parts, errors);
@@ -137,6 +138,37 @@ fn resolve(
             made.map(|(index, ladder)| {
                 dynamics = Some(vec![index]);
                 ClaimLaw::Convergence(Box::new(ladder))
+            })
+        }
+        ClaimLawSpec::StationaryDensity { observable, interpretation, tail, tolerance } => {
+            needs_formula(spec, "stationary-density", parts, errors);
+            let numbers = parts.layout.len();
+            if numbers > 1 {
+                errors.at(
+                    spec.at,
+                    format!(
+                        "`stationary-density` speaks of a state of one number, and this one has {numbers}"
+                    ),
+                    "reduce the study to one parameter, or claim moments with `equals`",
+                );
+            }
+            let found = observable.given().and_then(|text| {
+                let found = find(text, observables, errors)?;
+                if found.shape.is_scalar() {
+                    return Some(found);
+                }
+                errors.at(
+                    text.span,
+                    format!("`{}` has {} components", found.name, found.shape.len()),
+                    "a density is that of one number: name a component or a norm",
+                );
+                None
+            });
+            found.map(|found| ClaimLaw::StationaryDensity {
+                observable: found.name,
+                reading: interpretation.value().copied().unwrap_or(DensityReading::Own),
+                tail: tail.value().copied(),
+                tolerance: tolerance.value().copied(),
             })
         }
         ClaimLawSpec::Fdt { relation, moment, tolerance } => {

@@ -4,7 +4,7 @@ use super::convergence::ConvergenceSpec;
 use super::read::{Errors, Field, Fields, names, number, suggestion};
 use super::values::{self, Quantity};
 use crate::study::keys;
-use crate::study::resolved::{At, Equation, Moment, Relation, Statistic};
+use crate::study::resolved::{At, DensityReading, Equation, Moment, Relation, Statistic, Tail};
 use crate::study::source::{Span, Spanned};
 use crate::study::tree::{Node, Table, Value};
 
@@ -80,6 +80,17 @@ pub enum ClaimLawSpec {
     },
     /// An error falls with a power of a step.
     Convergence(Box<ConvergenceSpec>),
+    /// The stationary law of one number.
+    StationaryDensity {
+        /// Name or formula.
+        observable: Field<String>,
+        /// How the noise is read.
+        interpretation: Field<DensityReading>,
+        /// The tail in place of the distribution.
+        tail: Field<Tail>,
+        /// Of the distance, or relative to the index.
+        tolerance: Field<f64>,
+    },
     /// A fluctuation–dissipation relation.
     Fdt {
         /// Which.
@@ -109,6 +120,7 @@ impl ClaimLawSpec {
             ClaimLawSpec::Convergence(_) => "convergence",
             ClaimLawSpec::Einstein { .. } => "einstein",
             ClaimLawSpec::Fdt { .. } => "fdt",
+            ClaimLawSpec::StationaryDensity { .. } => "stationary-density",
         }
     }
 }
@@ -122,6 +134,17 @@ pub const STATISTICS: [(&str, Statistic); 6] = [
     ("minimum", Statistic::Minimum),
     ("maximum", Statistic::Maximum),
 ];
+
+/// Names of the readings of a density.
+pub const READINGS: [(&str, DensityReading); 4] = [
+    ("own", DensityReading::Own),
+    ("ito", DensityReading::Ito),
+    ("stratonovich", DensityReading::Stratonovich),
+    ("gibbs", DensityReading::Gibbs),
+];
+
+/// Names of the tails.
+pub const TAILS: [(&str, Tail); 2] = [("own", Tail::Own), ("density", Tail::Density)];
 
 /// Names of the moments.
 pub const MOMENTS: [(&str, Moment); 3] =
@@ -196,6 +219,7 @@ fn claim(index: usize, node: &Node, errors: &mut Errors<'_>) -> Option<ClaimSpec
     let (law, dynamics) = match key.value.as_str() {
         "equals" => equals(settings, key.span, errors),
         "conserved" => conserved(settings, key.span, errors),
+        "stationary-density" => stationary_density(settings, key.span, errors),
         "fdt" => fdt(settings, key.span, errors),
         "noether-flow" => noether_flow(settings, key.span, errors),
         "decay-rate" => decay_rate(settings, key.span, errors),
@@ -342,6 +366,18 @@ fn conserved(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
     }
     let tolerance = positive(&fields, "tolerance", errors);
     (ClaimLawSpec::Conserved { observable, symmetry, tolerance }, dynamics(&fields, errors))
+}
+
+fn stationary_density(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
+    let fields = Fields::new(&keys::STATIONARY_DENSITY, table, at, errors);
+    let observable = fields.string("observable", errors);
+    let law = ClaimLawSpec::StationaryDensity {
+        observable: fields.require("observable", observable, errors),
+        interpretation: word(&fields, "interpretation", &READINGS, errors),
+        tail: word(&fields, "tail", &TAILS, errors),
+        tolerance: positive(&fields, "tolerance", errors),
+    };
+    (law, dynamics(&fields, errors))
 }
 
 fn fdt(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {

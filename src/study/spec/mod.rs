@@ -11,7 +11,7 @@ mod values;
 
 use std::path::PathBuf;
 
-pub use claims::{ClaimLawSpec, ClaimSpec, EQUATIONS, MOMENTS, STATISTICS};
+pub use claims::{ClaimLawSpec, ClaimSpec, EQUATIONS, MOMENTS, READINGS, STATISTICS, TAILS};
 pub use convergence::{ConvergenceSpec, VARIED};
 pub use dynamics::{DynamicsSpec, RateSpec, TrainingSpec};
 pub use read::Field;
