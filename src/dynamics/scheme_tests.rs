@@ -257,6 +257,22 @@ fn the_drifts_of_ito_and_stratonovich_differ_by_the_noises_own_slope() {
     assert_eq!(a[0].0[0], x * y);
     assert!((a[0].0[0] - b[0].0[0] - 0.5 * x * y * y).abs() < 1e-15);
     assert!((a[1].0[0] - b[1].0[0]).abs() < 1e-15);
+    // Diagonal noise of a vector, more than are taken one by one: ½b'b = ½·0.09x at each element.
+    let mut layout = Layout::default();
+    layout.push("x", Shape::vector(300));
+    let text = |text: &str| vec![("x".to_owned(), formula(text))];
+    let noise = vec![("x".to_owned(), Diffusion::Own(formula("0.3*x")))];
+    let wide = SdeModel::new(layout, &BTreeMap::new(), &text("-x"), &noise, true).unwrap();
+    assert_eq!(self::noise(&wide), NoiseKind::Diagonal);
+    let ito_of_wide = wide.compiled(false, false).unwrap();
+    let state: Vec<Lane> = (0..300).map(|i| Lane::splat(0.01 * f64::from(i))).collect();
+    let mut drift = vec![Lane::default(); 300];
+    let none = vec![Lane::default(); 300];
+    ito_of_wide.increment(&state, 1.0, &none, &mut drift, &mut ito_of_wide.scratch(1));
+    for (a, x) in drift.iter().zip(&state) {
+        assert!((a.0[0] - (0.5 * 0.09 - 1.0) * x.0[0]).abs() < 1e-15);
+    }
+    let state = [Lane::splat(x), Lane::splat(y)];
     // (∂(Bw))Bw with w = (2, 3): B w = (2xy, 3x²); its derivative along itself is (2(2xy·y + x·3x²), 6x·2xy).
     let w = [Lane::splat(2.0), Lane::splat(3.0)];
     ito.slope(&state, &w, &mut a, &mut ito.scratch(1));

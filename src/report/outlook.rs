@@ -104,7 +104,9 @@ impl<'a> Outlook<'a> {
         let mut warnings = Vec::new();
         let momentum = shared_momentum(self.study);
         for dynamics in self.dynamics {
-            if momentum != 0.0 && dynamics.training.as_ref().is_some_and(|t| t.momentum == 0.0) {
+            // Inertia has a friction in its place.
+            let other = matches!(dynamics.law, Law::Underdamped { .. });
+            if momentum != 0.0 && !other && dynamics.training.as_ref().is_some_and(|t| t.momentum == 0.0) {
                 warnings.push(format!(
                     "`{}` ({}) runs without the momentum of [training], {}",
                     dynamics.name,

@@ -80,13 +80,18 @@ impl SdeModel {
     /// Σ_j (∂b_j) b_j, one node a parameter.
     fn correction(&self, graph: &mut Graph) -> Result<Vec<Node>, String> {
         let noises = self.noises();
+        let parameters = parameter_nodes(graph, &self.layout);
+        if self.noise_structure().diagonal {
+            // Coordinate by coordinate b_i'(x_i) b_i(x_i): the slope of B·1 along itself.
+            let all = graph.with_auxiliary(&self.increment, &vec![1.0; noises]);
+            return Ok(directional(graph, &all, &parameters, &all, noises));
+        }
         if noises > MOST_NOISES {
             return Err(format!(
                 "the drift of Itô and Stratonovich differ by the derivatives of {noises} coefficients, more than the \
                  {MOST_NOISES} that are taken: use a scheme of the equation's own interpretation"
             ));
         }
-        let parameters = parameter_nodes(graph, &self.layout);
         let mut total: Option<Vec<Node>> = None;
         for j in 0..noises {
             let mut unit = vec![0.0; noises];
