@@ -41,6 +41,7 @@ pub(super) struct StudyArguments {
 }
 
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(super) struct Run {
     #[command(flatten)]
     pub study: StudyArguments,
@@ -59,6 +60,9 @@ pub(super) struct Run {
     /// No progress, and no messages but errors
     #[arg(short, long)]
     pub quiet: bool,
+    /// Show how each dynamics was computed and where its time went (which takes some more of it)
+    #[arg(long)]
+    pub profile: bool,
 }
 
 #[derive(Debug, Args)]

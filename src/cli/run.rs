@@ -10,6 +10,7 @@ use super::progress::Bar;
 use super::simulate::{prepare, simulate};
 use super::terminal;
 use crate::ensemble::{self, Record};
+use crate::lanes::stopwatch;
 use crate::law::{ClaimResult, Kind, Test};
 use crate::report::{self, Outlook, Report, count};
 use crate::store::{ClaimRow, Status, StoreError, StudyHeader, Writer};
@@ -17,6 +18,9 @@ use crate::study::{self, Study};
 
 /// Runs, judges, writes, shows.
 pub(super) fn run(arguments: &args::Run, typed: &[OsString]) -> Result<Outcome, Failure> {
+    if arguments.profile {
+        stopwatch::start();
+    }
     let path = &arguments.study.study;
     let mut study = study::load(path, &arguments.study.overrides)?;
     prepare(&mut study)?;

@@ -5,6 +5,7 @@ use crate::ensemble::initial;
 use crate::ensemble::kernels::taint;
 use crate::ensemble::observe::{State, Tracker, Windows, ledgers};
 use crate::ensemble::sink::BlockRecord;
+use crate::lanes::stopwatch::{self, Section};
 use crate::lanes::{LANES, Lane};
 use crate::study::{Observable, ObservableKind, Study};
 
@@ -97,6 +98,7 @@ impl Job<'_> {
                     spread(rows, values, tiles);
                 }
             } else if let (Some(stepper), Some(before)) = (&mut stepper, before) {
+                let _step = stopwatch::enter(Section::Gradient);
                 let mut beat = |steps: u64| pulse(steps * replicas as u64);
                 if !stepper.advance(&mut theta, before, now, &mut beat) {
                     return None;
@@ -108,6 +110,7 @@ impl Job<'_> {
             if !pulse(0) {
                 return None;
             }
+            let _observing = stopwatch::enter(Section::Observables);
             before = Some(now);
             tainted.fill(Lane::default());
             taint(&mut tainted, &theta);
@@ -131,6 +134,7 @@ impl Job<'_> {
         if self.path.is_some() && !pulse(before.map_or(0, |b| b.step) * replicas as u64) {
             return None;
         }
+        let _observing = stopwatch::enter(Section::Observables);
         diverged.sort_unstable();
         let observables = trackers.into_iter().map(|tracker| tracker.finish(&alive)).collect();
         Some(BlockRecord { first, replicas, diverged, observables })

@@ -26,7 +26,7 @@ use std::sync::atomic::AtomicBool;
 
 pub use digest::{digest, digest_of_first};
 pub use progress::{Progress, Silent};
-pub use record::{DynamicsRecord, ObservableRecord, Record, Stationary};
+pub use record::{DynamicsRecord, ObservableRecord, Profile, Record, Stationary};
 pub use run::run;
 pub use sink::{BlockRecord, MemorySink, NoSink, Plan, Sink, SinkError};
 

@@ -37,6 +37,25 @@ pub struct DynamicsRecord {
     pub observables: Vec<ObservableRecord>,
     /// Wall-clock seconds spent.
     pub seconds: f64,
+    /// Where they went, if that was asked for.
+    pub profile: Option<Profile>,
+}
+
+/// How a dynamics was computed, and where its time went.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// Worker threads.
+    pub threads: usize,
+    /// Replicas in a whole block.
+    pub block: usize,
+    /// Number of blocks.
+    pub blocks: usize,
+    /// The vector unit's level.
+    pub level: &'static str,
+    /// Steps of replicas a second of wall-clock time.
+    pub steps_a_second: f64,
+    /// Thread-seconds in each section, by name; the rest of them went into setting up and waiting.
+    pub sections: Vec<(&'static str, f64)>,
 }
 
 /// Numbers of one observable. `components` = product of `shape`; every array is row-major in the order given.

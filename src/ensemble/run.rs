@@ -8,9 +8,11 @@ use crate::dynamics::{Clock, Motion, Setting, System};
 use crate::ensemble::block::Job;
 use crate::ensemble::fold::{Fold, blocks};
 use crate::ensemble::observe::{Windows, blank};
-use crate::ensemble::record::{DynamicsRecord, Record};
+use crate::ensemble::record::{DynamicsRecord, Profile, Record};
 use crate::ensemble::sink::{BlockRecord, Plan};
 use crate::ensemble::{Options, Progress, RunError, initial, pool};
+use crate::lanes::stopwatch::{self, Section};
+use crate::lanes::{LANES, Level};
 use crate::stats::moments::Moments;
 use crate::study::{self, ClaimLaw, Dynamics, HiddenRun, Observable, Study};
 
@@ -68,6 +70,7 @@ pub(super) fn run_in_blocks(
             path: None,
         };
         let mut stopped = false;
+        stopwatch::take();
         if study.dynamics[index].law.deterministic() && initial::all_fixed(&study.initial) {
             job.path = job.common_path(&mut |_| !stop.load(Ordering::Relaxed));
             stopped = job.path.is_none();
@@ -95,6 +98,7 @@ pub(super) fn run_in_blocks(
         done.seconds = began.elapsed().as_secs_f64();
         progress.finish();
         sink.finish(index, &done)?;
+        done.profile = profile(&done, &sizes, pool.current_num_threads());
         record.dynamics.push(done);
         if stopped {
             record.interrupted = true;
@@ -105,6 +109,19 @@ pub(super) fn run_in_blocks(
         ladders.run(study, &pool, stop, progress, most, &mut record)?;
     }
     Ok(record)
+}
+
+/// How a dynamics was computed, if the clocks run.
+fn profile(done: &DynamicsRecord, sizes: &[usize], threads: usize) -> Option<Profile> {
+    let steps = done.steps.last().copied().unwrap_or(0) as f64 * done.replicas as f64;
+    stopwatch::running().then(|| Profile {
+        threads,
+        block: sizes.first().copied().unwrap_or(0) * LANES,
+        blocks: sizes.len(),
+        level: Level::current().name(),
+        steps_a_second: steps / done.seconds,
+        sections: Section::ALL.iter().map(|s| s.name()).zip(stopwatch::take()).collect(),
+    })
 }
 
 /// The runs that claims need beside the study's own, before the first of them.

@@ -1,5 +1,6 @@
 //! Rows of a table, one a replica, turned into vectors of replicas.
 
+use super::stopwatch::{self, Section};
 #[cfg(target_arch = "x86_64")]
 use super::wide;
 use super::{Indices, LANES, Lane, Level};
@@ -12,6 +13,7 @@ pub fn gather(samples: &mut [Lane], table: &[f64], indices: &[Indices], width: u
     if width == 0 {
         return;
     }
+    let _noise = stopwatch::enter(Section::Noise);
     // Turns as many elements of eight rows into vectors, `stride` apart, as it is good at, and says how many.
     let turn: fn(&[&[f64]; LANES], &mut [Lane], usize) -> usize = match Level::current() {
         #[cfg(target_arch = "x86_64")]

@@ -12,6 +12,7 @@ mod gather;
 pub mod math;
 pub mod normal;
 pub mod points;
+pub mod stopwatch;
 pub mod stream;
 #[cfg(target_arch = "x86_64")]
 mod wide;

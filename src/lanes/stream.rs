@@ -15,6 +15,7 @@
 
 use super::dispatch::vectorized;
 use super::flat::{as_words, flat_indices, flat_mut, flat_words};
+use super::stopwatch::{self, Section};
 use super::{Bits, Indices, LANES, Lane, normal};
 #[cfg(target_arch = "x86_64")]
 use super::{Level, wide};
@@ -212,6 +213,7 @@ impl Streams {
 
     /// Raw words.
     pub fn fill_bits(&mut self, out: &mut [Bits]) {
+        let _noise = stopwatch::enter(Section::Noise);
         let tiles = self.rows_of(out.len());
         for (tile, state) in self.states.iter_mut().enumerate().take(out.len()) {
             words(state, &mut out[tile..], tiles);

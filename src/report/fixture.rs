@@ -130,6 +130,7 @@ pub(super) fn record() -> Record {
         kept: 2,
         observables: vec![observable("w", vec![2], false, drift), observable("hidden", vec![], true, drift)],
         seconds: 0.25,
+        profile: None,
     };
     Record { dynamics: vec![dynamics("sgd", 0.0), dynamics("sde", 0.5)], ..Record::default() }
 }

@@ -59,14 +59,28 @@ fn of_dynamics(record: &DynamicsRecord, report: &Report<'_>) -> Value {
         averages.insert(observable.name.clone(), of_stationary(record, observable, report));
     }
     let law = report.study.dynamics.iter().find(|d| d.name == record.name).map(|d| d.law.name());
-    json!({
+    let mut document = json!({
         "law": law,
         "replicas": record.replicas,
         "diverged": record.diverged.len(),
         "time": record.times,
         "observables": observables,
         "stationary": averages,
-    })
+    });
+    if let Some(profile) = &record.profile {
+        let sections: serde_json::Map<String, Value> =
+            profile.sections.iter().map(|(name, seconds)| ((*name).to_owned(), number(*seconds))).collect();
+        document["profile"] = json!({
+            "threads": profile.threads,
+            "block": profile.block,
+            "blocks": profile.blocks,
+            "level": profile.level,
+            "seconds": number(record.seconds),
+            "steps_a_second": number(profile.steps_a_second),
+            "thread_seconds": sections,
+        });
+    }
+    document
 }
 
 fn of_stationary(record: &DynamicsRecord, observable: &ObservableRecord, report: &Report<'_>) -> Value {

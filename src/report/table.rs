@@ -25,6 +25,7 @@ pub fn table(report: &Report<'_>, style: &Style) -> String {
     lines.extend(title(report.study, style));
     lines.push(String::new());
     lines.extend(runs(report, style));
+    lines.extend(profiles(report, style));
     lines.extend(observables(report, style));
     lines.extend(claims(report, style));
     lines.push(String::new());
@@ -89,6 +90,39 @@ fn runs(report: &Report<'_>, style: &Style) -> Vec<String> {
         ]);
     }
     grid.lines(style, 2)
+}
+
+/// How each dynamics was computed, where that was asked for.
+fn profiles(report: &Report<'_>, style: &Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    for record in &report.record.dynamics {
+        let Some(profile) = &record.profile else { continue };
+        let threads = if profile.threads == 1 { "thread" } else { "threads" };
+        let how = format!(
+            "{}  {} {threads}, vector unit {}, {} blocks of up to {} replicas, {} steps a second",
+            record.name,
+            profile.threads,
+            profile.level,
+            count(profile.blocks as u64),
+            count(profile.block as u64),
+            plain(profile.steps_a_second, 3),
+        );
+        // The writer has a thread of its own.
+        let whole = record.seconds * profile.threads as f64;
+        let share = |seconds: f64| format!("{:.0} %", 100.0 * seconds / whole.max(f64::MIN_POSITIVE));
+        let mut parts: Vec<String> =
+            profile.sections.iter().map(|(name, seconds)| format!("{name} {}", share(*seconds))).collect();
+        let known: f64 =
+            profile.sections.iter().filter(|(name, _)| *name != "storage").map(|(_, seconds)| seconds).sum();
+        parts.push(format!("set-up and waiting {}", share((whole - known).max(0.0))));
+        for line in [how, format!("of its time: {}", parts.join(", "))] {
+            lines.extend(style.wrap(&line, 2).iter().map(|line| style.paint(Tone::Dim, line)));
+        }
+    }
+    if !lines.is_empty() {
+        lines.insert(0, String::new());
+    }
+    lines
 }
 
 /// Name of component `index` of an observable: `w`, `w[2]`, `W[1,0]`.

@@ -15,6 +15,7 @@ use super::target::Target;
 use crate::ensemble::{
     BlockRecord, DynamicsRecord, ObservableRecord, Plan, Record, Sink, SinkError, Stationary,
 };
+use crate::lanes::stopwatch::{self, Section};
 
 /// How far a run got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -320,6 +321,7 @@ fn without_data(record: &DynamicsRecord) -> DynamicsRecord {
         diverged: vec![],
         observables: observables.collect(),
         seconds: 0.0,
+        profile: None,
         name: record.name.clone(),
         steps: record.steps.clone(),
         times: record.times.clone(),
@@ -374,6 +376,7 @@ fn run(
         let ended = matches!(message, Ok(Message::Complete { .. }));
         let due = match message {
             Ok(Message::Rows(dynamics, rows)) => {
+                let _storing = stopwatch::enter(Section::Storage);
                 committer.rows(dynamics, &rows)?;
                 last.elapsed() >= pause || committer.waiting() >= WAITING
             }
@@ -393,6 +396,7 @@ fn run(
         }
         if due {
             let begin = Instant::now();
+            let _storing = stopwatch::enter(Section::Storage);
             committer.commit()?;
             last = Instant::now();
             if !interval.is_zero() {

@@ -121,3 +121,26 @@ fn momentum_that_does_nothing_is_said_and_quiet_is_quiet() {
         .says(&["warning: `flow` (gradient-flow) runs without the momentum of [training], 0.5"]);
     place.perrin(&["run", "study.toml", "--quiet"]).expect(0).silent_on_stderr();
 }
+
+#[test]
+fn a_profile_says_how_it_was_computed_and_changes_no_number() {
+    let place = Workplace::with(HARMONIC);
+    place.perrin(&["run", "study.toml", "--profile", "--threads", "1", "-o", "a.h5"]).expect(0).shows(&[
+        "1 thread, vector unit v",
+        "steps a second",
+        "of its time: noise",
+        "storage",
+    ]);
+    let document = |arguments: &[&str]| -> serde_json::Value {
+        let mut all = vec!["run", "study.toml", "--json"];
+        all.extend(arguments);
+        serde_json::from_str(&place.perrin(&all).expect(0).stdout).unwrap()
+    };
+    let profiled = document(&["--profile", "-o", "b.h5"]);
+    let plain = document(&["-o", "c.h5"]);
+    assert_eq!(profiled["digest"], plain["digest"]);
+    let profile = &profiled["dynamics"]["sgd"]["profile"];
+    assert!(profile["steps_a_second"].as_f64().unwrap() > 0.0);
+    assert!(profile["thread_seconds"]["gradient"].as_f64().unwrap() > 0.0);
+    assert!(plain["dynamics"]["sgd"]["profile"].is_null());
+}

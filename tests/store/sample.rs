@@ -66,6 +66,7 @@ pub fn dynamics(
         kept,
         observables,
         seconds: 1.25,
+        profile: None,
     }
 }
 
@@ -86,6 +87,7 @@ pub fn plan(record: &Record) -> Plan {
         diverged: vec![],
         observables: d.observables.iter().map(strip).collect(),
         seconds: 0.0,
+        profile: None,
         ..d.clone()
     });
     Plan { dynamics: dynamics.collect() }

@@ -7,6 +7,7 @@
 
 mod table;
 
+use super::stopwatch::{self, Section};
 use super::stream::{self, TileState};
 use super::{LANES, Lane, Purpose};
 #[cfg(target_arch = "x86_64")]
@@ -88,11 +89,13 @@ impl Normals {
             head.copy_from_slice(&self.buffer[first..first + buffered]);
             self.next += buffered / tiles;
         }
+        let _noise = stopwatch::enter(Section::Noise);
         draw(self.table, &mut self.states, &mut self.repairs, rest);
     }
 
     #[cold]
     fn refill(&mut self) {
+        let _noise = stopwatch::enter(Section::Noise);
         self.buffer.resize(ROWS * self.states.len(), Lane::default());
         draw(self.table, &mut self.states, &mut self.repairs, &mut self.buffer);
         self.next = 0;

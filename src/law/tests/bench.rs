@@ -214,6 +214,7 @@ pub(super) fn simulate(
             kept: plan.replicas,
             observables,
             seconds: 0.0,
+            profile: None,
         }],
         ..Record::default()
     }
