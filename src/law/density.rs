@@ -112,37 +112,28 @@ impl Density {
             Reading::Gibbs => Some(noise_at_rest(coefficients, start)?),
             _ => None,
         };
-        let walk = Walk { coefficients, domain, reading, constant };
-        let from = domain.coordinate(start);
-        let mut maximum = walk.logarithm(from, 0.0)?;
-        let left = walk.follow(from, -1.0, &mut maximum)?;
-        let right = walk.follow(from, 1.0, &mut maximum)?;
-        let mut path: Vec<(f64, f64)> = left.into_iter().rev().collect();
-        path.extend(right.into_iter().skip(1));
-        // What the one side left below the maximum of the other is nothing.
-        path.retain(|(_, l)| *l >= maximum - DEPTH - 5.0);
-        let mut masses: Vec<f64> = path
-            .windows(2)
-            .map(|pair| {
-                let ((s, l), (t, m)) = (pair[0], pair[1]);
-                // Between the points the logarithm is nearly straight.
-                let (a, b) = ((l - maximum).exp(), (m - maximum).exp());
-                let ratio = m - l;
-                (t - s) * if ratio.abs() < 1e-6 { 0.5 * (a + b) } else { (b - a) / ratio }
-            })
-            .collect();
-        let total: f64 = masses.iter().sum();
-        if !(total > 0.0 && total.is_finite()) {
-            return Err("the density has no mass".to_owned());
+        let walk = Walk { coefficients, domain, reading, constant, longest: LONGEST };
+        let rough = walk.density(start)?;
+        // Once more with steps that suit its width, from its middle.
+        let [low, middle, high] = [0.25, 0.5, 0.75].map(|share| rough.quantile(share));
+        let domain = match domain {
+            Domain::Line { .. } => Domain::Line { center: middle, scale: high - low },
+            other => other,
+        };
+        let longest = LONGEST.min(0.02 * (high - low) / domain.slope(domain.coordinate(middle)));
+        Walk { coefficients, domain, reading, constant, longest }.density(middle)
+    }
+
+    /// x with P(X ≤ x) = `share`, to the nearest point.
+    fn quantile(&self, share: f64) -> f64 {
+        let mut below = 0.0;
+        for (point, mass) in self.points.iter().zip(&self.masses) {
+            below += mass;
+            if below >= share {
+                return *point;
+            }
         }
-        for mass in &mut masses {
-            *mass /= total;
-        }
-        Ok(Self {
-            points: path.iter().map(|(s, _)| domain.x(*s)).collect(),
-            masses,
-            logarithms: path.iter().map(|(_, l)| l - maximum).collect(),
-        })
+        self.points.last().copied().unwrap_or(0.0)
     }
 
     /// P(g(x) ≤ y) for every y of `sample`, sorted upwards; `values` are g at [`Density::points`].
@@ -222,9 +213,45 @@ struct Walk<'a> {
     domain: Domain,
     reading: Reading,
     constant: Option<f64>,
+    /// Longest step of the coordinate.
+    longest: f64,
 }
 
 impl Walk<'_> {
+    /// Follows the density from `start` to both sides, and normalises it.
+    fn density(&self, start: f64) -> Result<Density, String> {
+        let from = self.domain.coordinate(start);
+        let mut maximum = self.logarithm(from, 0.0)?;
+        let left = self.follow(from, -1.0, &mut maximum)?;
+        let right = self.follow(from, 1.0, &mut maximum)?;
+        let mut path: Vec<(f64, f64)> = left.into_iter().rev().collect();
+        path.extend(right.into_iter().skip(1));
+        // What the one side left below the maximum of the other is nothing.
+        path.retain(|(_, l)| *l >= maximum - DEPTH - 5.0);
+        let mut masses: Vec<f64> = path
+            .windows(2)
+            .map(|pair| {
+                let ((s, l), (t, m)) = (pair[0], pair[1]);
+                // Between the points the logarithm is nearly straight.
+                let (a, b) = ((l - maximum).exp(), (m - maximum).exp());
+                let ratio = m - l;
+                (t - s) * if ratio.abs() < 1e-6 { 0.5 * (a + b) } else { (b - a) / ratio }
+            })
+            .collect();
+        let total: f64 = masses.iter().sum();
+        if !(total > 0.0 && total.is_finite()) {
+            return Err("the density has no mass".to_owned());
+        }
+        for mass in &mut masses {
+            *mass /= total;
+        }
+        Ok(Density {
+            points: path.iter().map(|(s, _)| self.domain.x(*s)).collect(),
+            masses,
+            logarithms: path.iter().map(|(_, l)| l - maximum).collect(),
+        })
+    }
+
     /// ln(p dx/ds) given ∫2a/D up to here.
     fn logarithm(&self, s: f64, exponent: f64) -> Result<f64, String> {
         let x = self.domain.x(s);
@@ -270,7 +297,7 @@ impl Walk<'_> {
             *maximum = maximum.max(reached);
             path.push((s, reached));
             if change < STEP {
-                step = (1.5 * step).min(LONGEST);
+                step = (1.5 * step).min(self.longest);
             }
             if s.abs() > FARTHEST {
                 break;

@@ -11,6 +11,7 @@ mod density;
 mod einstein;
 mod epochs;
 mod equals;
+mod equilibrium;
 mod fdt;
 mod kesten;
 pub mod lyapunov;
@@ -57,6 +58,9 @@ pub fn judge(study: &Study, record: &Record) -> Vec<ClaimResult> {
                 (ClaimLaw::Convergence(ladder), _) => {
                     convergence::judge(ladder, study, record, claim.significance)
                 }
+                (ClaimLaw::Equilibrium { second, .. }, Some(own)) if own.replicas > 0 => {
+                    judge_pair(claim, &Run { study, dynamics, record: own }, *second, record)
+                }
                 (_, Some(record)) if record.replicas > 0 => {
                     judge_one(claim, &Run { study, dynamics, record }, &centers)
                 }
@@ -88,18 +92,51 @@ pub fn name(law: &ClaimLaw) -> &'static str {
         ClaimLaw::DecayRate { .. } => "decay-rate",
         ClaimLaw::Convergence(_) => "convergence",
         ClaimLaw::Fdt { .. } => "fdt",
+        ClaimLaw::Equilibrium { .. } => "equilibrium",
         ClaimLaw::StationaryDensity { .. } => "stationary-density",
     }
 }
 
+/// Diverged replicas make a claim fail.
+fn diverged(run: &Run) -> Option<Settled> {
+    let &(replica, step) = run.record.diverged.first()?;
+    let reason = format!(
+        "{} of {} replicas of `{}` diverged (replica {replica} by step {step})",
+        run.record.diverged.len(),
+        run.record.replicas,
+        run.dynamics.name
+    );
+    Some(Settled::without_tests(Verdict::Fails, reason))
+}
+
+/// A claim about two dynamics.
+fn judge_pair(claim: &Claim, first: &Run, second: usize, record: &Record) -> Settled {
+    let dynamics = first.study.dynamics.get(second);
+    let found = dynamics.and_then(|d| Some((d, record.dynamics.iter().find(|r| r.name == d.name)?)));
+    let Some((dynamics, own)) = found.filter(|(_, own)| own.replicas > 0) else {
+        return Settled::without_tests(Verdict::Undecided, "the run ended before the second dynamics");
+    };
+    let second = Run { study: first.study, dynamics, record: own };
+    if let Some(settled) = diverged(first).or_else(|| diverged(&second)) {
+        return settled;
+    }
+    match &claim.law {
+        ClaimLaw::Equilibrium { observable, ratio, same, tolerance, .. } => {
+            let claimed = equilibrium::Equilibrium {
+                observable,
+                ratio: ratio.as_ref(),
+                same: *same,
+                tolerance: *tolerance,
+            };
+            equilibrium::judge(&claimed, first, &second, claim.significance)
+        }
+        _ => Settled::without_tests(Verdict::Undecided, "this claim is about one dynamics"),
+    }
+}
+
 fn judge_one(claim: &Claim, run: &Run, centers: &Centers) -> Settled {
-    if let Some(&(replica, step)) = run.record.diverged.first() {
-        let reason = format!(
-            "{} of {} replicas diverged (replica {replica} by step {step})",
-            run.record.diverged.len(),
-            run.record.replicas
-        );
-        return Settled::without_tests(Verdict::Fails, reason);
+    if let Some(settled) = diverged(run) {
+        return settled;
     }
     match &claim.law {
         ClaimLaw::Equals { observable, statistic, at, value, tolerance, .. } => {
@@ -135,6 +172,9 @@ fn judge_one(claim: &Claim, run: &Run, centers: &Centers) -> Settled {
             let claimed =
                 decay_rate::DecayRate { observable, fit, value, share: (*from, *to), tolerance: *tolerance };
             decay_rate::judge(&claimed, run, claim.significance)
+        }
+        ClaimLaw::Equilibrium { .. } => {
+            Settled::without_tests(Verdict::Undecided, "a claim about two dynamics")
         }
         ClaimLaw::Convergence(_) => Settled::without_tests(Verdict::Undecided, "judged by runs of its own"),
         ClaimLaw::Einstein { equation, tolerance } => {

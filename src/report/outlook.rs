@@ -237,7 +237,9 @@ impl<'a> Outlook<'a> {
     }
 
     fn names(&self, claim: &Claim) -> Vec<&'a str> {
-        claim.dynamics.iter().filter_map(|&d| self.dynamics.get(d)).map(|d| d.name.as_str()).collect()
+        let second = if let ClaimLaw::Equilibrium { second, .. } = &claim.law { Some(second) } else { None };
+        let indices = claim.dynamics.iter().chain(second);
+        indices.filter_map(|&d| self.dynamics.get(d)).map(|d| d.name.as_str()).collect()
     }
 
     /// The same as one JSON document.
@@ -356,6 +358,7 @@ fn stationary(law: &ClaimLaw) -> bool {
         ClaimLaw::Einstein { .. }
             | ClaimLaw::Fdt { .. }
             | ClaimLaw::StationaryDensity { .. }
+            | ClaimLaw::Equilibrium { .. }
             | ClaimLaw::Equals { at: At::Stationary, .. }
     )
 }
@@ -390,6 +393,20 @@ pub(super) fn what(law: &ClaimLaw) -> String {
                     format!("tail of {observable} by {of}{tolerance}")
                 }
             }
+        }
+        ClaimLaw::Equilibrium { observable, ratio, ratio_text, same, tolerance, .. } => {
+            let tolerance = tolerance.map_or(String::new(), |x| format!(" ± {} %", plain(100.0 * x, 3)));
+            let mut parts = Vec::new();
+            if *same {
+                parts.push(format!("the same law of {observable}"));
+            }
+            if ratio.is_some() {
+                parts.push(format!("variances of {observable} in the ratio {}", shortened(ratio_text)));
+            }
+            if parts.is_empty() {
+                parts.push(format!("{observable} side by side"));
+            }
+            parts.join(", ") + &tolerance
         }
         ClaimLaw::Fdt { relation, moment, tolerance } => {
             let (gain, noise) = match relation {

@@ -1,5 +1,6 @@
 //! Moments, tests, effective sample sizes, multiple testing.
 pub mod autocorrelation;
+pub mod bootstrap;
 pub mod distribution;
 pub mod estimate;
 pub mod kolmogorov;

@@ -304,6 +304,12 @@ pub const CLAIM: Section = Section {
             "",
             "stationary-density = { observable = \"w\", dynamics = \"sde\" }",
         ),
+        key(
+            "equilibrium",
+            "a table",
+            "",
+            "equilibrium = { between = [\"sgd\", \"sde\"], observable = \"w\" }",
+        ),
         key("decay-rate", "a table", "", "decay-rate = { observable = \"charge\", value = \"4*rate\" }"),
         key(
             "convergence",
@@ -317,7 +323,7 @@ pub const CLAIM: Section = Section {
 };
 
 /// Claims that the design names and this version does not have.
-pub const LATER_CLAIMS: [&str; 2] = ["fixed-point", "equilibrium"];
+pub const LATER_CLAIMS: [&str; 1] = ["fixed-point"];
 
 /// `equals = { … }`.
 pub const EQUALS: Section = Section {
@@ -418,6 +424,18 @@ pub const STATIONARY_DENSITY: Section = Section {
     ],
 };
 
+/// `equilibrium = { … }`.
+pub const EQUILIBRIUM: Section = Section {
+    name: "equilibrium",
+    keys: &[
+        key("between", "an array of two names", "", "between = [\"sgd\", \"sde\"]"),
+        key("observable", "a string", "", "observable = \"w\""),
+        key("variance_ratio", "a number or a formula", "none", "variance_ratio = \"1/(1 - rate*a/2)\""),
+        key("same", "a boolean", "false", "same = true"),
+        key("tolerance", "a number", "exact", "tolerance = 0.05"),
+    ],
+};
+
 /// `fdt = { … }`.
 pub const FDT: Section = Section {
     name: "fdt",
@@ -460,6 +478,7 @@ mod tests {
             EINSTEIN,
             DECAY_RATE,
             FDT,
+            EQUILIBRIUM,
             STATIONARY_DENSITY,
         ];
         for section in sections.iter().chain(LAWS.iter().map(|(_, s)| s)) {

@@ -337,6 +337,21 @@ pub enum ClaimLaw {
         /// Of Kolmogorov and Smirnov's distance, or relative to the index.
         tolerance: Option<f64>,
     },
+    /// Two motions in equilibrium, side by side; the claim's own dynamics is the first.
+    Equilibrium {
+        /// Index of the second.
+        second: usize,
+        /// Name of the observable.
+        observable: String,
+        /// The first's variance over the second's, with the settings of the first.
+        ratio: Option<Expression>,
+        /// The ratio as written.
+        ratio_text: String,
+        /// Claimed to be of one law.
+        same: bool,
+        /// Relative to the ratio, and to the standard deviation for means; `None` for an exact claim.
+        tolerance: Option<f64>,
+    },
     /// A fluctuation–dissipation relation of the stationary state.
     Fdt {
         /// Which.

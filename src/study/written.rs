@@ -47,7 +47,7 @@ pub fn resolved(spec: &Spec, study: &Study, record: Record, record_parameters: b
                 .find(|(k, _)| !["expect", "significance"].contains(&k.value.as_str()))
             {
                 claim_defaults(law, &claim.law);
-                if !matches!(claim.law, ClaimLaw::Convergence(_)) {
+                if !matches!(claim.law, ClaimLaw::Convergence(_) | ClaimLaw::Equilibrium { .. }) {
                     set(law, "dynamics", node(Value::Array(names)));
                 }
             }
@@ -166,6 +166,12 @@ fn claim_defaults(law: &mut Table, claim: &ClaimLaw) {
             if let Some(tail) = tail {
                 set(law, "tail", text(word_of(&super::spec::TAILS, *tail)));
             }
+            if let Some(tolerance) = tolerance {
+                set(law, "tolerance", float(*tolerance));
+            }
+        }
+        ClaimLaw::Equilibrium { same, tolerance, .. } => {
+            set(law, "same", node(Value::Boolean(*same)));
             if let Some(tolerance) = tolerance {
                 set(law, "tolerance", float(*tolerance));
             }

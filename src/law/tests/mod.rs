@@ -7,5 +7,6 @@ mod density;
 mod einstein;
 mod engine;
 mod equals;
+mod equilibrium;
 mod fdt;
 mod noether_flow;

@@ -171,6 +171,36 @@ fn resolve(
                 tolerance: tolerance.value().copied(),
             })
         }
+        ClaimLawSpec::Equilibrium { between, observable, variance_ratio, same, tolerance } => {
+            let pair = between.given().and_then(|names| pair(&names.value, parts, errors));
+            dynamics = pair.map(|(first, _)| vec![first]);
+            let found = observable.given().and_then(|text| find(text, observables, errors));
+            let relative = tolerance.value().map_or(Tolerance::Exact, |t| Tolerance::Relative(*t));
+            let ratio = match variance_ratio {
+                Field::Absent => Some(None),
+                Field::Broken => None,
+                Field::Given(given) => expressions(given, None, relative, dynamics.as_deref(), parts, errors)
+                    .and_then(|list| {
+                        if list.len() > 1 {
+                            errors.at(
+                                given.span,
+                                "one ratio for all components",
+                                "give a number or a formula",
+                            );
+                        }
+                        list.into_iter().next().map(Some)
+                    }),
+            };
+            let ratio_text = written(variance_ratio.given(), errors);
+            pair.zip(found).zip(ratio).map(|(((_, second), found), ratio)| ClaimLaw::Equilibrium {
+                second,
+                observable: found.name,
+                ratio,
+                ratio_text,
+                same: same.value().copied().unwrap_or(false),
+                tolerance: tolerance.value().copied(),
+            })
+        }
         ClaimLawSpec::Fdt { relation, moment, tolerance } => {
             if parts.kind == Some(Kind::Sde) {
                 errors.at(
@@ -223,6 +253,41 @@ fn needs_formula(spec: &ClaimSpec, law: &str, parts: &Parts<'_>, errors: &mut Er
             "write the model as a [loss], or claim with `equals`",
         );
     }
+}
+
+/// Indices of two dynamics with noise.
+fn pair(names: &[Spanned<String>], parts: &Parts<'_>, errors: &mut Errors<'_>) -> Option<(usize, usize)> {
+    let list = &parts.motion.list;
+    let mut found = Vec::new();
+    for name in names {
+        match list.iter().position(|m| m.name == name.value) {
+            Some(index) if list[index].law.deterministic() => errors.at(
+                name.span,
+                format!(
+                    "`equilibrium` speaks of noise, and `{}` ({}) has none",
+                    name.value,
+                    list[index].law.name()
+                ),
+                "name a dynamics with noise, such as sgd or langevin",
+            ),
+            Some(index) if found.contains(&index) => {
+                errors.at(
+                    name.span,
+                    format!("`{}` is compared with itself", name.value),
+                    "name two dynamics",
+                );
+            }
+            Some(index) => found.push(index),
+            None if parts.motion.names.contains(&name.value) => {}
+            None => errors.unknown(
+                name.span,
+                "dynamics",
+                &name.value,
+                parts.motion.names.iter().map(String::as_str),
+            ),
+        }
+    }
+    if let [first, second] = found[..] { Some((first, second)) } else { None }
 }
 
 /// Indices of the dynamics that a claim is about.

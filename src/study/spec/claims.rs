@@ -91,6 +91,19 @@ pub enum ClaimLawSpec {
         /// Of the distance, or relative to the index.
         tolerance: Field<f64>,
     },
+    /// Two motions side by side.
+    Equilibrium {
+        /// Names of the two.
+        between: Field<Vec<Spanned<String>>>,
+        /// Name or formula.
+        observable: Field<String>,
+        /// The first's variance over the second's.
+        variance_ratio: Field<Quantity>,
+        /// Claimed to be of one law.
+        same: Field<bool>,
+        /// Relative.
+        tolerance: Field<f64>,
+    },
     /// A fluctuation–dissipation relation.
     Fdt {
         /// Which.
@@ -120,6 +133,7 @@ impl ClaimLawSpec {
             ClaimLawSpec::Convergence(_) => "convergence",
             ClaimLawSpec::Einstein { .. } => "einstein",
             ClaimLawSpec::Fdt { .. } => "fdt",
+            ClaimLawSpec::Equilibrium { .. } => "equilibrium",
             ClaimLawSpec::StationaryDensity { .. } => "stationary-density",
         }
     }
@@ -220,6 +234,7 @@ fn claim(index: usize, node: &Node, errors: &mut Errors<'_>) -> Option<ClaimSpec
         "equals" => equals(settings, key.span, errors),
         "conserved" => conserved(settings, key.span, errors),
         "stationary-density" => stationary_density(settings, key.span, errors),
+        "equilibrium" => equilibrium(settings, key.span, errors),
         "fdt" => fdt(settings, key.span, errors),
         "noether-flow" => noether_flow(settings, key.span, errors),
         "decay-rate" => decay_rate(settings, key.span, errors),
@@ -378,6 +393,36 @@ fn stationary_density(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read 
         tolerance: positive(&fields, "tolerance", errors),
     };
     (law, dynamics(&fields, errors))
+}
+
+fn equilibrium(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
+    let fields = Fields::new(&keys::EQUILIBRIUM, table, at, errors);
+    let observable = fields.string("observable", errors);
+    let between = match fields.node("between") {
+        None => fields.require("between", Field::Absent, errors),
+        Some(node) => {
+            let two = names(node).filter(|list| list.len() == 2);
+            if two.is_none() {
+                fields.wrong("between", node, errors);
+            }
+            Field::from_read(two, node.span)
+        }
+    };
+    let variance_ratio = match fields.node("variance_ratio") {
+        None => Field::Absent,
+        Some(node) => {
+            let name = Spanned::new("variance_ratio".to_owned(), node.span);
+            Field::from_read(values::quantity(node, &name, errors), node.span)
+        }
+    };
+    let law = ClaimLawSpec::Equilibrium {
+        between,
+        observable: fields.require("observable", observable, errors),
+        variance_ratio,
+        same: fields.boolean("same", errors),
+        tolerance: positive(&fields, "tolerance", errors),
+    };
+    (law, Field::Absent)
 }
 
 fn fdt(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
