@@ -1,15 +1,17 @@
 //! SGD without replacement about a minimum: minibatches of an epoch are of one permutation, and anticorrelate.
 //!
-//! With gradient noise that does not depend on θ, of covariance C a sample, the mean noises of two batches of an epoch of N samples have the covariance
-//! −C/(N − 1), that of one batch of s samples C(N − s)/(s(N − 1)). In the eigenbasis of H, with F_a the step of (δ, v) for the curvature a
-//! and g = −η(1, 1), the noise of the first m batches has the covariance C_ij Q_m,
-//! `Q_m = V_m − U_i U_jᵀ/(N − 1)`, `V_{m+1} = F_i V_m F_jᵀ + g gᵀ N/(s(N − 1))`, `U_{m+1} = F U_m + g`,
+//! With gradient noise of covariance N a sample, the mean noises of two batches of an epoch of N samples have the covariance
+//! −N/(n − 1) for n samples, that of one batch of s samples N(n − s)/(s(n − 1)). In the eigenbasis of H, with F_a the step of (δ, v) for the curvature a
+//! and g = −η(1, 1), the noise of the first m batches has the covariance N_ij Q_m,
+//! `Q_m = V_m − U_i U_jᵀ/(n − 1)`, `V_{m+1} = F_i V_m F_jᵀ + g gᵀ n/(s(n − 1))`, `U_{m+1} = F U_m + g`,
 //! and epochs are independent: `S_0 = F_i^B S_0 (F_j^B)ᵀ + Q_B`, and within an epoch `S_m = F_i^m S_0 (F_j^m)ᵀ + Q_m`.
+//! This is exact where N does not depend on θ. Where it does, N is taken at the second moment averaged over an epoch, as if θ kept still within it: of
+//! leading order in η. What fluctuates faster feeds noise into the slow directions that an epoch does not cancel, so that their variance is somewhat
+//! larger (by some η times the largest curvature).
 
-use nalgebra::{DMatrix, Matrix2, Matrix4, SymmetricEigen, Vector2, Vector4};
+use nalgebra::{DMatrix, Matrix2, Matrix4, Vector2, Vector4};
 
-use super::lyapunov::symmetric;
-use super::recursion::{Response, check_mean};
+use super::recursion::{Kernel, Linearised, Response, stationary_by};
 
 /// An epoch: samples, and the sizes of its batches.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,35 +32,30 @@ impl Epoch {
     }
 }
 
-/// The second moment about the minimum, averaged over the iterations `steps` at which it is recorded: `hessian` with the decay, `covariance` that of
-/// one sample's gradient.
+/// The second moment about the minimum, averaged over the iterations `steps` at which it is recorded; the system's factor is 1.
 ///
 /// # Errors
 /// A sentence, where there is no stationary law.
 pub(super) fn stationary(
-    hessian: &DMatrix<f64>,
-    covariance: &DMatrix<f64>,
+    system: &Linearised,
     (rate, momentum): (f64, f64),
     epoch: &Epoch,
     steps: &[u64],
 ) -> Result<DMatrix<f64>, String> {
-    let eigen = SymmetricEigen::new(hessian.clone());
-    check_mean(Response::Iteration { rate, momentum }, &eigen.eigenvalues)?;
-    let rotation = &eigen.eigenvectors;
-    let noise = rotation.tr_mul(covariance) * rotation;
-    let mut phases = vec![0.0; epoch.batches.len()];
+    let batches = epoch.batches.len();
+    let everywhere = vec![1.0 / batches as f64; batches];
+    let mut recorded = vec![0.0; batches];
     for step in steps {
-        phases[(step % epoch.batches.len() as u64) as usize] += 1.0 / steps.len() as f64;
+        recorded[(step % batches as u64) as usize] += 1.0 / steps.len() as f64;
     }
-    let size = hessian.nrows();
-    let h = &eigen.eigenvalues;
-    let sigma = DMatrix::from_fn(size, size, |i, j| {
-        noise[(i, j)] * mode(h[i], h[j], (rate, momentum), epoch, &phases)
-    });
-    Ok(symmetric(&(rotation * sigma * rotation.transpose())))
+    let kernels = |a: f64, b: f64| Kernel {
+        felt: mode(a, b, (rate, momentum), epoch, &everywhere),
+        recorded: mode(a, b, (rate, momentum), epoch, &recorded),
+    };
+    stationary_by(Response::Iteration { rate, momentum }, &kernels, system)
 }
 
-/// ⟨δ_i δ_j⟩ per unit of C_ij, with the weights `phases` of the places within an epoch.
+/// ⟨δ_i δ_j⟩ per unit of N_ij, with the weights `phases` of the places within an epoch.
 fn mode(a: f64, b: f64, (rate, momentum): (f64, f64), epoch: &Epoch, phases: &[f64]) -> f64 {
     let step = |h: f64| Matrix2::new(1.0 - rate * h, momentum, -rate * h, momentum);
     let (fa, fb) = (step(a), step(b));
@@ -96,7 +93,15 @@ mod tests {
 
     fn one(a: f64, rate: f64, momentum: f64, epoch: &Epoch, steps: &[u64]) -> f64 {
         let unit = |x| DMatrix::from_element(1, 1, x);
-        stationary(&unit(a), &unit(1.0), (rate, momentum), epoch, steps).unwrap()[(0, 0)]
+        let (hessian, covariance) = (unit(a), unit(1.0));
+        let system = Linearised {
+            hessian: &hessian,
+            decay: 0.0,
+            covariance: &covariance,
+            factor: 1.0,
+            curvatures: None,
+        };
+        stationary(&system, (rate, momentum), epoch, steps).unwrap()[(0, 0)]
     }
 
     #[test]

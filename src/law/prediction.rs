@@ -117,15 +117,17 @@ pub(super) fn of_loss(
     {
         let epoch = Epoch::new(samples, training.batch, drop_last);
         let matrix = |values: &[f64]| DMatrix::from_row_slice(size, size, values);
-        let settings = (rate, training.momentum);
-        let about = epochs::stationary(
-            &matrix(&minimum.hessian),
-            &matrix(&minimum.covariance),
-            settings,
-            &epoch,
-            steps,
-        )
-        .map_err(Refusal::Unstable)?;
+        let curvatures = (quadratic && size <= DENSE && !exact)
+            .then(|| Sums::of_nodes(model, &minimum.theta).curvatures());
+        let system = Linearised {
+            hessian: &matrix(&minimum.hessian),
+            decay,
+            covariance: &matrix(&minimum.covariance),
+            factor: 1.0,
+            curvatures: curvatures.as_ref(),
+        };
+        let about = epochs::stationary(&system, (rate, training.momentum), &epoch, steps)
+            .map_err(Refusal::Unstable)?;
         let note = "epochs of one permutation each, averaged over the recorded places within an epoch";
         return Ok(Prediction { tolerance, ..Prediction::exact(mean, about, note) });
     }

@@ -61,9 +61,9 @@ pub enum Response {
 
 /// ⟨δ_i δ_j⟩ per unit of noise: where the noise is felt, and where the state is recorded.
 #[derive(Clone, Copy, Debug)]
-struct Kernel {
-    felt: f64,
-    recorded: f64,
+pub(super) struct Kernel {
+    pub felt: f64,
+    pub recorded: f64,
 }
 
 fn polynomial(coefficients: &[f64], x: f64) -> f64 {
@@ -93,17 +93,6 @@ impl Response {
             Response::Continuous { rate } => rate / (a + b),
         };
         Kernel { felt: one, recorded: one }
-    }
-
-    /// Σ as recorded, mode by mode, from Σ where the noise is felt.
-    fn recorded(self, sigma: DMatrix<f64>, curvature: &DVector<f64>) -> DMatrix<f64> {
-        if !matches!(self, Response::Inertia { .. }) {
-            return sigma;
-        }
-        DMatrix::from_fn(sigma.nrows(), sigma.ncols(), |i, j| {
-            let kernel = self.kernels(curvature[i], curvature[j]);
-            sigma[(i, j)] * kernel.recorded / kernel.felt
-        })
     }
 
     /// Stability of the mean: the step times the curvature and the limit it must stay below.
@@ -185,14 +174,22 @@ pub struct Linearised<'a> {
 /// A sentence, where the mean or the second moment has no stationary value: a curvature beyond the law's limit,
 /// or noise that θ's own fluctuations amplify without bound (mean-square instability).
 pub fn stationary(response: Response, system: &Linearised) -> Result<DMatrix<f64>, String> {
+    stationary_by(response, &|a, b| response.kernels(a, b), system)
+}
+
+/// As [`stationary`], of a motion whose mean is stable as `response` is and that answers noise by `kernels`.
+pub(super) fn stationary_by(
+    response: Response,
+    kernels: &dyn Fn(f64, f64) -> Kernel,
+    system: &Linearised,
+) -> Result<DMatrix<f64>, String> {
     let size = system.hessian.nrows();
     let eigen = SymmetricEigen::new(system.hessian.clone());
     let curvature = &eigen.eigenvalues;
     check_mean(response, curvature)?;
     let rotation = &eigen.eigenvectors;
-    let gain = DMatrix::from_fn(size, size, |i, j| {
-        system.factor * response.kernels(curvature[i], curvature[j]).felt
-    });
+    let kernel = |i: usize, j: usize| kernels(curvature[i], curvature[j]);
+    let gain = DMatrix::from_fn(size, size, |i, j| system.factor * kernel(i, j).felt);
     let additive = gain.component_mul(&(rotation.tr_mul(system.covariance) * rotation));
     let solution = match system.curvatures {
         None => additive,
@@ -210,11 +207,15 @@ pub fn stationary(response: Response, system: &Linearised) -> Result<DMatrix<f64
             own.solve(&additive)?
         }
     };
-    let solution = response.recorded(solution, curvature);
+    let recorded = DMatrix::from_fn(size, size, |i, j| match kernel(i, j) {
+        Kernel { felt, recorded } if felt == recorded => solution[(i, j)],
+        Kernel { felt, recorded } => solution[(i, j)] * recorded / felt,
+    });
+    let solution = recorded;
     Ok(symmetric(&(rotation * solution * rotation.transpose())))
 }
 
-pub(super) fn check_mean(response: Response, curvature: &DVector<f64>) -> Result<(), String> {
+fn check_mean(response: Response, curvature: &DVector<f64>) -> Result<(), String> {
     let (lowest, largest) = (curvature.min(), curvature.max());
     if lowest <= 0.0 {
         return Err(format!(
