@@ -16,11 +16,10 @@
 use std::sync::Arc;
 
 use crate::dynamics::kernels::add_scaled;
-use crate::dynamics::sweep::SingleNode;
 use crate::lanes::math::scalar::exp;
 use crate::lanes::{Lane, flat, flat_mut};
-use crate::model::symmetry::{AbsoluteForm, QuadraticForm};
-use crate::model::{Model, Origin, Scratch};
+use crate::model::symmetry::{AbsoluteForm, GradientMoments, QuadraticForm};
+use crate::model::{Model, Origin};
 
 /// What is kept account of.
 #[derive(Clone, Debug, PartialEq)]
@@ -221,16 +220,13 @@ pub struct Accounts {
     expectation: Option<Expectation>,
 }
 
-/// ⟨c(ĝ)⟩ at given θ, over the population's nodes.
+/// ⟨c(ĝ)⟩ = c(∇L) + σ²(⟨c(∇ℓ)⟩ − c(∇L)) at given θ, of all charges one behind the other.
 struct Expectation {
-    model: Arc<dyn Model>,
-    scratch: Scratch,
+    moments: GradientMoments,
     /// σ².
     variance: f64,
-    gradient: Vec<Lane>,
+    expected: Vec<Lane>,
     mean: Vec<Lane>,
-    /// ⟨c(ĝ)⟩ of each ledger.
-    expected: Vec<Vec<Lane>>,
     /// The next step is compared.
     due: bool,
 }
@@ -242,16 +238,10 @@ impl Accounts {
         // Nodes that are a sample of the population have a mean of their own.
         let known = !matches!(model.population().nodes.origin, Origin::Reference { .. });
         let expectation = variance.filter(|_| known && !list.is_empty()).map(|variance| {
-            let vectors = || vec![Lane::default(); model.layout().len() * tiles];
-            Expectation {
-                scratch: model.scratch(tiles),
-                model: model.clone(),
-                variance,
-                gradient: vectors(),
-                mean: vectors(),
-                expected: list.iter().map(|a| vec![Lane::default(); a.noise.len()]).collect(),
-                due: false,
-            }
+            let form = QuadraticForm::joined(ledgers.iter().map(|ledger| &ledger.charge));
+            let row = vec![Lane::default(); form.shape().len() * tiles];
+            let moments = GradientMoments::new(model.clone(), form, tiles);
+            Expectation { moments, variance, expected: row.clone(), mean: row, due: false }
         });
         Self { list, expectation }
     }
@@ -259,7 +249,7 @@ impl Accounts {
     /// At a recorded instant: the step from θ will be compared with its expectation.
     pub fn expect(&mut self, theta: &[Lane]) {
         if let Some(expectation) = &mut self.expectation {
-            expectation.evaluate(theta, &self.list);
+            expectation.evaluate(theta);
         }
     }
 
@@ -268,7 +258,10 @@ impl Accounts {
         let Some(expectation) = self.expectation.as_mut().filter(|e| e.due) else { return };
         expectation.due = false;
         let square = rate * rate;
-        for (account, expected) in self.list.iter_mut().zip(&expectation.expected) {
+        let mut rest = &expectation.expected[..];
+        for account in &mut self.list {
+            let (expected, others) = rest.split_at(account.noise.len());
+            rest = others;
             account.ledger.charge.add(gradient, square, &mut account.surprise, account.tiles);
             account.ledger.absolute.add(gradient, square, &mut account.sampled, account.tiles);
             add_scaled(&mut account.surprise, expected, -square);
@@ -277,23 +270,10 @@ impl Accounts {
 }
 
 impl Expectation {
-    fn evaluate(&mut self, theta: &[Lane], accounts: &[Account]) {
-        let nodes = &self.model.population().nodes;
-        let tiles = theta.len() / self.model.layout().len();
-        self.mean.fill(Lane::default());
-        self.expected.iter_mut().for_each(|expected| expected.fill(Lane::default()));
-        for (node, &weight) in nodes.weights.iter().enumerate() {
-            let mut single = SingleNode { nodes, node, tiles };
-            self.model.weighted_gradient(theta, &mut single, &mut self.gradient, &mut self.scratch);
-            for (mean, g) in flat_mut(&mut self.mean).iter_mut().zip(flat(&self.gradient)) {
-                *mean += weight * g;
-            }
-            for (account, expected) in accounts.iter().zip(&mut self.expected) {
-                account.ledger.charge.add(&self.gradient, weight * self.variance, expected, tiles);
-            }
-        }
-        for (account, expected) in accounts.iter().zip(&mut self.expected) {
-            account.ledger.charge.add(&self.mean, 1.0 - self.variance, expected, tiles);
+    fn evaluate(&mut self, theta: &[Lane]) {
+        self.moments.evaluate(theta, &mut self.expected, &mut self.mean);
+        for (expected, mean) in flat_mut(&mut self.expected).iter_mut().zip(flat(&self.mean)) {
+            *expected = mean + self.variance * (*expected - mean);
         }
         self.due = true;
     }

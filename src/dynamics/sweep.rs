@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::dynamics::draws::Block;
 use crate::dynamics::kernels::{accumulate, add_scaled, factored_noise, moments, noise_weights, noisy_mean};
 use crate::lanes::{Lane, Normals, Purpose};
-use crate::model::{Batch, Model, Nodes, Scratch};
+use crate::model::{Batch, Model, Nodes, Scratch, SingleNode};
 
 /// Most parameters, or sums, whose covariance is factorised in every lane.
 pub const FACTOR_LIMIT: usize = 3;
@@ -271,24 +271,5 @@ impl Batch for NoiseSweep<'_> {
             let xi = &self.xi[k * tiles..(k + 1) * tiles];
             noise_weights(out, xi, self.sum, self.nodes.weights[k], self.roots[k], self.sigma);
         }
-    }
-}
-
-/// One node, weight 1.
-pub(super) struct SingleNode<'a> {
-    pub nodes: &'a Nodes,
-    pub node: usize,
-    pub tiles: usize,
-}
-
-impl Batch for SingleNode<'_> {
-    fn len(&self) -> usize {
-        1
-    }
-    fn uniform_weight(&self) -> Option<f64> {
-        Some(1.0)
-    }
-    fn fill(&mut self, _first: usize, _count: usize, samples: &mut [Lane], _weights: &mut [Lane]) {
-        self.nodes.fill_samples(self.tiles, self.node, 1, samples);
     }
 }

@@ -40,7 +40,7 @@ impl Job<'_> {
     pub fn common_path(&self, pulse: &mut dyn FnMut(u64) -> bool) -> Option<Vec<Point>> {
         let layout = self.study.layout();
         let mut theta = vec![Lane::default(); layout.len()];
-        initial::fill(&mut theta, &self.study.initial, layout, self.study.run.seed, 0, 1);
+        initial::fill(&mut theta, &self.study.starting_laws(), layout, self.study.run.seed, 0, 1);
         let kept = ledgers(self.observables);
         let mut rows: Vec<Vec<Lane>> = kept.iter().map(|l| vec![Lane::default(); l.rows().len()]).collect();
         let mut stepper = self.motion.stepper_with(&kept, self.study.run.seed, 0, 1);
@@ -72,7 +72,7 @@ impl Job<'_> {
             accounts.iter().map(|l| vec![Lane::default(); l.rows().len() * tiles]).collect();
         let mut stepper: Option<Box<dyn Stepper>> = None;
         if self.path.is_none() {
-            initial::fill(&mut theta, &self.study.initial, layout, seed, first as u64, tiles);
+            initial::fill(&mut theta, &self.study.starting_laws(), layout, seed, first as u64, tiles);
             stepper = Some(self.motion.stepper_with(&accounts, seed, first as u64, tiles));
         }
         let times: Vec<f64> = self.instants.iter().map(|now| now.time).collect();

@@ -12,11 +12,13 @@ pub fn all_fixed(initial: &[Initial]) -> bool {
 }
 
 /// θ of replicas `first .. first + 8·tiles`, `[P][tiles]`: parameters in file order, elements row by row, from each replica's initial stream.
-pub fn fill(theta: &mut [Lane], initial: &[Initial], layout: &Layout, seed: u64, first: u64, tiles: usize) {
+/// Replica r starts by the law `laws[r mod laws.len()]`.
+pub fn fill(theta: &mut [Lane], laws: &[&[Initial]], layout: &Layout, seed: u64, first: u64, tiles: usize) {
     for replica in 0..LANES * tiles {
         let mut stream = Stream::new(seed, Purpose::Initial, first + replica as u64);
         let (t, l) = (replica / LANES, replica % LANES);
         let mut put = |element: usize, value: f64| theta[element * tiles + t].0[l] = value;
+        let initial = laws[((first + replica as u64) % laws.len() as u64) as usize];
         for (parameter, law) in layout.parameters().iter().zip(initial) {
             let elements = parameter.offset..parameter.offset + parameter.shape.len();
             match law {
@@ -89,15 +91,40 @@ mod tests {
             Initial::Uniform { low: -1.0, high: 3.0 },
         ];
         let mut all = vec![Lane::default(); 5 * 4];
-        fill(&mut all, &initial, &layout, 3, 0, 4);
+        fill(&mut all, &[&initial], &layout, 3, 0, 4);
         let mut last = vec![Lane::default(); 5];
-        fill(&mut last, &initial, &layout, 3, 24, 1);
+        fill(&mut last, &[&initial], &layout, 3, 24, 1);
         for e in 0..5 {
             assert_eq!(all[e * 4 + 3], last[e]);
         }
         let mut other = vec![Lane::default(); 5];
-        fill(&mut other, &initial, &layout, 4, 24, 1);
+        fill(&mut other, &[&initial], &layout, 4, 24, 1);
         assert_ne!(last, other);
+    }
+
+    #[test]
+    fn starts_are_dealt_in_turn_and_one_is_what_it_was() {
+        let layout = layout(Shape::SCALAR);
+        let normal = Initial::Normal { mean: 0.0, standard_deviation: 1.0 };
+        let laws = [
+            [Initial::Fixed(vec![1.0]), normal.clone()],
+            [Initial::Fixed(vec![2.0]), normal.clone()],
+            [normal.clone(), normal],
+        ];
+        let dealt: Vec<&[Initial]> = laws.iter().map(|law| &law[..]).collect();
+        let (mut all, mut alone) = (vec![Lane::default(); 4], vec![Lane::default(); 4]);
+        fill(&mut all, &dealt, &layout, 3, 8, 2);
+        for (group, law) in laws.iter().enumerate() {
+            fill(&mut alone, &[law], &layout, 3, 8, 2);
+            for replica in (0..16).filter(|r| (8 + r) % 3 == group) {
+                for e in 0..2 {
+                    assert_eq!(
+                        all[2 * e + replica / 8].0[replica % 8],
+                        alone[2 * e + replica / 8].0[replica % 8]
+                    );
+                }
+            }
+        }
     }
 
     #[test]
@@ -106,13 +133,13 @@ mod tests {
         let layout = layout(Shape::vector(4));
         let initial = [Initial::Fixed(vec![7.0]), Initial::Normal { mean: 1.0, standard_deviation: 2.0 }];
         let mut theta = vec![Lane::default(); 5 * 512];
-        fill(&mut theta, &initial, &layout, 1, 0, 512);
+        fill(&mut theta, &[&initial], &layout, 1, 0, 512);
         assert!(theta[..512].iter().all(|x| *x == Lane::splat(7.0)));
         let m = Moments::of(theta[512..].iter().flat_map(|x| x.0));
         assert!((m.mean - 1.0).abs() < 5.0 * m.standard_error());
         assert!((m.variance() - 4.0).abs() < 5.0 * m.variance_standard_error());
         let initial = [Initial::Fixed(vec![7.0]), Initial::Uniform { low: -1.0, high: 3.0 }];
-        fill(&mut theta, &initial, &layout, 1, 0, 512);
+        fill(&mut theta, &[&initial], &layout, 1, 0, 512);
         let m = Moments::of(theta[512..].iter().flat_map(|x| x.0));
         assert!((m.mean - 1.0).abs() < 5.0 * m.standard_error());
         assert!((m.variance() - 16.0 / 12.0).abs() < 5.0 * m.variance_standard_error());
@@ -126,7 +153,7 @@ mod tests {
             let initial = [Initial::Fixed(vec![0.0]), Initial::Orthogonal { scale: 0.5 }];
             let tiles = 64;
             let mut theta = vec![Lane::default(); layout.len() * tiles];
-            fill(&mut theta, &initial, &layout, 5, 0, tiles);
+            fill(&mut theta, &[&initial], &layout, 5, 0, tiles);
             let value =
                 |i: usize, j: usize, r: usize| theta[(1 + i * shape.cols + j) * tiles + r / 8].0[r % 8];
             for r in 0..8 * tiles {

@@ -12,6 +12,7 @@ use crate::ensemble::record::{ObservableRecord, Stationary};
 use crate::lanes::{LANES, Lane, flat};
 use crate::model::Scratch;
 use crate::model::formula::Function;
+use crate::model::symmetry::GradientMoments;
 use crate::stats::moments::Moments;
 use crate::study::{Observable, ObservableKind};
 
@@ -69,6 +70,7 @@ enum Way {
     SingularValues { function: Arc<Function>, scratch: Scratch, matrix: Vec<Lane> },
     Moving { function: Arc<Function>, scratch: Scratch, rest: Vec<Lane> },
     Ledger { index: usize },
+    NoiseMoments { moments: GradientMoments, last: usize },
     DecayRate { of: Box<Way>, value: Vec<Lane>, fit: DecayRate },
 }
 
@@ -88,6 +90,10 @@ impl Way {
                 Way::Moving { function: function.clone(), scratch: function.scratch(tiles), rest: Vec::new() }
             }
             ObservableKind::Ledger(_) => Way::Ledger { index: ledger },
+            ObservableKind::NoiseMoments(noise) => Way::NoiseMoments {
+                moments: GradientMoments::new(noise.model.clone(), noise.squares.clone(), tiles),
+                last: times.len().saturating_sub(1),
+            },
             ObservableKind::DecayRate { of, components, from, to } => {
                 let len = components * tiles;
                 Way::DecayRate {
@@ -127,6 +133,23 @@ impl Way {
                 function.evaluate_with(state.theta, velocity, out, scratch);
             }
             Way::Ledger { index } => out.copy_from_slice(&state.ledgers[*index]),
+            Way::NoiseMoments { moments, last } => {
+                // A sweep over the population: where it is asked for, and nowhere else.
+                if state.instant != 0 && state.instant != *last {
+                    return;
+                }
+                let half = out.len() / 2;
+                let (start, end) = out.split_at_mut(half);
+                let now = if state.instant == 0 { &mut *start } else { &mut *end };
+                let (squares, rest) = now.split_at_mut(half / 3);
+                squares.fill(Lane::default());
+                moments.form().add(state.theta, 1.0, squares, tiles);
+                let (second, mean) = rest.split_at_mut(half / 3);
+                moments.evaluate(state.theta, second, mean);
+                if state.instant == 0 {
+                    end.copy_from_slice(start);
+                }
+            }
             Way::DecayRate { of, value, fit } => {
                 of.evaluate(state, value, tiles);
                 fit.push(state.instant, value, out, tiles);

@@ -71,7 +71,7 @@ pub(super) fn run_in_blocks(
         };
         let mut stopped = false;
         stopwatch::take();
-        if study.dynamics[index].law.deterministic() && initial::all_fixed(&study.initial) {
+        if study.dynamics[index].law.deterministic() && study.one_start() {
             job.path = job.common_path(&mut |_| !stop.load(Ordering::Relaxed));
             stopped = job.path.is_none();
         }

@@ -74,6 +74,7 @@ pub fn dynamics(law: Law, training: Option<Training>, rate: f64, steps: &[u64]) 
 
 pub fn study(system: System, initial: Vec<Initial>, dynamics: Vec<Dynamics>, replicas: usize) -> Study {
     let mut study = Study {
+        starts: Vec::new(),
         title: String::new(),
         path: String::new(),
         text: String::new(),

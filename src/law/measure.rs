@@ -8,7 +8,7 @@ use crate::ensemble::record::{DynamicsRecord, ObservableRecord};
 use crate::stats::Estimate;
 use crate::stats::multiple::holm;
 use crate::stats::window::{ROUNDING, Stationarity, TimeAverages, Window, longer};
-use crate::study::{At, Dynamics, Initial, Study};
+use crate::study::{At, Dynamics, Study};
 
 /// One law of motion as it was studied and as it was recorded.
 #[derive(Clone, Copy)]
@@ -35,8 +35,7 @@ impl<'a> Run<'a> {
 
     /// True where every replica follows the same path: one of them says all.
     pub fn replicas_alike(&self) -> bool {
-        self.dynamics.law.deterministic()
-            && self.study.initial.iter().all(|initial| matches!(initial, Initial::Fixed(_)))
+        self.dynamics.law.deterministic() && self.study.one_start()
     }
 
     /// Why there is no stationary average although there is a window: the rate changes within it.

@@ -13,6 +13,7 @@ mod epochs;
 mod equals;
 mod equilibrium;
 mod fdt;
+mod fixed_point;
 mod kesten;
 pub mod lyapunov;
 mod measure;
@@ -88,6 +89,7 @@ pub fn name(law: &ClaimLaw) -> &'static str {
         ClaimLaw::Equals { .. } => "equals",
         ClaimLaw::Conserved { .. } => "conserved",
         ClaimLaw::NoetherFlow { .. } => "noether-flow",
+        ClaimLaw::FixedPoint { .. } => "fixed-point",
         ClaimLaw::Einstein { .. } => "einstein",
         ClaimLaw::DecayRate { .. } => "decay-rate",
         ClaimLaw::Convergence(_) => "convergence",
@@ -158,6 +160,10 @@ fn judge_one(claim: &Claim, run: &Run, centers: &Centers) -> Settled {
         }
         ClaimLaw::Fdt { relation, moment, tolerance } => {
             fdt::judge(*relation, *moment, *tolerance, run, claim.significance)
+        }
+        ClaimLaw::FixedPoint { symmetry, spectra, moments, tolerance } => {
+            let claimed = fixed_point::FixedPoint { symmetry, spectra, moments, tolerance: *tolerance };
+            fixed_point::judge(&claimed, run, claim.significance)
         }
         ClaimLaw::NoetherFlow { symmetry, ledger, components, tolerance, .. } => {
             let claimed = noether_flow::NoetherFlow {

@@ -13,7 +13,7 @@ pub mod symmetry;
 
 use crate::lanes::Lane;
 pub use layout::{Layout, Parameter, Shape};
-pub use population::{Nodes, Origin, Population, StandardLaw, Variate};
+pub use population::{Nodes, Origin, Population, SingleNode, StandardLaw, Variate};
 pub use symmetry::Symmetry;
 
 /// A mini-batch, a set of quadrature nodes or a whole table, given to a model chunk by chunk.

@@ -1,5 +1,6 @@
 //! Samples and their law: a table, or fresh draws; with weighted nodes for expectations.
 
+use super::Batch;
 use crate::lanes::Lane;
 
 /// A law without parameters; location and scale are part of the formula.
@@ -99,5 +100,27 @@ impl Population {
     /// N of a finite population.
     pub fn size(&self) -> Option<usize> {
         if self.fresh.is_none() { Some(self.nodes.len()) } else { None }
+    }
+}
+
+/// One node of a population, weight 1.
+pub struct SingleNode<'a> {
+    /// All nodes.
+    pub nodes: &'a Nodes,
+    /// Which.
+    pub node: usize,
+    /// Vectors of the block.
+    pub tiles: usize,
+}
+
+impl Batch for SingleNode<'_> {
+    fn len(&self) -> usize {
+        1
+    }
+    fn uniform_weight(&self) -> Option<f64> {
+        Some(1.0)
+    }
+    fn fill(&mut self, _first: usize, _count: usize, samples: &mut [Lane], _weights: &mut [Lane]) {
+        self.nodes.fill_samples(self.tiles, self.node, 1, samples);
     }
 }

@@ -60,6 +60,7 @@ pub(super) fn study() -> Study {
         constants: BTreeMap::new(),
         system: System::Loss(LossSystem { model: formula.clone(), formula: Some(formula) }),
         initial: vec![Initial::Fixed(vec![0.0, 0.0])],
+        starts: vec![],
         dynamics: vec![dynamics("sgd", Law::Sgd, 0.9), dynamics("sde", Law::langevin(4), 0.0)],
         run: Run {
             replicas: REPLICAS,

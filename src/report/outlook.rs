@@ -421,6 +421,12 @@ pub(super) fn what(law: &ClaimLaw) -> String {
             let tolerance = tolerance.map_or(String::new(), |x| format!(" ± {} %", plain(100.0 * x, 3)));
             format!("{gain} balances {noise} of {moment}{tolerance}")
         }
+        ClaimLaw::FixedPoint { symmetry, tolerance, .. } => {
+            let tolerance = plain(*tolerance, 2);
+            format!(
+                "along {symmetry} every start comes to λ* = 0 ± {tolerance}, where decay and noise balance"
+            )
+        }
         ClaimLaw::NoetherFlow { symmetry, noise, decay, .. } => {
             let factors = match (*noise, *decay) {
                 (1.0, 1.0) => String::new(),

@@ -40,6 +40,7 @@ pub const STUDY: Section = Section {
         key("title", "a string", "the file's name", "title = \"Rescaling symmetry\""),
         key("constants", "a table", "", "[constants]"),
         key("parameters", "a table", "", "[parameters]"),
+        key("starts", "a table of tables", "one, that of [parameters]", "[starts]"),
         key("data", "a table", "", "[data]"),
         key("population", "a table", "infinite, fresh draws", "[population]"),
         key("loss", "a table", "", "[loss]"),
@@ -296,6 +297,7 @@ pub const CLAIM: Section = Section {
         key("equals", "a table", "", "equals = { observable = \"w^2\", value = 1.0 }"),
         key("conserved", "a table", "", "conserved = { observable = \"charge\" }"),
         key("noether-flow", "a table", "", "noether-flow = { symmetry = \"rescaling\", dynamics = \"sgd\" }"),
+        key("fixed-point", "a table", "", "fixed-point = { symmetry = \"rescaling\", tolerance = 0.05 }"),
         key("einstein", "a table", "", "einstein = { dynamics = \"sgd\" }"),
         key("fdt", "a table", "", "fdt = { dynamics = \"sgd\", relation = 1 }"),
         key(
@@ -322,9 +324,6 @@ pub const CLAIM: Section = Section {
     ],
 };
 
-/// Claims that the design names and this version does not have.
-pub const LATER_CLAIMS: [&str; 1] = ["fixed-point"];
-
 /// `equals = { … }`.
 pub const EQUALS: Section = Section {
     name: "equals",
@@ -346,6 +345,16 @@ pub const CONSERVED: Section = Section {
         key("observable", "a string", "", "observable = \"u^2 - w^2\""),
         key("symmetry", "a string", "", "symmetry = \"rescaling\""),
         key("tolerance", "a number", "1e-8", "tolerance = 1e-8"),
+        DYNAMICS,
+    ],
+};
+
+/// `fixed-point = { … }`.
+pub const FIXED_POINT: Section = Section {
+    name: "fixed-point",
+    keys: &[
+        key("symmetry", "a string", "", "symmetry = \"rescaling\""),
+        key("tolerance", "a number", "0.05", "tolerance = 0.05"),
         DYNAMICS,
     ],
 };
@@ -474,6 +483,7 @@ mod tests {
             EQUALS,
             CONSERVED,
             NOETHER_FLOW,
+            FIXED_POINT,
             CONVERGENCE,
             EINSTEIN,
             DECAY_RATE,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::dynamics::{Law, Ledger, Training};
 pub use crate::model::Symmetry;
 use crate::model::formula::{Expression, FormulaModel, Function, SdeModel, Value};
+use crate::model::symmetry::{QuadraticForm, Spectrum};
 use crate::model::{Layout, Model, Shape};
 
 /// A resolved study.
@@ -27,6 +28,8 @@ pub struct Study {
     pub system: System,
     /// Initial law of each parameter, in the layout's order.
     pub initial: Vec<Initial>,
+    /// `[starts]`: groups of replicas with initial laws of their own, dealt in turn; empty for one start, `initial`.
+    pub starts: Vec<Start>,
     /// `[dynamics]`, in file order.
     pub dynamics: Vec<Dynamics>,
     /// `[run]`.
@@ -57,7 +60,28 @@ pub struct LossSystem {
     pub formula: Option<Arc<FormulaModel>>,
 }
 
+/// One of `[starts]`: replicas r with r mod (number of starts) = its index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Start {
+    /// The user's name.
+    pub name: String,
+    /// Initial law of each parameter, in the layout's order.
+    pub initial: Vec<Initial>,
+}
+
 impl Study {
+    /// The initial laws that replicas have in turn.
+    pub fn starting_laws(&self) -> Vec<&[Initial]> {
+        if self.starts.is_empty() {
+            return vec![&self.initial];
+        }
+        self.starts.iter().map(|start| &start.initial[..]).collect()
+    }
+    /// True if all replicas start at the same place.
+    pub fn one_start(&self) -> bool {
+        let laws = self.starting_laws();
+        laws.len() == 1 && laws[0].iter().all(|law| matches!(law, Initial::Fixed(_)))
+    }
     /// The runs that claims need beside the study's own, each once.
     pub fn hidden_runs(&self) -> Vec<&HiddenRun> {
         let mut runs: Vec<&HiddenRun> = Vec::new();
@@ -174,6 +198,8 @@ pub enum ObservableKind {
     Moving(Arc<Function>),
     /// Sums over every step of what changes a charge, in the order of [`crate::dynamics::ledger::Rows`].
     Ledger(Arc<Ledger>),
+    /// What the fixed points of charges are found from, at the start and at the end.
+    NoiseMoments(Arc<NoiseMoments>),
     /// For each component the fitted rate of ln|x| along the path, the number of instants at which it was 0, and its
     /// changes of sign: complete at the last instant.
     DecayRate {
@@ -186,6 +212,16 @@ pub enum ObservableKind {
         /// As above.
         to: f64,
     },
+}
+
+/// ‖P_iθ‖², ⟨‖P_i∇ℓ‖²⟩ and ‖P_i∇L‖² of the eigenspaces of symmetries, K numbers each: as they are at the start of the run,
+/// then as they are at its end (before that, as at the start).
+#[derive(Clone)]
+pub struct NoiseMoments {
+    /// The loss.
+    pub model: Arc<dyn Model>,
+    /// ‖P_i x‖², a vector of K components.
+    pub squares: QuadraticForm,
 }
 
 /// One of `[[claims]]`.
@@ -291,6 +327,17 @@ pub enum ClaimLaw {
         tolerance: f64,
         /// Σ_i |θ_i ∂C/∂θ_i|, the size of the terms that cancel in the charge; a hidden observable's name.
         scale: Option<String>,
+    },
+    /// Along the orbit of a symmetry the state comes to where decay and noise leave the charge alone, from any start.
+    FixedPoint {
+        /// Name of the symmetry.
+        symmetry: String,
+        /// Its one-parameter subgroups.
+        spectra: Vec<Spectrum>,
+        /// Name of the hidden observable of its noise.
+        moments: String,
+        /// In λ.
+        tolerance: f64,
     },
     /// A charge changes, step by step, by what decay and noise say.
     NoetherFlow {

@@ -160,7 +160,9 @@ fn claim_defaults(law: &mut Table, claim: &ClaimLaw) {
             );
             set_tolerance(law, *tolerance);
         }
-        ClaimLaw::Conserved { tolerance, .. } => set(law, "tolerance", float(*tolerance)),
+        ClaimLaw::Conserved { tolerance, .. } | ClaimLaw::FixedPoint { tolerance, .. } => {
+            set(law, "tolerance", float(*tolerance));
+        }
         ClaimLaw::StationaryDensity { reading, tail, tolerance, .. } => {
             set(law, "interpretation", text(word_of(&super::spec::READINGS, *reading)));
             if let Some(tail) = tail {

@@ -87,6 +87,7 @@ fn study(system: System, layout: &Layout) -> Study {
         resolved: String::new(),
         constants: BTreeMap::new(),
         system,
+        starts: Vec::new(),
         initial: layout.parameters().iter().map(|p| Initial::Fixed(vec![0.0; p.shape.len()])).collect(),
         dynamics: Vec::new(),
         run: Run { replicas: 0, seed: 1, burn_in: 0.5, trajectories: 0, significance: 1e-3, resolution: 0.2 },
@@ -191,6 +192,7 @@ pub(super) fn simulate(
                     ObservableKind::SingularValues(_)
                     | ObservableKind::Moving(_)
                     | ObservableKind::Ledger(_)
+                    | ObservableKind::NoiseMoments(_)
                     | ObservableKind::DecayRate { .. } => {
                         unreachable!("not used here")
                     }

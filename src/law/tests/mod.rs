@@ -9,4 +9,5 @@ mod engine;
 mod equals;
 mod equilibrium;
 mod fdt;
+mod fixed_point;
 mod noether_flow;

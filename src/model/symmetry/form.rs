@@ -38,6 +38,17 @@ impl QuadraticForm {
         Self::new(Shape::SCALAR, upper.map(|(i, j)| (0, i, j, weight(i, j))))
     }
 
+    /// The components of several forms, one behind the other.
+    pub fn joined<'f>(forms: impl IntoIterator<Item = &'f QuadraticForm>) -> Self {
+        let mut terms = Vec::new();
+        let mut before = 0;
+        for form in forms {
+            terms.extend(form.terms.iter().map(|t| Term { component: before + t.component, ..*t }));
+            before += form.shape.len();
+        }
+        Self { shape: Shape::vector(before), terms }
+    }
+
     /// Σ |w| |x_i| |x_j| over all terms: the size of what cancels in the form.
     #[must_use]
     pub fn absolute(&self) -> AbsoluteForm {

@@ -5,19 +5,23 @@
 //! re-derived). Weight decay breaks symmetries of the objective, not of the loss.
 
 mod action;
+mod balance;
 mod basis;
 mod check;
 mod elimination;
 mod find;
 mod form;
+mod moments;
 mod probe;
 mod suggest;
 
 pub use action::{Acting, Generator};
+pub use balance::{Balance, Spectrum, squares};
 pub use basis::Kind;
 pub use check::{Violation, check};
 pub use find::{Algebra, DENSE, FindError, Found, find};
 pub use form::{AbsoluteForm, QuadraticForm};
+pub use moments::GradientMoments;
 
 use super::{Layout, Parameter, Shape};
 

@@ -1,5 +1,7 @@
 //! `[[claims]]`: observables found or made, values and dynamics checked.
 
+use std::sync::Arc;
+
 use super::convergence;
 use super::dynamics::{Motions, settings};
 use super::names::{self, Broken, SETTINGS};
@@ -8,11 +10,12 @@ use super::symmetries::{Symmetries, charge};
 use super::{Constants, Kind, number};
 use crate::dynamics::Ledger;
 use crate::model::formula::Expression;
-use crate::model::symmetry::QuadraticForm;
-use crate::model::{Layout, Shape, Symmetry};
+use crate::model::symmetry::{QuadraticForm, squares};
+use crate::model::{Layout, Model, Shape, Symmetry};
 use crate::scheme::NoiseKind;
 use crate::study::resolved::{
-    At, Claim, ClaimLaw, DensityReading, Equation, Moment, Observable, Relation, Statistic, Tolerance,
+    At, Claim, ClaimLaw, DensityReading, Equation, Moment, NoiseMoments, Observable, Relation, Statistic,
+    Tolerance,
 };
 use crate::study::source::Spanned;
 use crate::study::spec::read::{Errors, suggestion};
@@ -21,11 +24,16 @@ use crate::study::spec::{ClaimLawSpec, ClaimSpec, Field, Quantity, Scalar, Spec}
 /// Default tolerance of `conserved`, relative to the charge's scale.
 const CONSERVED_TOLERANCE: f64 = 1e-8;
 
+/// Default tolerance of `fixed-point`, in λ.
+const FIXED_POINT_TOLERANCE: f64 = 0.05;
+
 /// What claims refer to.
 pub struct Parts<'a> {
     pub kind: Option<Kind>,
     /// False for a model written in Rust.
     pub formula: bool,
+    /// The loss.
+    pub model: Option<Arc<dyn Model>>,
     pub motion: &'a Motions,
     pub constants: &'a Constants,
     pub broken: &'a Broken,
@@ -89,6 +97,26 @@ fn resolve(
                 scale: observables.magnitude(&observable, &text, errors),
                 observable,
                 tolerance,
+            })
+        }
+        ClaimLawSpec::FixedPoint { symmetry, tolerance } => {
+            if let Some(list) = &mut dynamics {
+                step_by_step(spec, list, parts, errors);
+            }
+            let found = symmetry.given().and_then(|name| {
+                let symmetry = declared(name, parts, errors)?;
+                charge_of(name, symmetry, parts, errors)?;
+                Some((name.value.clone(), symmetry.spectra(parts.layout)?))
+            });
+            found.zip(parts.model.clone()).map(|((symmetry, spectra), model)| {
+                let name = format!("noise along {symmetry}");
+                let moments = NoiseMoments { model, squares: squares(&spectra) };
+                ClaimLaw::FixedPoint {
+                    moments: observables.noise_moments(&name, moments),
+                    symmetry,
+                    spectra,
+                    tolerance: tolerance.value().copied().unwrap_or(FIXED_POINT_TOLERANCE),
+                }
             })
         }
         ClaimLawSpec::NoetherFlow { symmetry, noise, decay, tolerance } => {

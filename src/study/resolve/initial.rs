@@ -11,7 +11,7 @@ use super::{Constants, Parameters};
 use crate::model::formula::Value;
 use crate::model::formula::operations::functions;
 use crate::model::{Layout, Shape};
-use crate::study::resolved::Initial;
+use crate::study::resolved::{Initial, Start};
 use crate::study::source::Spanned;
 use crate::study::spec::read::Errors;
 use crate::study::spec::{Field, Named, ParameterSpec, Quantity, Scalar, Spec};
@@ -63,6 +63,52 @@ pub fn parameters(
         }
     }
     parameters
+}
+
+/// `[starts]`: the laws of each, in the layout's order.
+pub fn starts(
+    spec: &Spec,
+    parameters: &Parameters,
+    constants: &Constants,
+    broken: &Broken,
+    errors: &mut Errors<'_>,
+) -> Vec<Start> {
+    let mut all = Vec::new();
+    for start in &spec.starts {
+        let Some(entries) = &start.value else { continue };
+        let mut initial = parameters.initial.clone();
+        for entry in entries {
+            let known = parameters.layout.parameters();
+            let Some(index) = known.iter().position(|p| p.name == entry.name.value) else {
+                if !broken.contains(&entry.name.value) {
+                    let names = known.iter().map(|p| p.name.as_str());
+                    errors.unknown(entry.name.span, "parameter", &entry.name.value, names);
+                }
+                continue;
+            };
+            // A law takes the shape that [parameters] gives.
+            let own = &known[index];
+            let mut shaped = entry.clone();
+            if shaped.value.shape.is_absent()
+                && let Some(init) = shaped.value.init.given()
+                && matches!(&init.value, Quantity::Single(_))
+            {
+                shaped.value.shape = Field::Given(Spanned::new(own.shape, init.span));
+            }
+            let Some((shape, law)) = parameter(&shaped, constants, broken, errors) else { continue };
+            if shape != own.shape {
+                errors.at(
+                    entry.name.span,
+                    format!("`{}` has the shape {shape} here, and {} in [parameters]", own.name, own.shape),
+                    "a start gives other values, not other shapes",
+                );
+                continue;
+            }
+            initial[index] = law;
+        }
+        all.push(Start { name: start.name.value.clone(), initial });
+    }
+    all
 }
 
 fn parameter(

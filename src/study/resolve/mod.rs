@@ -97,6 +97,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     names.broken.all = !["constants", "parameters", "data"].iter().all(|s| spec.readable(s));
     let constants = constants::constants(spec, &mut names, errors);
     let parameters = initial::parameters(spec, &constants, &mut names, errors);
+    let starts = initial::starts(spec, &parameters, &constants, &names.broken, errors);
     let population = population::population(spec, model.as_ref(), &mut names, errors);
     let run = run::run(spec, &parameters.layout, errors);
     let motion = dynamics::dynamics(spec, kind, &population, errors);
@@ -137,6 +138,10 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
                 system.as_ref().map(|s| &s.system),
                 Some(System::Loss(LossSystem { formula: None, .. }))
             ),
+            model: system.as_ref().and_then(|s| match &s.system {
+                System::Loss(loss) => Some(loss.model.clone()),
+                System::Sde(_) => None,
+            }),
             motion: &motion,
             constants: &constants,
             broken: &names.broken,
@@ -164,6 +169,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
         constants,
         system: system?.system,
         initial: parameters.initial,
+        starts,
         dynamics: list,
         run: run.run,
         observables: observed,

@@ -9,7 +9,7 @@ use super::{Compiler, Constants, Kind, Parameters};
 use crate::dynamics::Ledger;
 use crate::model::formula::{Expression, Function, syntax};
 use crate::model::{Layout, Shape};
-use crate::study::resolved::{Observable, ObservableKind};
+use crate::study::resolved::{NoiseMoments, Observable, ObservableKind};
 use crate::study::source::Spanned;
 use crate::study::spec::read::{Errors, suggestion};
 use crate::study::spec::{Field, ObserveSpec, Spec};
@@ -308,6 +308,19 @@ impl Observables<'_> {
                 shape: Shape::vector(ledger.rows().len()),
                 hidden: true,
                 kind: ObservableKind::Ledger(Arc::new(ledger)),
+            });
+        }
+        name.to_owned()
+    }
+
+    /// The noise that moves the charges of some eigenspaces, as a hidden observable.
+    pub fn noise_moments(&mut self, name: &str, moments: NoiseMoments) -> String {
+        if !self.list.iter().any(|o| o.name == name) {
+            self.list.push(Observable {
+                name: name.to_owned(),
+                shape: Shape::vector(6 * moments.squares.shape().len()),
+                hidden: true,
+                kind: ObservableKind::NoiseMoments(Arc::new(moments)),
             });
         }
         name.to_owned()

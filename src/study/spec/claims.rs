@@ -52,6 +52,13 @@ pub enum ClaimLawSpec {
         /// Relative to the size of the charge's terms.
         tolerance: Field<f64>,
     },
+    /// A state comes to the fixed point of its orbit.
+    FixedPoint {
+        /// Name of a symmetry.
+        symmetry: Field<String>,
+        /// In λ.
+        tolerance: Field<f64>,
+    },
     /// A charge changes, step by step, by what decay and noise say.
     NoetherFlow {
         /// Name of a symmetry.
@@ -129,6 +136,7 @@ impl ClaimLawSpec {
             ClaimLawSpec::Equals { .. } => "equals",
             ClaimLawSpec::Conserved { .. } => "conserved",
             ClaimLawSpec::NoetherFlow { .. } => "noether-flow",
+            ClaimLawSpec::FixedPoint { .. } => "fixed-point",
             ClaimLawSpec::DecayRate { .. } => "decay-rate",
             ClaimLawSpec::Convergence(_) => "convergence",
             ClaimLawSpec::Einstein { .. } => "einstein",
@@ -188,14 +196,8 @@ fn claim(index: usize, node: &Node, errors: &mut Errors<'_>) -> Option<ClaimSpec
         if ["expect", "significance"].contains(&key.value.as_str()) {
             continue;
         }
-        if keys::LATER_CLAIMS.contains(&key.value.as_str()) {
-            errors.at(
-                key.span,
-                format!("the claim `{}` is not available yet", key.value),
-                format!("available in this version: {}", available("")),
-            );
-        } else if keys::CLAIM.key(&key.value).is_none() {
-            let known = keys::CLAIM.keys.iter().map(|k| k.name).chain(keys::LATER_CLAIMS);
+        if keys::CLAIM.key(&key.value).is_none() {
+            let known = keys::CLAIM.keys.iter().map(|k| k.name);
             errors.at(
                 key.span,
                 format!("unknown key `{}` in a claim", key.value),
@@ -237,6 +239,7 @@ fn claim(index: usize, node: &Node, errors: &mut Errors<'_>) -> Option<ClaimSpec
         "equilibrium" => equilibrium(settings, key.span, errors),
         "fdt" => fdt(settings, key.span, errors),
         "noether-flow" => noether_flow(settings, key.span, errors),
+        "fixed-point" => fixed_point(settings, key.span, errors),
         "decay-rate" => decay_rate(settings, key.span, errors),
         "convergence" => {
             let spec = super::convergence::convergence(settings, key.span, errors);
@@ -446,6 +449,16 @@ fn fdt(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
     let law = ClaimLawSpec::Fdt {
         relation,
         moment: word(&fields, "moment", &MOMENTS, errors),
+        tolerance: positive(&fields, "tolerance", errors),
+    };
+    (law, dynamics(&fields, errors))
+}
+
+fn fixed_point(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
+    let fields = Fields::new(&keys::FIXED_POINT, table, at, errors);
+    let symmetry = fields.string("symmetry", errors);
+    let law = ClaimLawSpec::FixedPoint {
+        symmetry: fields.require("symmetry", symmetry, errors),
         tolerance: positive(&fields, "tolerance", errors),
     };
     (law, dynamics(&fields, errors))

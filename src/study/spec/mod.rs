@@ -60,6 +60,8 @@ pub struct Spec {
     pub constants: Vec<Named<Field<Quantity>>>,
     /// `[parameters]`.
     pub parameters: Vec<Named<ParameterSpec>>,
+    /// `[starts]`: for each, what differs from `[parameters]`.
+    pub starts: Vec<Named<Option<Vec<Named<ParameterSpec>>>>>,
     /// `[data]`.
     pub data: Option<Section<Vec<Named<Field<DataSpec>>>>>,
     /// `[population]`.
@@ -134,6 +136,7 @@ impl Spec {
                 Field::from_read(value, node.span)
             }),
             parameters: named(&fields, "parameters", errors, system::parameter),
+            starts: named(&fields, "starts", errors, system::start),
             data: section(&fields, "data", errors)
                 .map(|s| s.map(|table| entries(table, errors, system::data))),
             population: section(&fields, "population", errors)

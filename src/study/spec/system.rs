@@ -33,6 +33,23 @@ pub fn parameter(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -
     ParameterSpec { shape, init }
 }
 
+/// One of `[starts]`; `None` where it is no table.
+pub fn start(
+    node: &Node,
+    name: &Spanned<String>,
+    errors: &mut Errors<'_>,
+) -> Option<Vec<Named<ParameterSpec>>> {
+    let Value::Table(table) = &node.value else {
+        errors.at(
+            node.span,
+            format!("`{}`: expected a table of parameters, found {}", name.value, node.value.found()),
+            format!("write {} = {{ w = 2.0 }}; what it leaves out starts as in [parameters]", name.value),
+        );
+        return None;
+    };
+    Some(super::entries(table, errors, parameter))
+}
+
 /// One data name.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DataSpec {
