@@ -247,7 +247,7 @@ fn distance_test(kind: &str, name: &str, found: Resampled) -> Test {
 }
 
 fn interval(found: Resampled) -> String {
-    format!("95 % of resamples from {} to {}", short(found.interval.0), short(found.interval.1))
+    format!("95 % from {} to {}", short(found.interval.0), short(found.interval.1))
 }
 
 /// The same law, tested by the distance; it holds if a distance of `resolution` would have been seen.

@@ -286,11 +286,15 @@ fn claims(report: &Report<'_>, style: &Style) -> Vec<String> {
             Cell::new(claim.dynamics.clone(), Tone::Strong),
         ]);
         for test in shown(claim) {
+            let (predicted, comparison) = match reported(test) {
+                Some(note) => (String::new(), note.to_owned()),
+                None => (plain(test.predicted, 6), comparison(test)),
+            };
             tests.row([
                 Cell::from(test.quantity.clone()),
                 with_error(test.measured, test.standard_error).into(),
-                plain(test.predicted, 6).into(),
-                Cell::new(comparison(test), Tone::Dim),
+                predicted.into(),
+                Cell::new(comparison, Tone::Dim),
             ]);
         }
     }
@@ -311,7 +315,8 @@ fn claims(report: &Report<'_>, style: &Style) -> Vec<String> {
         if shown.len() < claim.tests.len() {
             text.push(others(claim, &shown));
         }
-        for note in claim.reason.iter().chain(shown.iter().filter_map(|test| test.note.as_ref())) {
+        let judged = shown.iter().filter(|test| reported(test).is_none());
+        for note in claim.reason.iter().chain(judged.filter_map(|test| test.note.as_ref())) {
             if !text.contains(note) {
                 text.push(note.clone());
             }
@@ -321,6 +326,12 @@ fn claims(report: &Report<'_>, style: &Style) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The note of a number that is only reported: no prediction stands against it.
+fn reported(test: &Test) -> Option<&str> {
+    let note = test.note.as_deref().filter(|_| test.predicted.is_nan())?;
+    note.starts_with("reported only").then(|| note.strip_prefix("reported only; ").unwrap_or(note))
 }
 
 /// What the claim says, and that it is a control.
