@@ -170,7 +170,8 @@ fn defaults_are_filled_in() {
             burn_in: 0.5,
             trajectories: 0,
             significance: 1e-3,
-            resolution: 0.2
+            resolution: 0.2,
+            precision: None
         }
     );
     let training = study.dynamics[0].training.as_ref().unwrap();

@@ -15,6 +15,7 @@ mod law_tests;
 mod motion_tests;
 mod observe;
 mod pool;
+pub mod precision;
 pub mod progress;
 pub mod record;
 mod run;

@@ -21,7 +21,7 @@ struct Queue {
     folded: usize,
 }
 
-/// Runs `job` in blocks of these sizes (in tiles) on `pool`; `take` gets each block with its size, in order, on the calling
+/// Runs `job` from replica `from` on in blocks of these sizes (in tiles) on `pool`; `take` gets each block with its size, in order, on the calling
 /// thread. False if `stop` ended it before the last block.
 ///
 /// # Errors
@@ -29,6 +29,7 @@ struct Queue {
 pub fn run(
     pool: &rayon::ThreadPool,
     job: &Job<'_>,
+    from: usize,
     sizes: &[usize],
     stop: &AtomicBool,
     progress: &dyn Progress,
@@ -36,7 +37,7 @@ pub fn run(
 ) -> Result<bool, SinkError> {
     let starts: Vec<usize> = sizes
         .iter()
-        .scan(0, |first, tiles| {
+        .scan(from, |first, tiles| {
             let here = *first;
             *first += tiles * LANES;
             Some(here)

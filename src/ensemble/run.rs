@@ -10,7 +10,7 @@ use crate::ensemble::fold::{Fold, blocks};
 use crate::ensemble::observe::{Windows, blank};
 use crate::ensemble::record::{DynamicsRecord, Profile, Record};
 use crate::ensemble::sink::{BlockRecord, Plan};
-use crate::ensemble::{Options, Progress, RunError, initial, pool};
+use crate::ensemble::{Options, Progress, RunError, initial, pool, precision};
 use crate::lanes::stopwatch::{self, Section};
 use crate::lanes::{LANES, Level};
 use crate::stats::moments::Moments;
@@ -56,7 +56,8 @@ pub(super) fn run_in_blocks(
             break;
         }
         let began = Instant::now();
-        let replicas = done.requested;
+        let precision = study.run.precision.as_ref();
+        let mut replicas = precision.map_or(done.requested, |p| precision::first(p, done.requested));
         let last_step = prepared.instants.last().map_or(0, |now| now.step);
         progress.start(&done.name, last_step * replicas as u64);
         let mut job = Job {
@@ -76,10 +77,14 @@ pub(super) fn run_in_blocks(
             stopped = job.path.is_none();
         }
         reserve(&mut done);
-        let sizes = blocks(replicas, most.unwrap_or_else(|| prepared.motion.tiles(replicas)));
+        let tiles = most.unwrap_or_else(|| prepared.motion.tiles(replicas));
+        let mut sizes = Vec::new();
         let mut folds = vec![Fold::default(); observables.len()];
-        if !stopped {
-            let finished = pool::run(&pool, &job, &sizes, stop, progress, |mut block, tiles| {
+        while !stopped {
+            let from = done.replicas;
+            let round = blocks(replicas - from, tiles.min(precision::STEP / LANES));
+            job.replicas = replicas;
+            let finished = pool::run(&pool, &job, from, &round, stop, progress, |mut block, tiles| {
                 for (fold, observable) in folds.iter_mut().zip(&mut block.observables) {
                     fold.push(tiles, std::mem::take(&mut observable.ensemble));
                 }
@@ -88,8 +93,15 @@ pub(super) fn run_in_blocks(
                 append(&mut done, &block);
                 Ok(())
             })?;
+            sizes.extend(round);
             stopped = !finished;
+            let more = precision.filter(|_| finished).and_then(|p| precision::next(p, &done));
+            let Some(more) = more else { break };
+            progress.finish();
+            progress.start(&done.name, last_step * (more - replicas) as u64);
+            replicas = more;
         }
+        done.requested = replicas;
         for (observable, fold) in done.observables.iter_mut().zip(folds) {
             observable.ensemble = fold.finish();
             // Without a single replica: nothing was counted anywhere.
@@ -198,7 +210,7 @@ impl Ladders {
                 ..DynamicsRecord::default()
             };
             let sizes = blocks(replicas, most.unwrap_or_else(|| prepared.motion.tiles(replicas)));
-            let finished = pool::run(pool, &job, &sizes, stop, progress, |block, _| {
+            let finished = pool::run(pool, &job, 0, &sizes, stop, progress, |block, _| {
                 done.replicas = block.first + block.replicas;
                 done.diverged.extend_from_slice(&block.diverged);
                 for (to, from) in done.observables.iter_mut().zip(&block.observables) {

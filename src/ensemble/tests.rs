@@ -11,7 +11,10 @@ use crate::model::formula::{
     DataEntry, DataSource, Diffusion, Expression, FormulaModel, ModelSpec, SdeModel,
 };
 use crate::model::{Layout, Shape};
-use crate::study::{Dynamics, Initial, Instant, LossSystem, Observable, ObservableKind, Run, Study, System};
+use crate::study::{
+    Dynamics, Initial, Instant, LossSystem, Observable, ObservableKind, Precision, PrecisionMean, Run, Study,
+    System,
+};
 
 pub fn layout(parameters: &[(&str, Shape)]) -> Layout {
     let mut layout = Layout::default();
@@ -84,7 +87,15 @@ pub fn study(system: System, initial: Vec<Initial>, dynamics: Vec<Dynamics>, rep
         system,
         initial,
         dynamics,
-        run: Run { replicas, seed: 7, burn_in: 0.5, trajectories: 3, significance: 1e-3, resolution: 0.2 },
+        run: Run {
+            replicas,
+            seed: 7,
+            burn_in: 0.5,
+            trajectories: 3,
+            significance: 1e-3,
+            resolution: 0.2,
+            precision: None,
+        },
         observables: vec![],
         symmetries: vec![],
         claims: vec![],
@@ -337,4 +348,33 @@ fn singular_values_are_recorded() {
     for (got, want) in last.iter().zip([1.5, 1.0, 1.5, 1.0]) {
         assert!((got - want).abs() < 1e-14, "{last:?}");
     }
+}
+
+#[test]
+fn an_ensemble_grows_to_its_precision_and_is_the_one_of_that_size() {
+    let mut study = rescaling(100);
+    study.run.precision = Some(Precision {
+        observable: "charge".to_owned(),
+        standard_error: 2e-4,
+        of: PrecisionMean::End,
+        most: 3000,
+    });
+    let grown = simulate(&study, 2, None);
+    let sizes: Vec<usize> = grown.dynamics.iter().map(|d| d.replicas).collect();
+    // SGD's charge scatters more than the Langevin equation's; a start with scatter makes the deterministic ones scatter, too.
+    assert!(sizes.iter().all(|n| (512..=3000).contains(n)) && sizes.iter().any(|n| *n > 512), "{sizes:?}");
+    for (index, dynamics) in grown.dynamics.iter().enumerate() {
+        assert_eq!(dynamics.requested, dynamics.replicas);
+        let precision = study.run.precision.as_ref().unwrap();
+        let error = precision::standard_error(precision, dynamics);
+        assert!(error <= 2e-4 || dynamics.replicas == 3000, "{}: {error}", dynamics.name);
+        let mut outright = rescaling(dynamics.replicas);
+        outright.dynamics = vec![study.dynamics[index].clone()];
+        let alone = Record { dynamics: vec![dynamics.clone()], ..Record::default() };
+        assert_eq!(digest(&alone), digest(&simulate(&outright, 1, Some(4))), "{}", dynamics.name);
+    }
+    // However it is carried out, and whatever it is asked for.
+    assert_eq!(digest(&simulate(&study, 3, Some(4))), digest(&grown));
+    let first = simulate(&rescaling(100), 1, None);
+    assert_eq!(digest_of_first(&grown, 100), digest_of_first(&first, 100));
 }

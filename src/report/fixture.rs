@@ -69,6 +69,7 @@ pub(super) fn study() -> Study {
             trajectories: 2,
             significance: 1e-3,
             resolution: 0.2,
+            precision: None,
         },
         observables: vec![Observable {
             name: "w".into(),

@@ -4,9 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::Report;
 use super::summary::stationary;
+use crate::ensemble::precision::standard_error;
 use crate::ensemble::{DynamicsRecord, ObservableRecord};
 use crate::law::StationarySummary;
 use crate::stats::moments::Moments;
+use crate::study::PrecisionMean;
 
 /// Version of the documents' format, their first key.
 pub const FORMAT: u32 = 1;
@@ -67,6 +69,16 @@ fn of_dynamics(record: &DynamicsRecord, report: &Report<'_>) -> Value {
         "observables": observables,
         "stationary": averages,
     });
+    if let Some(precision) = &report.study.run.precision {
+        let error = standard_error(precision, record);
+        document["precision"] = json!({
+            "observable": precision.observable,
+            "at": if precision.of == PrecisionMean::End { "end" } else { "stationary" },
+            "standard_error": number(error),
+            "wanted": precision.standard_error,
+            "reached": error <= precision.standard_error,
+        });
+    }
     if let Some(profile) = &record.profile {
         let sections: serde_json::Map<String, Value> =
             profile.sections.iter().map(|(name, seconds)| ((*name).to_owned(), number(*seconds))).collect();

@@ -7,6 +7,7 @@ use super::outlook::what;
 use super::style::{Cell, Grid, Style, Tone};
 use super::summary::stationary;
 use super::{Report, describe};
+use crate::ensemble::precision::standard_error;
 use crate::ensemble::{DynamicsRecord, ObservableRecord};
 use crate::law::{ClaimResult, Kind, StationarySummary, Test, Verdict};
 use crate::model::Layout;
@@ -79,6 +80,22 @@ fn runs(report: &Report<'_>, style: &Style) -> Vec<String> {
             note = Cell::new(
                 format!("{} of {} replicas", count(record.replicas as u64), count(record.requested as u64)),
                 Tone::Doubt,
+            );
+        }
+        if let Some(precision) = &report.study.run.precision
+            && record.diverged.is_empty()
+        {
+            let error = standard_error(precision, record);
+            let reached = error <= precision.standard_error;
+            let relation = if reached { "" } else { ", not reached" };
+            note = Cell::new(
+                format!(
+                    "{} replicas: {} ± {}{relation}",
+                    count(record.replicas as u64),
+                    precision.observable,
+                    plain(error, 3)
+                ),
+                if reached { Tone::Dim } else { Tone::Doubt },
             );
         }
         grid.row([

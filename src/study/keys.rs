@@ -223,6 +223,13 @@ pub const PRECISION: Section = Section {
     keys: &[
         key("observable", "a string", "", "observable = \"charge\""),
         key("standard_error", "a number", "", "standard_error = 1e-3"),
+        key(
+            "at",
+            "\"stationary\" or \"end\"",
+            "stationary where [run] says burn_in, else end",
+            "at = \"end\"",
+        ),
+        key("most", "a whole number", "1000000 replicas", "most = 100_000"),
     ],
 };
 

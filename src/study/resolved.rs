@@ -167,6 +167,30 @@ pub struct Run {
     pub significance: f64,
     /// Deviation that an exact claim must be able to see, relative (default 0.2).
     pub resolution: f64,
+    /// Where given, each dynamics grows beyond `replicas` until its mean is known so well.
+    pub precision: Option<Precision>,
+}
+
+/// `precision` of `[run]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Precision {
+    /// Name of the observable.
+    pub observable: String,
+    /// Standard error of its mean to be reached, by the largest of its components.
+    pub standard_error: f64,
+    /// Which mean.
+    pub of: PrecisionMean,
+    /// Replicas at most.
+    pub most: usize,
+}
+
+/// Which mean `precision` speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrecisionMean {
+    /// Over time after burn-in, and replicas.
+    Stationary,
+    /// Over replicas at the end of the run.
+    End,
 }
 
 /// A quantity recorded along the run.

@@ -1,7 +1,9 @@
 //! Trees written as TOML: the resolved study, with every default.
 
 use super::clock::Record;
-use super::resolved::{At, ClaimLaw, Dynamics, Equation, Relation, Statistic, Study, System, Tolerance};
+use super::resolved::{
+    At, ClaimLaw, Dynamics, Equation, PrecisionMean, Relation, Statistic, Study, System, Tolerance,
+};
 use super::source::{Span, Spanned};
 use super::spec::Spec;
 use super::tree::{Node, Table, Value};
@@ -35,6 +37,11 @@ pub fn resolved(spec: &Spec, study: &Study, record: Record, record_parameters: b
         set(run, "trajectories", whole(r.trajectories as u64));
         set(run, "significance", float(r.significance));
         set(run, "resolution", float(r.resolution));
+        if let (Some(precision), Some(Value::Table(table))) = (&r.precision, value_of(run, "precision")) {
+            let at = if precision.of == PrecisionMean::End { "end" } else { "stationary" };
+            set(table, "at", text(at));
+            set(table, "most", whole(precision.most as u64));
+        }
         set(run, "record_parameters", node(Value::Boolean(record_parameters)));
     }
     if let Some(Value::Array(claims)) = value_of(&mut tree, "claims") {

@@ -144,3 +144,33 @@ fn a_profile_says_how_it_was_computed_and_changes_no_number() {
     assert!(profile["thread_seconds"]["gradient"].as_f64().unwrap() > 0.0);
     assert!(plain["dynamics"]["sgd"]["profile"].is_null());
 }
+
+#[test]
+fn precision_grows_the_ensemble_and_the_file() {
+    let place = Workplace::with(HARMONIC);
+    let precision = "run.precision={ observable = \"w\", standard_error = 0.002 }";
+    let grown =
+        place.perrin(&["run", "study.toml", "-o", "grown.h5", "--json", "--set", precision]).expect(0).json();
+    let replicas = grown["dynamics"]["sgd"]["replicas"].as_u64().unwrap();
+    // The time average over 20 instants two apart has the standard deviation 0.12 or so: (0.12/0.002)² replicas.
+    assert!((1000..20_000).contains(&replicas), "{replicas}");
+    let reached = &grown["dynamics"]["sgd"]["precision"];
+    assert_eq!((&reached["at"], &reached["reached"]), (&"stationary".into(), &true.into()));
+    assert!(reached["standard_error"].as_f64().unwrap() <= 0.002);
+    // The same numbers as an ensemble of that size, in the file, too.
+    let outright = format!("run.replicas={replicas}");
+    let whole =
+        place.perrin(&["run", "study.toml", "-o", "whole.h5", "--json", "--set", &outright]).expect(0).json();
+    assert_eq!(grown["digest"], whole["digest"]);
+    let first = |file: &str, count: &str| {
+        let outcome = place.perrin(&["inspect", file, "--json", "--replicas", count]).expect(0);
+        outcome.json()["digest_of_first"]["digest"].as_str().unwrap().to_owned()
+    };
+    for count in ["64", &replicas.to_string()] {
+        assert_eq!(first("grown.h5", count), first("whole.h5", count));
+    }
+    // A cap that is too low is said.
+    let capped = "run.precision={ observable = \"w\", standard_error = 1e-6, most = 700 }";
+    let outcome = place.perrin(&["run", "study.toml", "-o", "capped.h5", "--set", capped]).expect(0);
+    outcome.shows(&["700 replicas: w ± ", "not reached"]);
+}

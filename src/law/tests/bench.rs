@@ -90,7 +90,15 @@ fn study(system: System, layout: &Layout) -> Study {
         starts: Vec::new(),
         initial: layout.parameters().iter().map(|p| Initial::Fixed(vec![0.0; p.shape.len()])).collect(),
         dynamics: Vec::new(),
-        run: Run { replicas: 0, seed: 1, burn_in: 0.5, trajectories: 0, significance: 1e-3, resolution: 0.2 },
+        run: Run {
+            replicas: 0,
+            seed: 1,
+            burn_in: 0.5,
+            trajectories: 0,
+            significance: 1e-3,
+            resolution: 0.2,
+            precision: None,
+        },
         observables: layout
             .parameters()
             .iter()

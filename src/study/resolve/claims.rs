@@ -389,7 +389,7 @@ fn dynamics(
 }
 
 /// An observable by name or formula.
-fn find(
+pub fn find(
     text: &Spanned<String>,
     observables: &mut Observables<'_>,
     errors: &mut Errors<'_>,

@@ -154,10 +154,13 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
         &mut observables,
         errors,
     );
+    let replicas = run.as_ref().map_or(0, |r| r.run.replicas);
+    let precision = run::precision(spec, replicas, &mut observables, errors);
     if !errors.list.is_empty() {
         return None;
     }
-    let run = run?;
+    let mut run = run?;
+    run.run.precision = precision;
     let observed = observables.list;
     let (list, record) = run::instants(&motion, &clock?, run.record, &claims);
     let mut study = Study {

@@ -1,11 +1,13 @@
 //! `[run]`: lengths, replicas, recording.
 
 use super::Length;
+use super::claims::find;
 use super::dynamics::Motions;
+use super::observe::Observables;
 use crate::dynamics::Law;
 use crate::model::Layout;
 use crate::study::clock::{self, Clock, MOST_INSTANTS, Pace, Record};
-use crate::study::resolved::{At, Claim, ClaimLaw, Dynamics, Run};
+use crate::study::resolved::{At, Claim, ClaimLaw, Dynamics, Precision, PrecisionMean, Run};
 use crate::study::source::Span;
 use crate::study::spec::read::Errors;
 use crate::study::spec::{Field, RecordSpec, RunSpec, Spec};
@@ -21,6 +23,9 @@ const MOST_STEPS: u64 = 1 << 53;
 
 /// Default of `replicas`.
 const REPLICAS: u64 = 1024;
+
+/// Most replicas that an ensemble grows to unless more is said.
+const MOST_GROWN: u64 = 1_000_000;
 
 /// Default of `record`.
 const RECORD: u64 = 100;
@@ -44,13 +49,6 @@ pub fn run(spec: &Spec, layout: &Layout, errors: &mut Errors<'_>) -> Option<Reso
         return None;
     };
     let written = &section.value;
-    if let Some(at) = written.precision {
-        errors.at(
-            at,
-            "`precision` is not available yet",
-            "set `replicas` yourself: the standard error falls as 1/√replicas",
-        );
-    }
     let replicas = count(&written.replicas, REPLICAS, "replicas", 1, MOST_REPLICAS, errors);
     let trajectories = count(&written.trajectories, 0, "trajectories", 0, MOST_REPLICAS, errors);
     if let Some(given) = written.trajectories.given()
@@ -98,6 +96,8 @@ pub fn run(spec: &Spec, layout: &Layout, errors: &mut Errors<'_>) -> Option<Reso
             trajectories: usize::try_from(trajectories).unwrap_or(usize::MAX),
             significance,
             resolution,
+            // Once there are observables to name.
+            precision: None,
         },
         record,
         record_parameters: written
@@ -105,6 +105,41 @@ pub fn run(spec: &Spec, layout: &Layout, errors: &mut Errors<'_>) -> Option<Reso
             .value()
             .copied()
             .unwrap_or(layout.len() <= RECORDED_PARAMETERS),
+    })
+}
+
+/// `precision`, whose observable may be a formula.
+pub fn precision(
+    spec: &Spec,
+    replicas: usize,
+    observables: &mut Observables<'_>,
+    errors: &mut Errors<'_>,
+) -> Option<Precision> {
+    let run = &spec.run.as_ref()?.value;
+    let written = run.precision.as_ref()?;
+    let found = written.observable.given().and_then(|text| find(text, observables, errors));
+    let most = match written.most.given() {
+        None => MOST_GROWN.max(replicas as u64),
+        Some(given) => {
+            if given.value < replicas as u64 {
+                errors.at(
+                    given.span,
+                    format!("at most {} replicas, but `replicas` is {replicas}", given.value),
+                    "`replicas` is where the ensemble begins, `most` where it ends: give the larger as `most`",
+                );
+            }
+            given.value
+        }
+    };
+    let of = match (written.at.value(), run.burn_in.is_absent()) {
+        (Some(&"end"), _) | (None, true) => PrecisionMean::End,
+        _ => PrecisionMean::Stationary,
+    };
+    Some(Precision {
+        observable: found?.name,
+        standard_error: *written.standard_error.value()?,
+        of,
+        most: usize::try_from(most).unwrap_or(usize::MAX),
     })
 }
 

@@ -39,8 +39,8 @@ pub struct RunSpec {
     pub resolution: Field<f64>,
     /// `record_parameters`.
     pub record_parameters: Field<bool>,
-    /// Place of `precision`, which this version reads and does not yet obey.
-    pub precision: Option<Span>,
+    /// `precision`.
+    pub precision: Option<PrecisionSpec>,
 }
 
 pub fn run(table: &Table, at: Span, errors: &mut Errors<'_>) -> RunSpec {
@@ -88,23 +88,38 @@ fn record(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<RecordSpec> {
     Field::from_read(spec, node.span)
 }
 
-fn precision(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Option<Span> {
+fn precision(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Option<PrecisionSpec> {
     let node = fields.node("precision")?;
     let Value::Table(table) = &node.value else {
         fields.wrong("precision", node, errors);
         return None;
     };
-    let before = errors.list.len();
     let inner = Fields::new(&keys::PRECISION, table, node.span, errors);
     let observable = inner.string("observable", errors);
-    inner.require("observable", observable, errors);
+    let observable = inner.require("observable", observable, errors);
     let error = inner.number("standard_error", errors);
-    if let Some(given) = inner.require("standard_error", error, errors).given()
+    let error = inner.require("standard_error", error, errors);
+    if let Some(given) = error.given()
         && given.value <= 0.0
     {
         errors.at(given.span, "`standard_error` is not positive", "give a standard error above 0");
     }
-    (errors.list.len() == before).then_some(node.span)
+    let at = inner.word("at", &["stationary", "end"], errors);
+    let most = inner.count("most", errors);
+    Some(PrecisionSpec { observable, standard_error: error, at, most })
+}
+
+/// `precision` as written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PrecisionSpec {
+    /// Name or formula.
+    pub observable: Field<String>,
+    /// To be reached.
+    pub standard_error: Field<f64>,
+    /// Which mean.
+    pub at: Field<&'static str>,
+    /// Replicas at most.
+    pub most: Field<u64>,
 }
 
 /// One observable.
