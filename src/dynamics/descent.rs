@@ -73,7 +73,7 @@ impl Descent {
         self.source.evaluate(theta, &mut self.gradient);
         let Self { gradient, velocity, accounts, decay, momentum, .. } = self;
         if !accounts.list.is_empty() {
-            accounts.drawn(gradient, rate);
+            accounts.drawn(gradient);
         }
         if velocity.is_empty() {
             for account in &mut accounts.list {

@@ -9,7 +9,8 @@
 //! says beside this that the martingale part −2√(η f) θᵀAΣ^{1/2}dW vanishes. Gradient flow has C(t) = C(0)e^{−2λt}.
 //!
 //! The law of ĝ says more, for independent minibatches: `⟨c(ĝ)⟩ = c(∇L) + σ²(⟨c(∇ℓ)⟩ − c(∇L))` at given θ, σ² = f for SGD; in Itô's form
-//! dC = −2λC dt + η f Tr[ΣA] dt. It is compared at the first step after each recorded instant.
+//! dC = −2λC dt + η f Tr[ΣA] dt. It is compared at the first step after each recorded instant, as a share of the expected size of what cancels in c(ĝ), so
+//! that no instant speaks louder than another.
 //!
 //! Source: arXiv 2402.07193, Prop. 5.1, with factors re-derived; with momentum, by the same expansion of c(θ + v').
 
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 use crate::dynamics::kernels::add_scaled;
 use crate::lanes::math::scalar::exp;
-use crate::lanes::{Lane, flat, flat_mut};
+use crate::lanes::{Lane, flat, flat_mut, vectorized};
 use crate::model::symmetry::{AbsoluteForm, GradientMoments, QuadraticForm};
 use crate::model::{Model, Origin};
 
@@ -72,7 +73,7 @@ impl Rows {
     pub fn momentum_residual(self, component: usize) -> usize {
         4 * self.components + component
     }
-    /// Σ of η²(c(ĝ) less its expectation), over first steps after recorded instants.
+    /// Σ of c(ĝ) less its expectation, as a share of the expectation of what cancels in it, over first steps after recorded instants.
     pub fn surprise(self, component: usize) -> usize {
         5 * self.components + component
     }
@@ -84,7 +85,7 @@ impl Rows {
     pub fn activity(self) -> usize {
         6 * self.components + 1
     }
-    /// The same of the noise terms in the steps that are compared with their expectation, summed.
+    /// Steps that are compared with their expectation.
     pub fn sampled(self) -> usize {
         6 * self.components + 2
     }
@@ -225,8 +226,11 @@ struct Expectation {
     moments: GradientMoments,
     /// σ².
     variance: f64,
+    /// Of each charge and, behind it, of what cancels in it.
     expected: Vec<Lane>,
     mean: Vec<Lane>,
+    /// What was drawn less what was expected.
+    drawn: Vec<Lane>,
     /// The next step is compared.
     due: bool,
 }
@@ -238,10 +242,13 @@ impl Accounts {
         // Nodes that are a sample of the population have a mean of their own.
         let known = !matches!(model.population().nodes.origin, Origin::Reference { .. });
         let expectation = variance.filter(|_| known && !list.is_empty()).map(|variance| {
-            let form = QuadraticForm::joined(ledgers.iter().map(|ledger| &ledger.charge));
-            let row = vec![Lane::default(); form.shape().len() * tiles];
+            let bounds: Vec<QuadraticForm> = ledgers.iter().map(|ledger| ledger.charge.bound()).collect();
+            let form =
+                QuadraticForm::joined(ledgers.iter().zip(&bounds).flat_map(|(l, bound)| [&l.charge, bound]));
+            let row = || vec![Lane::default(); form.shape().len() * tiles];
+            let (expected, mean, drawn) = (row(), row(), row());
             let moments = GradientMoments::new(model.clone(), form, tiles);
-            Expectation { moments, variance, expected: row.clone(), mean: row, due: false }
+            Expectation { moments, variance, expected, mean, drawn, due: false }
         });
         Self { list, expectation }
     }
@@ -253,18 +260,35 @@ impl Accounts {
         }
     }
 
-    /// ĝ of the step, of length `rate`.
-    pub fn drawn(&mut self, gradient: &[Lane], rate: f64) {
+    /// ĝ of the step.
+    pub fn drawn(&mut self, gradient: &[Lane]) {
         let Some(expectation) = self.expectation.as_mut().filter(|e| e.due) else { return };
         expectation.due = false;
-        let square = rate * rate;
-        let mut rest = &expectation.expected[..];
+        let (mut drawn, mut expected) = (&mut expectation.drawn[..], &expectation.expected[..]);
         for account in &mut self.list {
-            let (expected, others) = rest.split_at(account.noise.len());
-            rest = others;
-            account.ledger.charge.add(gradient, square, &mut account.surprise, account.tiles);
-            account.ledger.absolute.add(gradient, square, &mut account.sampled, account.tiles);
-            add_scaled(&mut account.surprise, expected, -square);
+            let row = account.noise.len();
+            let (difference, others) = drawn.split_at_mut(row + account.tiles);
+            let (own, rest) = expected.split_at(row + account.tiles);
+            (drawn, expected) = (others, rest);
+            let difference = &mut difference[..row];
+            difference.fill(Lane::default());
+            account.ledger.charge.add(gradient, 1.0, difference, account.tiles);
+            add_scaled(difference, &own[..row], -1.0);
+            for (to, from) in
+                account.surprise.chunks_exact_mut(account.tiles).zip(difference.chunks_exact(account.tiles))
+            {
+                add_share(to, from, &own[row..]);
+            }
+            add_share(&mut account.sampled, &own[row..], &own[row..]);
+        }
+    }
+}
+
+vectorized! {
+    /// out ← out + x/size, where size is positive.
+    fn add_share(out: &mut [Lane], x: &[Lane], size: &[Lane]) {
+        for ((o, x), size) in flat_mut(out).iter_mut().zip(flat(x)).zip(flat(size)) {
+            *o += if *size > 0.0 { x / size } else { 0.0 };
         }
     }
 }

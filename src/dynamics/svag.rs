@@ -53,7 +53,7 @@ impl Svag {
             amplify(first, second, 0.5 * (1.0 + root), 0.5 * (1.0 - root));
         }
         if !accounts.list.is_empty() {
-            accounts.drawn(first, rate);
+            accounts.drawn(first);
         }
         for account in &mut accounts.list {
             account.step(Step { theta, gradient: first, rate, decay: *decay });

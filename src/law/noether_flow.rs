@@ -112,7 +112,7 @@ fn attempt(claim: &NoetherFlow, run: &Run, significance: f64) -> Result<Settled,
     Ok(settled)
 }
 
-/// Σ η²(c(ĝ) − ⟨c(ĝ)⟩) has mean 0, whatever θ did before.
+/// (c(ĝ) − ⟨c(ĝ)⟩)/⟨size⟩ has mean 0, whatever θ did before.
 fn expectations(claim: &NoetherFlow, run: &Run, book: &Book) -> Vec<Question> {
     let sampled = book.mean_last(book.rows.sampled());
     if sampled == 0.0 || run.dynamics.law.deterministic() {
@@ -122,11 +122,11 @@ fn expectations(claim: &NoetherFlow, run: &Run, book: &Book) -> Vec<Question> {
     order.sort_by(|&a, &b| book.spread(b).total_cmp(&book.spread(a)).then(a.cmp(&b)));
     order.truncate(SHOWN);
     order.sort_unstable();
-    let floor = f64::EPSILON * book.largest(book.rows.sampled());
     order
         .into_iter()
         .map(|component| {
-            let values = book.last(book.rows.surprise(component));
+            let sums = book.last(book.rows.surprise(component));
+            let values: Vec<f64> = sums.iter().map(|x| x / sampled).collect();
             let here = values.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
             Question {
                 quantity: format!("noise in {} beyond η²Tr[ΣA]", component_name(claim, component)),
@@ -135,10 +135,10 @@ fn expectations(claim: &NoetherFlow, run: &Run, book: &Book) -> Vec<Question> {
                 squared: None,
                 predicted: 0.0,
                 tolerance: None,
-                resolution: run.study.run.resolution * sampled,
-                size: Size { here, floor: 64.0 * floor },
+                resolution: run.study.run.resolution,
+                size: Size { here, floor: 64.0 * f64::EPSILON },
                 note: Some(format!(
-                    "of terms that add up to {}, at steps after recorded instants",
+                    "share of the expected size of its terms, at {} steps of each path that follow recorded instants",
                     short(sampled)
                 )),
                 doubt: None,

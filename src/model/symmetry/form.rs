@@ -55,6 +55,16 @@ impl QuadraticForm {
         AbsoluteForm(self.terms.clone())
     }
 
+    /// Σ |w| (x_i² + x_j²)/2 over all terms, a bound of what cancels in the form.
+    #[must_use]
+    pub fn bound(&self) -> Self {
+        let squares = self.terms.iter().flat_map(|t| {
+            let half = 0.5 * t.weight.abs();
+            [(0, t.left, t.left, half), (0, t.right, t.right, half)]
+        });
+        Self::new(Shape::SCALAR, squares)
+    }
+
     /// Shape of the value.
     pub fn shape(&self) -> Shape {
         self.shape
