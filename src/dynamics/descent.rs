@@ -1,4 +1,4 @@
-//! Laws that step against a gradient: gradient-descent, sgd, gaussian-sgd, and Langevin by Euler–Maruyama.
+//! Laws that step against a gradient: gradient-descent, sgd, gaussian-sgd, svag, and Langevin by Euler–Maruyama.
 //!
 //! All are v' = βv − h(ĝ + λθ), θ' = θ + v'. Gradient descent has ĝ = ∇L; sgd a mini-batch's mean; gaussian-sgd ĝ = ∇L + √f n with
 //! n ~ N(0, C). Euler–Maruyama of dθ = −(∇L + λθ)dt + √(η f C) dW with h = η/m is θ' = θ − h(∇L + λθ) + √(h η f) n, the same with
@@ -7,6 +7,7 @@
 use crate::dynamics::draws::Draws;
 use crate::dynamics::kernels::{descend, heavy_ball};
 use crate::dynamics::ledger::{Accounts, Step};
+use crate::dynamics::svag::AmplifiedGradient;
 use crate::dynamics::sweep::{FullGradient, GaussianGradient};
 use crate::dynamics::{Clock, Schedule, Stepper, write_accounts};
 use crate::lanes::Lane;
@@ -28,6 +29,8 @@ pub enum Source {
     },
     /// ∇L + σ n.
     Gaussian(GaussianGradient),
+    /// That of SVAG.
+    Amplified(AmplifiedGradient),
 }
 
 impl Source {
@@ -38,6 +41,7 @@ impl Source {
                 model.weighted_gradient(theta, draws.advance(), gradient, scratch);
             }
             Self::Gaussian(gaussian) => gaussian.evaluate(theta, gradient),
+            Self::Amplified(amplified) => amplified.evaluate(theta, gradient),
         }
     }
 }

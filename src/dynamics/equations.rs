@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::dynamics::kernels::add_scaled;
+use crate::dynamics::sweep::NoisyNodes;
 use crate::lanes::{Lane, flat, flat_mut, vectorized};
 use crate::model::formula::{CompiledSde, Curvature, NodeBatch};
-use crate::model::{Batch, Model, Nodes, Scratch};
+use crate::model::{Model, Scratch};
 use crate::scheme::{Equation, NoiseKind};
 
 /// An `[sde]` whose drift is in the scheme's calculus.
@@ -136,13 +137,8 @@ impl Equation for LangevinEquation {
     fn increment(&mut self, theta: &[Lane], h: f64, w: &[Lane], out: &mut [Lane]) {
         let sigma = (self.rate * self.force.factor).sqrt();
         let nodes = &self.force.model.population().nodes;
-        noisy_gradient(
-            &*self.force.model,
-            theta,
-            &mut NoisyNodes::new(nodes, &self.roots, w, &mut self.sum, h, sigma, self.tiles),
-            out,
-            &mut self.scratch,
-        );
+        let mut batch = NoisyNodes::new(nodes, &self.roots, w, &mut self.sum, h, sigma);
+        self.force.model.weighted_gradient(theta, &mut batch, out, &mut self.scratch);
         turn(out, theta, h * self.force.decay);
         if h != 0.0 {
             self.curved(theta, h, out);
@@ -154,69 +150,7 @@ impl Equation for LangevinEquation {
     }
 }
 
-fn noisy_gradient(
-    model: &dyn Model,
-    theta: &[Lane],
-    batch: &mut NoisyNodes<'_>,
-    out: &mut [Lane],
-    scratch: &mut Scratch,
-) {
-    model.weighted_gradient(theta, batch, out, scratch);
-}
-
-/// All nodes with weights h ω_k + σ(√ω_k w_k − ω_k Σ_j √ω_j w_j), so that Σ a_k g_k = h ∇L + σ Σ √ω_k w_k (g_k − ∇L).
-pub struct NoisyNodes<'a> {
-    nodes: &'a Nodes,
-    roots: &'a [f64],
-    w: &'a [Lane],
-    sum: &'a [Lane],
-    h: f64,
-    sigma: f64,
-    tiles: usize,
-}
-
-impl<'a> NoisyNodes<'a> {
-    /// With w `[n][tiles]`, and `sum` `[tiles]` to work in.
-    pub fn new(
-        nodes: &'a Nodes,
-        roots: &'a [f64],
-        w: &'a [Lane],
-        sum: &'a mut [Lane],
-        h: f64,
-        sigma: f64,
-        tiles: usize,
-    ) -> Self {
-        sum.fill(Lane::default());
-        for (w, &root) in w.chunks_exact(tiles).zip(roots) {
-            add_scaled(sum, w, root);
-        }
-        Self { nodes, roots, w, sum, h, sigma, tiles }
-    }
-}
-
-impl Batch for NoisyNodes<'_> {
-    fn len(&self) -> usize {
-        self.nodes.len()
-    }
-    fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
-        self.nodes.fill_samples(self.tiles, first, count, samples);
-        let tiles = self.tiles;
-        for (k, out) in (first..first + count).zip(weights.chunks_exact_mut(tiles)) {
-            let w = &self.w[k * tiles..(k + 1) * tiles];
-            let weight = self.nodes.weights[k];
-            node_weights(out, w, self.sum, self.h * weight, self.sigma * self.roots[k], self.sigma * weight);
-        }
-    }
-}
-
 vectorized! {
-    /// out = drift + root·w − share·sum.
-    fn node_weights(out: &mut [Lane], w: &[Lane], sum: &[Lane], drift: f64, root: f64, share: f64) {
-        for ((o, w), s) in flat_mut(out).iter_mut().zip(flat(w)).zip(flat(sum)) {
-            *o = drift + (root * w - share * s);
-        }
-    }
-
     /// out ← −(out + a θ).
     fn turn(out: &mut [Lane], theta: &[Lane], a: f64) {
         for (o, x) in flat_mut(out).iter_mut().zip(flat(theta)) {

@@ -46,10 +46,10 @@ vectorized! {
         }
     }
 
-    /// Weights ω + σ(√ω ξ − ω Σ) of one node, with `sum` = Σ_j √ω_j ξ_j.
-    pub fn noise_weights(out: &mut [Lane], xi: &[Lane], sum: &[Lane], weight: f64, root: f64, sigma: f64) {
+    /// Weights m + σ(√ω ξ − ω Σ) of one node, with `sum` = Σ_j √ω_j ξ_j.
+    pub fn noise_weights(out: &mut [Lane], xi: &[Lane], sum: &[Lane], mean: f64, weight: f64, root: f64, sigma: f64) {
         for ((o, x), s) in flat_mut(out).iter_mut().zip(flat(xi)).zip(flat(sum)) {
-            *o = weight + sigma * (root * x - weight * s);
+            *o = mean + sigma * (root * x - weight * s);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::dynamics::flow::GradientFlow;
 use crate::dynamics::integrated::{Course, Integrated};
 use crate::dynamics::ledger::{Accounts, Ledger};
 use crate::dynamics::linear::{Linear, Plan, Transitions};
-use crate::dynamics::svag::Svag;
+use crate::dynamics::svag::AmplifiedGradient;
 use crate::dynamics::sweep::{FullGradient, GaussianGradient};
 use crate::dynamics::underdamped::{Inertia, Underdamped};
 use crate::dynamics::{Clock, Law, Sampling, Schedule, Stepper, Training};
@@ -73,7 +73,6 @@ enum Kind {
     Flow { model: Arc<dyn Model>, decay: f64, tolerance: f64 },
     Linear(Arc<Transitions>),
     Euler { equation: Arc<SdeModel>, dt: f64 },
-    Svag { model: Arc<dyn Model>, training: Training, level: u32 },
     Underdamped(Inertia),
     Langevin { force: Force, rate: Schedule, substeps: u32, driven: Driven },
     Equation { compiled: Arc<CompiledSde>, dt: f64, driven: Driven },
@@ -93,6 +92,8 @@ enum Gradient {
     Minibatch,
     /// Noise of this standard deviation times C^½.
     Gaussian(f64),
+    /// That of SVAG at this level.
+    Amplified(u32),
 }
 
 /// Refuses what a law of motion cannot do, before anything is computed; needs no minimum and no transition.
@@ -272,16 +273,7 @@ impl Motion {
                 let kind = Kind::Langevin { force, rate: training.rate.clone(), substeps, driven };
                 return Ok(Self { kind, parameters, footprint });
             }
-            Law::Svag { level } => {
-                let hot = 3 * parameters + model.working_set(training.batch);
-                let footprint = Footprint {
-                    hot,
-                    streamed: Draws::footprint(&**model, training.sampling),
-                    length: model.run_length(training.batch),
-                };
-                let kind = Kind::Svag { model: model.clone(), training: training.clone(), level };
-                return Ok(Self { kind, parameters, footprint });
-            }
+            Law::Svag { level } => (Gradient::Amplified(level), level, 0.0),
             Law::Underdamped { friction, substeps } => {
                 let hot = 5 * parameters + model.working_set(everything);
                 let footprint = Footprint { hot, streamed: everything, length: model.run_length(everything) };
@@ -301,10 +293,13 @@ impl Motion {
         };
         let (samples, streamed) = match gradient {
             Gradient::Full => (everything, 0),
-            Gradient::Minibatch => (training.batch, Draws::footprint(&**model, training.sampling)),
+            Gradient::Minibatch | Gradient::Amplified(_) => {
+                (training.batch, Draws::footprint(&**model, training.sampling))
+            }
             Gradient::Gaussian(_) => (everything, GaussianGradient::footprint(&**model)),
         };
-        let hot = parameters * if momentum == 0.0 { 2 } else { 3 } + model.working_set(samples);
+        let held = if momentum == 0.0 && !matches!(gradient, Gradient::Amplified(_)) { 2 } else { 3 };
+        let hot = parameters * held + model.working_set(samples);
         let kind =
             Kind::Descent { model: model.clone(), training: training.clone(), gradient, substeps, momentum };
         Ok(Self {
@@ -401,12 +396,19 @@ impl Motion {
                     Gradient::Gaussian(sigma) => {
                         Source::Gaussian(GaussianGradient::new(model.clone(), *sigma, block))
                     }
+                    Gradient::Amplified(level) => {
+                        let draws = Draws::new(model, training.batch, training.sampling, block);
+                        Source::Amplified(AmplifiedGradient::new(model.clone(), draws, *level, tiles))
+                    }
                 };
                 let rate: Schedule = training.rate.clone();
                 let variance = match gradient {
                     Gradient::Full => Some(0.0),
                     Gradient::Minibatch => independent(training, &**model),
                     Gradient::Gaussian(sigma) => Some(sigma * sigma),
+                    Gradient::Amplified(level) => {
+                        independent(training, &**model).map(|f| f * f64::from(*level))
+                    }
                 };
                 let accounts = Accounts::new(ledgers, model, variance, tiles);
                 let descent = Descent::new(source, rate, *substeps, training.decay.force(), *momentum, len);
@@ -422,19 +424,6 @@ impl Motion {
             }
             Kind::Euler { equation, dt } => {
                 Box::new(EulerMaruyama::new(equation.clone(), *dt, block.normals(Purpose::Wiener)))
-            }
-            Kind::Svag { model, training, level } => {
-                let svag = Svag::new(
-                    model.clone(),
-                    model.scratch(tiles),
-                    Draws::new(model, training.batch, training.sampling, block),
-                    training.rate.clone(),
-                    *level,
-                    training.decay.force(),
-                    len,
-                );
-                let variance = independent(training, &**model).map(|f| f * f64::from(*level));
-                Box::new(svag.with(Accounts::new(ledgers, model, variance, tiles)))
             }
             Kind::Underdamped(inertia) => {
                 Box::new(Underdamped::new(inertia.clone(), block.normals(Purpose::Gradient)))

@@ -219,11 +219,7 @@ impl GaussianGradient {
             }
             Memory::Sweep { roots, xi, sum } => {
                 self.normals.fill(xi);
-                sum.fill(Lane::default());
-                for (xi, &root) in xi.chunks_exact(tiles).zip(roots.iter()) {
-                    add_scaled(sum, xi, root);
-                }
-                let mut sweep = NoiseSweep { nodes, roots, xi, sum, sigma, tiles };
+                let mut sweep = NoisyNodes::new(nodes, roots, xi, sum, 1.0, sigma);
                 self.model.weighted_gradient(theta, &mut sweep, gradient, &mut self.scratch);
             }
             Memory::Factor { mean, covariance, xi } => {
@@ -250,17 +246,37 @@ impl GaussianGradient {
     }
 }
 
-/// All nodes with weights ω_k + σ(√ω_k ξ_k − ω_k Σ_j √ω_j ξ_j).
-struct NoiseSweep<'a> {
+/// All nodes with weights h ω_k + σ(√ω_k ξ_k − ω_k Σ_j √ω_j ξ_j), so that Σ a_k g_k = h ∇L + σ Σ √ω_k ξ_k (g_k − ∇L).
+pub struct NoisyNodes<'a> {
     nodes: &'a Nodes,
     roots: &'a [f64],
     xi: &'a [Lane],
     sum: &'a [Lane],
+    h: f64,
     sigma: f64,
     tiles: usize,
 }
 
-impl Batch for NoiseSweep<'_> {
+impl<'a> NoisyNodes<'a> {
+    /// With ξ `[n][tiles]`, and `sum` `[tiles]` to work in.
+    pub fn new(
+        nodes: &'a Nodes,
+        roots: &'a [f64],
+        xi: &'a [Lane],
+        sum: &'a mut [Lane],
+        h: f64,
+        sigma: f64,
+    ) -> Self {
+        let tiles = sum.len();
+        sum.fill(Lane::default());
+        for (xi, &root) in xi.chunks_exact(tiles).zip(roots) {
+            add_scaled(sum, xi, root);
+        }
+        Self { nodes, roots, xi, sum, h, sigma, tiles }
+    }
+}
+
+impl Batch for NoisyNodes<'_> {
     fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -268,8 +284,8 @@ impl Batch for NoiseSweep<'_> {
         self.nodes.fill_samples(self.tiles, first, count, samples);
         let tiles = self.tiles;
         for (k, out) in (first..first + count).zip(weights.chunks_exact_mut(tiles)) {
-            let xi = &self.xi[k * tiles..(k + 1) * tiles];
-            noise_weights(out, xi, self.sum, self.nodes.weights[k], self.roots[k], self.sigma);
+            let (xi, weight) = (&self.xi[k * tiles..(k + 1) * tiles], self.nodes.weights[k]);
+            noise_weights(out, xi, self.sum, self.h * weight, weight, self.roots[k], self.sigma);
         }
     }
 }

@@ -9,9 +9,8 @@
 
 use std::sync::Arc;
 
-use crate::dynamics::equations::NoisyNodes;
 use crate::dynamics::kernels::{add_scaled, scale};
-use crate::dynamics::sweep::FullGradient;
+use crate::dynamics::sweep::{FullGradient, NoisyNodes};
 use crate::dynamics::{Clock, Schedule, Stepper};
 use crate::lanes::math::scalar::expm1;
 use crate::lanes::{Lane, Normals};
@@ -87,8 +86,7 @@ impl Underdamped {
         self.normals.fill(&mut self.xi);
         let nodes = &self.inertia.model.population().nodes;
         let sigma = rate * (self.inertia.factor * spread).sqrt();
-        let mut batch =
-            NoisyNodes::new(nodes, &self.roots, &self.xi, &mut self.sum, 0.0, sigma, self.normals.tiles());
+        let mut batch = NoisyNodes::new(nodes, &self.roots, &self.xi, &mut self.sum, 0.0, sigma);
         self.inertia.model.weighted_gradient(theta, &mut batch, &mut self.noise, &mut self.scratch);
         scale(&mut self.force, &self.momentum, left);
         std::mem::swap(&mut self.force, &mut self.momentum);

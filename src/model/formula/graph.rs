@@ -354,22 +354,35 @@ impl Graph {
 
     /// The nodes with the second input fixed to `values`, and products with what becomes 0 left out.
     pub fn with_auxiliary(&mut self, nodes: &[Node], values: &[f64]) -> Vec<Node> {
-        self.rebuilt(nodes, |graph, at, shape| graph.constant(shape, &values[at..at + shape.len()]))
+        self.rebuilt(nodes, |graph, _, entry| match entry.op {
+            Op::Auxiliary(at) => Some(graph.constant(entry.shape, &values[at..at + entry.shape.len()])),
+            _ => None,
+        })
     }
 
     /// The nodes with the second input read `by` elements later.
     pub fn with_shifted_auxiliary(&mut self, nodes: &[Node], by: usize) -> Vec<Node> {
-        self.rebuilt(nodes, |graph, at, shape| graph.auxiliary(at + by, shape))
+        self.rebuilt(nodes, |graph, _, entry| match entry.op {
+            Op::Auxiliary(at) => Some(graph.auxiliary(at + by, entry.shape)),
+            _ => None,
+        })
     }
 
-    /// The nodes with every part of the second input replaced.
-    fn rebuilt(&mut self, nodes: &[Node], input: impl Fn(&mut Self, usize, Shape) -> Node) -> Vec<Node> {
+    /// The nodes with what `replacement` gives in place of those it gives something for.
+    fn rebuilt(
+        &mut self,
+        nodes: &[Node],
+        replacement: impl Fn(&mut Self, Node, &Entry) -> Option<Node>,
+    ) -> Vec<Node> {
         let mut replaced: HashMap<Node, Node> = HashMap::new();
         for node in self.reachable(nodes) {
             let entry = self.entry(node).clone();
+            if let Some(new) = replacement(self, node, &entry) {
+                replaced.insert(node, new);
+                continue;
+            }
             let args: Vec<Node> = entry.args.iter().map(|a| replaced.get(a).copied().unwrap_or(*a)).collect();
             let new = match entry.op {
-                Op::Auxiliary(at) => input(self, at, entry.shape),
                 _ if args == entry.args => node,
                 Op::Call(operation, _)
                     if (operation.name() == ops::MULTIPLY.name()
@@ -385,34 +398,16 @@ impl Graph {
                 Op::Call(operation, attribute) => self.fitting(operation, attribute, &args),
                 Op::BatchSum => self.batch_sum(args[0]),
                 Op::BatchBroadcast => self.batch_broadcast(args[0]),
-                Op::Constant(_) | Op::Parameter(_) | Op::Sample(_) | Op::Weight => node,
+                Op::Constant(_) | Op::Parameter(_) | Op::Auxiliary(_) | Op::Sample(_) | Op::Weight => node,
             };
             replaced.insert(node, new);
         }
         nodes.iter().map(|n| replaced.get(n).copied().unwrap_or(*n)).collect()
     }
 
-    /// `roots` with some nodes replaced by others of the same shape; `None` if operations do not take them.
-    pub fn replaced(&mut self, roots: &[Node], replacements: &[(Node, Node)]) -> Option<Vec<Node>> {
-        let mut image: HashMap<Node, Node> = replacements.iter().copied().collect();
-        for node in self.reachable(roots) {
-            if image.contains_key(&node) {
-                continue;
-            }
-            let entry = self.entry(node).clone();
-            let args: Vec<Node> = entry.args.iter().map(|a| image.get(a).copied().unwrap_or(*a)).collect();
-            if args == entry.args {
-                continue;
-            }
-            let new = match entry.op {
-                Op::Call(operation, attribute) => self.call(operation, attribute, &args).ok()?,
-                Op::BatchSum => self.batch_sum(args[0]),
-                Op::BatchBroadcast => self.batch_broadcast(args[0]),
-                _ => node,
-            };
-            image.insert(node, new);
-        }
-        Some(roots.iter().map(|r| image.get(r).copied().unwrap_or(*r)).collect())
+    /// `nodes` with some of those that they depend on replaced by others of the same shape.
+    pub fn replaced(&mut self, nodes: &[Node], replacements: &[(Node, Node)]) -> Vec<Node> {
+        self.rebuilt(nodes, |_, node, _| replacements.iter().find(|(old, _)| *old == node).map(|r| r.1))
     }
 
     /// The nodes that `roots` depend on, themselves included, in order.

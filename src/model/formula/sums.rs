@@ -32,7 +32,7 @@ impl Sums {
         let mut graph = graph.clone();
         let inputs: Vec<(Node, Node)> =
             sums.iter().enumerate().map(|(i, &sum)| (sum, graph.auxiliary(i, Shape::SCALAR))).collect();
-        let gradients = graph.replaced(gradients, &inputs)?;
+        let gradients = graph.replaced(gradients, &inputs);
         let assembly = Program::writing(&graph, &gradients, width).ok()?;
         Some(Self { summands, assembly })
     }
