@@ -2,6 +2,7 @@
 
 use hdf5::H5File;
 
+use super::deflate::Deflater;
 use super::schema::{Column, Element};
 
 /// Bytes of a number; both kinds have eight.
@@ -63,7 +64,7 @@ impl Buffer {
     }
 
     /// Writes the chunks that are whole, beyond the extent, and forgets their rows.
-    pub fn write_whole(&mut self, file: &H5File) -> hdf5::Result<()> {
+    pub fn write_whole(&mut self, file: &H5File, deflater: &mut Deflater) -> hdf5::Result<()> {
         if !self.fills_chunks() {
             return Ok(());
         }
@@ -71,7 +72,7 @@ impl Buffer {
         let whole = self.rows() / rows * rows;
         let dataset = file.dataset_writer(&self.dataset)?;
         for chunk in self.first / rows..whole / rows {
-            self.write_rows(&dataset, chunk)?;
+            self.write_rows(&dataset, chunk, deflater)?;
         }
         self.bytes.drain(..(whole - self.first) * self.row_bytes());
         self.first = whole;
@@ -80,13 +81,14 @@ impl Buffer {
 
     /// Writes all rows that came since the last commit, a last chunk that is not whole too; a compressed one only if it is the
     /// `last`.
-    pub fn write(&mut self, file: &H5File, last: bool) -> hdf5::Result<()> {
-        self.write_whole(file)?;
+    pub fn write(&mut self, file: &H5File, last: bool, deflater: &mut Deflater) -> hdf5::Result<()> {
+        self.write_whole(file, deflater)?;
         let partial = !self.bytes.is_empty() && (last || !self.column.compressed);
         let ready = if partial { self.rows() } else { self.first };
         self.written = self.committed.max(ready);
         if partial && self.written > self.committed {
-            self.write_rows(&file.dataset_writer(&self.dataset)?, self.first / self.column.chunk[0])?;
+            let dataset = file.dataset_writer(&self.dataset)?;
+            self.write_rows(&dataset, self.first / self.column.chunk[0], deflater)?;
         }
         Ok(())
     }
@@ -112,7 +114,12 @@ impl Buffer {
     }
 
     /// The chunks of one run of rows: one, or several along the first inner dimension where that is cut (paths).
-    fn write_rows(&self, dataset: &hdf5::H5Dataset, chunk: usize) -> hdf5::Result<()> {
+    fn write_rows(
+        &self,
+        dataset: &hdf5::H5Dataset,
+        chunk: usize,
+        deflater: &mut Deflater,
+    ) -> hdf5::Result<()> {
         let rows = self.column.chunk[0];
         let begin = chunk * rows - self.first;
         let end = (begin + rows).min(self.bytes.len() / self.row_bytes());
@@ -122,7 +129,7 @@ impl Buffer {
             _ => (1, 1),
         };
         if cut == length && held.len() == rows * self.row_bytes() {
-            return dataset.write_chunk(chunk, held);
+            return self.write_chunk(dataset, chunk, held, deflater);
         }
         let bytes = SIZE * self.column.chunk[2.min(self.column.chunk.len())..].iter().product::<usize>();
         let pieces = length.div_ceil(cut);
@@ -136,9 +143,23 @@ impl Buffer {
             }
             let missing = rows * cut * bytes - out.len();
             self.pad(&mut out, missing);
-            dataset.write_chunk(chunk * pieces + piece, &out)?;
+            self.write_chunk(dataset, chunk * pieces + piece, &out, deflater)?;
         }
         Ok(())
+    }
+
+    fn write_chunk(
+        &self,
+        dataset: &hdf5::H5Dataset,
+        chunk: usize,
+        bytes: &[u8],
+        deflater: &mut Deflater,
+    ) -> hdf5::Result<()> {
+        if self.column.compressed {
+            dataset.write_chunk_raw(chunk, deflater.filter(bytes), 0)
+        } else {
+            dataset.write_chunk(chunk, bytes)
+        }
     }
 
     fn pad(&self, out: &mut Vec<u8>, bytes: usize) {

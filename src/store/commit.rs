@@ -4,6 +4,7 @@ use hdf5::H5File;
 
 use super::buffer::Buffer;
 use super::claims::{self, ClaimRow};
+use super::deflate::Deflater;
 use super::error::StoreError;
 use super::layout::Layout;
 use super::schema::{self, Quantity, Source, Table, TableKind};
@@ -26,6 +27,7 @@ pub(super) struct Committer {
     dynamics: Vec<Dynamics>,
     /// Open while chunks are written beyond the extents: the first phase of the next commit has begun.
     filling: Option<H5File>,
+    deflater: Deflater,
 }
 
 struct Dynamics {
@@ -65,7 +67,7 @@ impl Committer {
                 }
             })
             .collect();
-        Self { target, dynamics, filling: None }
+        Self { target, dynamics, filling: None, deflater: Deflater::new() }
     }
 
     /// Bytes that have come since the last commit, or are kept for a chunk to fill; 0 when nothing has.
@@ -80,7 +82,8 @@ impl Committer {
             return Ok(());
         }
         let file = self.begin_filling()?;
-        let written = self.dynamics[dynamics].buffers_mut().try_for_each(|buffer| buffer.write_whole(&file));
+        let Self { dynamics: all, deflater, .. } = self;
+        let written = all[dynamics].buffers_mut().try_for_each(|buffer| buffer.write_whole(&file, deflater));
         self.filled(file, written)
     }
 
@@ -168,9 +171,10 @@ impl Committer {
     /// First phase: chunks beyond the extents, which no reader looks at.
     fn fill(&mut self) -> Result<(), StoreError> {
         let file = self.begin_filling()?;
-        let written = self.dynamics.iter_mut().filter(|d| d.changed).try_for_each(|dynamics| {
+        let Self { dynamics, deflater, .. } = self;
+        let written = dynamics.iter_mut().filter(|d| d.changed).try_for_each(|dynamics| {
             let last = dynamics.ended;
-            dynamics.buffers_mut().try_for_each(|buffer| buffer.write(&file, last))?;
+            dynamics.buffers_mut().try_for_each(|buffer| buffer.write(&file, last, deflater))?;
             dynamics.write_statistics(&file)
         });
         self.target.close(file, written, "writing", false)

@@ -22,6 +22,7 @@
 mod buffer;
 mod claims;
 mod commit;
+mod deflate;
 mod error;
 mod layout;
 mod naming;

@@ -7,6 +7,7 @@ use hdf5::types::VarLenUnicode;
 use hdf5::{DatatypeMessage, H5Dataset, H5File, H5Group};
 
 use super::claims;
+use super::deflate;
 use super::layout::{DynamicsLayout, Layout, StudyHeader};
 use super::schema::{self, Column, Element, Source, Table, TableKind};
 use crate::ensemble::{DynamicsRecord, Plan};
@@ -176,11 +177,13 @@ fn growing(group: &H5Group, column: &Column) -> Result<H5Dataset> {
         Element::F64 => {
             let builder = group.new_dataset::<f64>().shape(&shape).chunk(&column.chunk).max_shape(&limit);
             let builder = builder.fill_value(f64::NAN);
-            if column.compressed { builder.shuffle_deflate(1) } else { builder }.create(&column.name)
+            if column.compressed { builder.shuffle_deflate(deflate::LEVEL) } else { builder }
+                .create(&column.name)
         }
         Element::I64 => {
             let builder = group.new_dataset::<i64>().shape(&shape).chunk(&column.chunk).max_shape(&limit);
-            if column.compressed { builder.shuffle_deflate(1) } else { builder }.create(&column.name)
+            if column.compressed { builder.shuffle_deflate(deflate::LEVEL) } else { builder }
+                .create(&column.name)
         }
     }?;
     if !column.long_name.is_empty() {
