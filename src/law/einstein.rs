@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use super::measure::{Run, Watched, all_stationary, certain, size, window};
+use super::measure::{Run, Watched, certain, size, stationarity, window};
 use super::prediction::{Moving, Prediction, Refusal, of_loss, of_sde, sde_center};
 use super::settle::{Question, Settled, settle};
 use super::verdict::Verdict;
@@ -183,8 +183,8 @@ fn attempt(
     let prediction = predict(equation, tolerance, run, found)?;
     run.schedule_settled().map_err(Refusal::Unknown)?;
     let measured = Measured::new(run, center, found).map_err(Refusal::Unknown)?;
-    measured.check_stationary(run, &prediction, significance).map_err(Refusal::Unknown)?;
-    Ok(settle(measured.questions(run, found, &prediction), significance))
+    let moving = measured.stationarity(run, &prediction, significance).map_err(Refusal::Unknown)?;
+    Ok(settle(measured.questions(run, found, &prediction), significance).but_moving(moving))
 }
 
 fn predict(
@@ -254,7 +254,12 @@ impl<'a> Measured<'a> {
         Ok(Self { parameters, entries })
     }
 
-    fn check_stationary(&self, run: &Run, prediction: &Prediction, significance: f64) -> Result<(), String> {
+    fn stationarity(
+        &self,
+        run: &Run,
+        prediction: &Prediction,
+        significance: f64,
+    ) -> Result<Option<String>, String> {
         let layout = run.study.layout();
         let deviation = |i: usize| prediction.second_moment[(i, i)].max(0.0).sqrt();
         let quarter = 0.25 * prediction.tolerance.unwrap_or(0.0);
@@ -274,7 +279,7 @@ impl<'a> Measured<'a> {
             mean_alone: false,
             allowance: quarter * deviation(*i) * deviation(*j),
         });
-        all_stationary(run, &parameters.chain(entries).collect::<Vec<_>>(), significance)
+        stationarity(run, &parameters.chain(entries).collect::<Vec<_>>(), significance)
     }
 
     fn questions(&self, run: &Run, found: &Found, prediction: &Prediction) -> Vec<Question> {

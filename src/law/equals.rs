@@ -1,6 +1,6 @@
 //! `equals`: a statistic of an observable has a value.
 
-use super::measure::{Run, Watched, all_stationary, certain, component_name, instant, size, window};
+use super::measure::{Run, Watched, certain, component_name, instant, size, stationarity, window};
 use super::number::short;
 use super::settle::{Question, Settled, settle};
 use super::value::{values, width};
@@ -65,6 +65,7 @@ fn moments(
     significance: f64,
 ) -> Result<Settled, String> {
     let components = observable.components();
+    let mut moving = None;
     let (measured, range, when, note): (Vec<Measured>, _, String, Option<String>) =
         if claim.at == At::Stationary {
             run.schedule_settled()?;
@@ -82,7 +83,7 @@ fn moments(
                     allowance: drift_allowance(claim, predicted[component]),
                 })
                 .collect();
-            all_stationary(run, &watched, significance)?;
+            moving = stationarity(run, &watched, significance)?;
             let measured = windows
                 .iter()
                 .map(|window| Measured {
@@ -159,7 +160,7 @@ fn moments(
             }
         })
         .collect();
-    Ok(settle(questions, significance))
+    Ok(settle(questions, significance).but_moving(moving))
 }
 
 /// Drifts of a quarter of the tolerance (of the mean) do not keep a leading-order claim from being judged.

@@ -8,7 +8,7 @@
 //! With a `variance_ratio` the ratio is judged; with `same` the means, the variances and the distance of Kolmogorov and Smirnov
 //! are. What nothing is claimed of is reported only.
 
-use super::measure::{Run, Size, Watched, all_stationary, component_name, window};
+use super::measure::{Run, Size, Watched, component_name, stationarity, window};
 use super::number::short;
 use super::settle::{Question, Settled, settle};
 use super::value::evaluate;
@@ -42,8 +42,9 @@ pub(super) fn judge(claim: &Equilibrium, first: &Run, second: &Run, significance
 
 fn attempt(claim: &Equilibrium, first: &Run, second: &Run, significance: f64) -> Result<Settled, String> {
     let sides = [Side::new(claim, first)?, Side::new(claim, second)?];
+    let mut moving = None;
     for side in &sides {
-        side.check_stationary(significance)?;
+        moving = moving.or(side.stationarity(significance)?);
     }
     let ratio = match claim.ratio {
         Some(formula) => Some(evaluate(formula, first)?),
@@ -90,7 +91,7 @@ fn attempt(claim: &Equilibrium, first: &Run, second: &Run, significance: f64) ->
         tests.push(judged_distance(&name, ks, count, significance / all, resolution, &mut reason));
     }
     tests.extend(reported);
-    Ok(Settled::of_tests(tests, reason))
+    Ok(Settled::of_tests(tests, reason).but_moving(moving))
 }
 
 /// One motion.
@@ -112,7 +113,7 @@ impl<'a> Side<'a> {
         Ok(Self { run: *run, observable, windows })
     }
 
-    fn check_stationary(&self, significance: f64) -> Result<(), String> {
+    fn stationarity(&self, significance: f64) -> Result<Option<String>, String> {
         let watched: Vec<Watched> = self
             .windows
             .iter()
@@ -126,8 +127,8 @@ impl<'a> Side<'a> {
                 allowance: 0.0,
             })
             .collect();
-        all_stationary(&self.run, &watched, significance)
-            .map_err(|reason| format!("{}: {reason}", self.run.dynamics.name))
+        let here = |reason| format!("{}: {reason}", self.run.dynamics.name);
+        Ok(stationarity(&self.run, &watched, significance).map_err(here)?.map(here))
     }
 
     fn last(&self, component: usize) -> Vec<f64> {

@@ -180,11 +180,19 @@ pub(super) struct Watched<'a> {
     pub allowance: f64,
 }
 
-/// Refuses windows that are not stationary, together at level `significance`.
+/// Below this probability a window moves, whatever else was looked at; above it, one window of thousands does by chance.
+const SURELY: f64 = 1e-6;
+
+/// Whether windows are stationary, together at level `significance`: what speaks against it, if something does that may still be
+/// chance.
 ///
 /// # Errors
-/// A sentence that names the worst one and how much longer to run.
-pub(super) fn all_stationary(run: &Run, watched: &[Watched], significance: f64) -> Result<(), String> {
+/// Where they surely are not: a sentence that names the worst one and how much longer to run.
+pub(super) fn stationarity(
+    run: &Run,
+    watched: &[Watched],
+    significance: f64,
+) -> Result<Option<String>, String> {
     let judged: Vec<Stationarity> = watched
         .iter()
         .map(|w| w.window.stationarity(significance, run.window_size(w.observable, w.component).for_drift()))
@@ -197,8 +205,10 @@ pub(super) fn all_stationary(run: &Run, watched: &[Watched], significance: f64) 
     let moved = (0..watched.len())
         .filter(|&i| adjusted[i] <= significance && !negligible(&judged[i], &watched[i], significance))
         .min_by(|&a, &b| adjusted[a].total_cmp(&adjusted[b]));
-    if let Some(worst) = moved {
-        return Err(moving(run, &watched[worst], &judged[worst], adjusted[worst]));
+    let moving =
+        moved.map(|worst| (adjusted[worst], moving(run, &watched[worst], &judged[worst], adjusted[worst])));
+    if let Some((_, reason)) = moving.as_ref().filter(|(p, _)| *p <= SURELY.min(significance)) {
+        return Err(reason.clone());
     }
     if let Some((w, verdict)) = watched.iter().zip(&judged).find(|(_, verdict)| verdict.apart) {
         return Err(format!(
@@ -208,7 +218,15 @@ pub(super) fn all_stationary(run: &Run, watched: &[Watched], significance: f64) 
             short(verdict.r_hat)
         ));
     }
-    Ok(())
+    Ok(moving.map(|(_, reason)| reason))
+}
+
+/// Refuses windows that are not stationary, together at level `significance`.
+///
+/// # Errors
+/// A sentence that names the worst one and how much longer to run.
+pub(super) fn all_stationary(run: &Run, watched: &[Watched], significance: f64) -> Result<(), String> {
+    stationarity(run, watched, significance)?.map_or(Ok(()), Err)
 }
 
 /// The drift is shown to be smaller than `allowance`.

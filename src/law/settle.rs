@@ -12,6 +12,8 @@ const POWER: f64 = 0.9;
 /// From so many replicas on, one that makes more than half of the scatter is a heavy tail.
 const MANY: f64 = 50.0;
 
+/// Standard errors beyond which a window that moves a little cannot explain a deviation.
+const FAR: f64 = 20.0;
 /// Exact claims about anything with scatter need so many independent units: a standard error from fewer says too little.
 const FEWEST: f64 = 30.0;
 /// With fewer units than this, the correction for skewness is an estimate that can err either way.
@@ -54,6 +56,24 @@ impl Settled {
     /// No test could be made.
     pub fn without_tests(verdict: Verdict, reason: impl Into<String>) -> Self {
         Self { tests: Vec::new(), verdict, reason: Some(reason.into()) }
+    }
+
+    /// What is left of a verdict where, for that `reason`, windows may not be stationary yet: a deviation of so many standard errors that
+    /// no approach explains it. Halves of a window that differ by less than 5 ± 3 standard errors of their difference (each has two of
+    /// the mean's) leave the mean within 16 (1 + q)/(2 (1 - q)) of its own errors, for q = exp(-T/2τ): within 17, where the window T is two
+    /// times of relaxation τ long.
+    pub fn but_moving(mut self, reason: Option<String>) -> Self {
+        let Some(reason) = reason else { return self };
+        for test in &mut self.tests {
+            let beyond = (test.measured - test.predicted).abs() - test.tolerance;
+            let explained = test.standard_error.is_nan() || beyond <= FAR * test.standard_error;
+            if test.verdict != Verdict::Fails || explained {
+                test.verdict = Verdict::Undecided;
+            }
+        }
+        self.verdict = overall(&self.tests);
+        self.reason = (self.verdict == Verdict::Undecided).then_some(reason);
+        self
     }
 
     /// Tests that are judged already.
@@ -334,6 +354,18 @@ mod tests {
         assert_eq!(settled.verdict, Verdict::Undecided);
         // (0.06·4.6/0.2)²·400 = 760.
         assert!(settled.reason.unwrap().contains("about 770 replicas (now 400)"));
+    }
+
+    #[test]
+    fn windows_that_may_move_leave_only_what_is_far_off() {
+        let moving = || Some("it moves".to_owned());
+        let left = |value, reason| settle(vec![question(value, 0.01, 1.0, None)], 1e-3).but_moving(reason);
+        assert_eq!(left(1.0, None).verdict, Verdict::Holds);
+        assert_eq!(left(1.15, None).verdict, Verdict::Fails);
+        assert_eq!(left(1.0, moving()).verdict, Verdict::Undecided);
+        assert_eq!(left(1.15, moving()).verdict, Verdict::Undecided);
+        assert_eq!(left(1.15, moving()).reason.unwrap(), "it moves");
+        assert_eq!((left(1.25, moving()).verdict, left(1.25, moving()).reason), (Verdict::Fails, None));
     }
 
     #[test]
