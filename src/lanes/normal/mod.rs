@@ -15,8 +15,16 @@ use super::{Level, wide};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use table::Ziggurat;
 
-/// Rows made at once: long enough to keep a tile's state in registers, short enough for the cache.
-const ROWS: usize = 64;
+/// Most rows made at once, and fewest.
+const ROWS: (usize, usize) = (64, 4);
+/// Vectors made at once where that is allowed: enough to keep a tile's state in registers for a while, and few enough for the first
+/// cache together with the table; the long columns of many rows would lie in few sets of it.
+const VECTORS: usize = 512;
+
+/// Rows made at once in a block of so many tiles.
+fn rows_at_once(tiles: usize) -> usize {
+    (VECTORS / tiles.max(1)).clamp(ROWS.1, ROWS.0)
+}
 
 /// Standard normal numbers, one stream a replica, `tiles` × 8 replicas at a time.
 #[derive(Clone, Debug)]
@@ -24,7 +32,11 @@ pub struct Normals {
     table: &'static Ziggurat,
     states: Vec<TileState>,
     repairs: Vec<Xoshiro256PlusPlus>,
-    /// `[ROWS][tiles]`, read from row `next` on.
+    /// Rows made at once.
+    rows: usize,
+    /// For each vector of a draw, which of its lanes fell outside the boxes.
+    outside: Vec<u8>,
+    /// `[rows][tiles]`, read from row `next` on.
     buffer: Vec<Lane>,
     next: usize,
 }
@@ -37,8 +49,10 @@ impl Normals {
             table: Ziggurat::shared(),
             states: TileState::block(seed, purpose, first_replica, tiles),
             repairs: replicas.map(|replica| stream::generator(seed, purpose, replica, true)).collect(),
+            rows: rows_at_once(tiles),
+            outside: vec![0; rows_at_once(tiles) * tiles],
             buffer: Vec::new(),
-            next: ROWS,
+            next: rows_at_once(tiles),
         }
     }
 
@@ -50,7 +64,7 @@ impl Normals {
     /// The next normal of every replica: `tiles` vectors.
     #[inline]
     pub fn row(&mut self) -> &[Lane] {
-        if self.next == ROWS {
+        if self.next == self.rows {
             self.refill();
         }
         let tiles = self.states.len();
@@ -62,10 +76,10 @@ impl Normals {
     /// The next `count` normals of every replica, `[count][tiles]`, if they lie in one piece; else none are drawn.
     #[inline]
     pub fn rows(&mut self, count: usize) -> Option<&[Lane]> {
-        if self.next == ROWS && count <= ROWS {
+        if self.next == self.rows && count <= self.rows {
             self.refill();
         }
-        if count > ROWS - self.next {
+        if count > self.rows - self.next {
             return None;
         }
         let tiles = self.states.len();
@@ -82,7 +96,7 @@ impl Normals {
     pub fn fill(&mut self, out: &mut [Lane]) {
         let tiles = self.states.len();
         assert!(out.len().is_multiple_of(tiles.max(1)), "{} vectors are no rows of {tiles} tiles", out.len());
-        let buffered = out.len().min((ROWS - self.next) * tiles);
+        let buffered = out.len().min((self.rows - self.next) * tiles);
         let (head, rest) = out.split_at_mut(buffered);
         if buffered > 0 {
             let first = self.next * tiles;
@@ -90,15 +104,43 @@ impl Normals {
             self.next += buffered / tiles;
         }
         let _noise = stopwatch::enter(Section::Noise);
-        draw(self.table, &mut self.states, &mut self.repairs, rest);
+        self.draw(rest);
     }
 
     #[cold]
     fn refill(&mut self) {
         let _noise = stopwatch::enter(Section::Noise);
-        self.buffer.resize(ROWS * self.states.len(), Lane::default());
-        draw(self.table, &mut self.states, &mut self.repairs, &mut self.buffer);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(self.rows * self.states.len(), Lane::default());
+        self.draw(&mut buffer);
+        self.buffer = buffer;
         self.next = 0;
+    }
+
+    /// The next normals of every replica, in `out`, `[n][tiles]`.
+    fn draw(&mut self, out: &mut [Lane]) {
+        let tiles = self.states.len();
+        if tiles == 0 {
+            return;
+        }
+        for chunk in out.chunks_mut(self.rows * tiles) {
+            let outside = &mut self.outside[..chunk.len()];
+            boxed(self.table, &mut self.states, chunk, outside);
+            // Eight vectors at a look: most have none.
+            let (eights, rest) = outside.as_chunks();
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            for (eight, &masks) in eights.iter().chain([&last]).enumerate() {
+                let mut masks = u64::from_le_bytes(masks);
+                while masks != 0 {
+                    let bit = masks.trailing_zeros() as usize;
+                    let (vector, lane) = (8 * eight + bit / LANES, bit % LANES);
+                    let repairs = &mut self.repairs[vector % tiles * LANES + lane];
+                    chunk[vector].0[lane] = self.table.residual(repairs);
+                    masks &= masks - 1;
+                }
+            }
+        }
     }
 }
 
@@ -111,54 +153,34 @@ pub(super) fn one(word: u64, repairs: &mut Xoshiro256PlusPlus) -> f64 {
     }
 }
 
-/// The next normals of every replica, in `out`, `[n][tiles]`.
-fn draw(table: &Ziggurat, states: &mut [TileState], repairs: &mut [Xoshiro256PlusPlus], out: &mut [Lane]) {
-    let tiles = states.len();
-    if tiles == 0 {
-        return;
-    }
-    for chunk in out.chunks_mut(ROWS * tiles) {
-        let mut outside = [0; ROWS];
-        for (tile, (state, repairs)) in states.iter_mut().zip(repairs.chunks_exact_mut(LANES)).enumerate() {
-            let column = &mut chunk[tile..];
-            let rows = column.len().div_ceil(tiles);
-            boxed(table, state, column, tiles, &mut outside);
-            for (row, &mask) in outside[..rows].iter().enumerate() {
-                let mut mask = mask;
-                while mask != 0 {
-                    let lane = mask.trailing_zeros() as usize;
-                    column[row * tiles].0[lane] = table.residual(&mut repairs[lane]);
-                    mask &= mask - 1;
-                }
-            }
-        }
-    }
-}
-
-/// Draws for one tile: `column[row · stride]` gets width × uniform, bit `l` of `outside[row]` says
-/// that lane `l` fell outside the boxes.
-fn boxed(table: &Ziggurat, state: &mut TileState, column: &mut [Lane], stride: usize, outside: &mut [u8]) {
+/// Draws rows for all tiles, `[n][tiles]`: each number is width × uniform, and bit `l` of a vector's byte in `outside` says that lane `l` fell
+/// outside the boxes.
+fn boxed(table: &Ziggurat, states: &mut [TileState], out: &mut [Lane], outside: &mut [u8]) {
     #[cfg(target_arch = "x86_64")]
     {
         let boxes = wide::Boxes { widths: &table.widths, layers: table.layers };
         match Level::current() {
-            Level::V4 => return wide::boxed_v4(boxes, state, column, stride, outside),
-            Level::V3 => return wide::boxed_v3(boxes, state, column, stride, outside),
+            Level::V4 => return wide::boxed_v4(boxes, states, out, outside),
+            Level::V3 => return wide::boxed_v3(boxes, states, out, outside),
             Level::V1 => {}
         }
     }
-    let mut s = *state;
-    for (o, mask) in column.iter_mut().step_by(stride).zip(outside) {
-        let words = s.next();
-        let mut bits = 0;
-        for l in 0..LANES {
-            let j = table::layer_index(words[l]);
-            o.0[l] = table.widths[j] * table::signed_unit(words[l]);
-            bits |= u8::from(j >= table.layers) << l;
+    let tiles = states.len();
+    for (tile, state) in states.iter_mut().enumerate() {
+        let mut s = *state;
+        let column = out[tile..].iter_mut().step_by(tiles);
+        for (o, mask) in column.zip(outside[tile..].iter_mut().step_by(tiles)) {
+            let words = s.next();
+            let mut bits = 0;
+            for l in 0..LANES {
+                let j = table::layer_index(words[l]);
+                o.0[l] = table.widths[j] * table::signed_unit(words[l]);
+                bits |= u8::from(j >= table.layers) << l;
+            }
+            *mask = bits;
         }
-        *mask = bits;
+        *state = s;
     }
-    *state = s;
 }
 
 #[cfg(test)]

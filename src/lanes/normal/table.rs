@@ -42,6 +42,8 @@ struct Overhang {
     right: f64,
     bottom: f64,
     top: f64,
+    /// |f − chord|/(top − bottom) is smaller.
+    bulge: f64,
 }
 
 /// Boxes and overhangs.
@@ -53,8 +55,14 @@ pub(super) struct Ziggurat {
     pub(super) layers: usize,
     overhangs: Vec<Overhang>,
     /// Alias table over the L overhangs and, last, the tail.
-    threshold: Vec<f64>,
-    alias: Vec<u32>,
+    slots: Vec<Slot>,
+}
+
+/// A slot of an alias table: kept below the threshold, else it becomes the other.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    threshold: f64,
+    alias: u32,
 }
 
 impl Ziggurat {
@@ -70,14 +78,14 @@ impl Ziggurat {
         let overhangs: Vec<Overhang> = (0..layers)
             .map(|j| {
                 let left = if j + 1 < layers { widths[j + 1] } else { 0.0 };
-                Overhang { left, right: widths[j], bottom: density(widths[j]), top: density(left) }
+                Overhang::new(left, widths[j])
             })
             .collect();
         let mut weights: Vec<f64> = overhangs.iter().map(Overhang::area).collect();
         let rest = AREA * (SLOTS - layers) as f64 / SLOTS as f64;
         weights.push(rest - weights.iter().sum::<f64>());
-        let (threshold, alias) = alias_table(&weights);
-        Self { widths, layers, overhangs, threshold, alias }
+        let slots = alias_table(&weights);
+        Self { widths, layers, overhangs, slots }
     }
 
     /// Width of the word's box; `None` outside the boxes.
@@ -87,36 +95,66 @@ impl Ziggurat {
     }
 
     /// A number from the density outside the boxes, with random sign.
-    #[cold]
+    ///
+    /// Branches go by what is known early: the words of a generator before the tables.
+    #[inline]
     pub(super) fn residual(&self, words: &mut Xoshiro256PlusPlus) -> f64 {
-        let mut uniform = || stream::unit(words.next_u64());
-        let slot = uniform() * self.threshold.len() as f64;
-        let mut j = slot as usize;
-        if slot - j as f64 >= self.threshold[j] {
-            j = self.alias[j] as usize;
+        let slot = stream::unit(words.next_u64()) * self.slots.len() as f64;
+        let own = slot as usize;
+        let Slot { threshold, alias } = self.slots[own];
+        let j = if slot - own as f64 >= threshold { alias as usize } else { own };
+        let Some(o) = self.overhangs.get(j) else { return signed(self.beyond(words), words.next_u64()) };
+        loop {
+            let (along, up) = (stream::unit(words.next_u64()), stream::unit(words.next_u64()));
+            let x = o.left + (o.right - o.left) * along;
+            // Above the chord from the top left to the bottom right by so much of the height; only near it is f itself needed.
+            let above = along + up - 1.0;
+            let under = if above < 0.0 {
+                above < -o.bulge || o.under(x, up)
+            } else {
+                above <= o.bulge && o.under(x, up)
+            };
+            if under {
+                return signed(x, words.next_u64());
+            }
         }
-        let x = if let Some(o) = self.overhangs.get(j) {
-            loop {
-                let x = o.left + (o.right - o.left) * uniform();
-                let y = o.bottom + (o.top - o.bottom) * uniform();
-                if y < density(x) {
-                    break x;
-                }
+    }
+
+    /// A number from the tail.
+    #[cold]
+    fn beyond(&self, words: &mut Xoshiro256PlusPlus) -> f64 {
+        let mut uniform = || stream::unit(words.next_u64());
+        let edge = self.widths[0];
+        loop {
+            let beyond = -scalar::ln(1.0 - uniform()) / edge;
+            if -2.0 * scalar::ln(1.0 - uniform()) > beyond * beyond {
+                return edge + beyond;
             }
-        } else {
-            let edge = self.widths[0];
-            loop {
-                let beyond = -scalar::ln(1.0 - uniform()) / edge;
-                if -2.0 * scalar::ln(1.0 - uniform()) > beyond * beyond {
-                    break edge + beyond;
-                }
-            }
-        };
-        if uniform() < 0.5 { -x } else { x }
+        }
     }
 }
 
+/// −x where the top bit of a word is not set, else x; x ≥ 0.
+#[inline(always)]
+fn signed(x: f64, word: u64) -> f64 {
+    f64::from_bits(x.to_bits() | (!word & (1 << 63)))
+}
+
 impl Overhang {
+    fn new(left: f64, right: f64) -> Self {
+        let (bottom, top) = (density(right), density(left));
+        // |f''| = |x² − 1| f, and |f − chord| ≤ max |f''|·(right − left)²/8; roundings are far below what is added.
+        let curvature = (left * left - 1.0).abs().max((right * right - 1.0).abs()) * top;
+        let bulge = curvature * (right - left) * (right - left) / (8.0 * (top - bottom)) + 1e-9;
+        Self { left, right, bottom, top, bulge }
+    }
+
+    /// True if the point over x, `up` of the way from the bottom to the top, lies under f.
+    #[cold]
+    fn under(&self, x: f64, up: f64) -> bool {
+        self.bottom + (self.top - self.bottom) * up < density(x)
+    }
+
     /// ∫(f − bottom) by Gauss–Legendre quadrature of eight points: exact to rounding on these narrow intervals.
     fn area(&self) -> f64 {
         const NODES: [f64; 4] = [
@@ -180,22 +218,79 @@ fn descend(mut low: f64, mut high: f64, f: impl Fn(f64) -> (f64, f64)) -> f64 {
     x
 }
 
-/// Walker's table: slot k is kept below `threshold[k]`, else it becomes `alias[k]`.
-fn alias_table(weights: &[f64]) -> (Vec<f64>, Vec<u32>) {
+/// Walker's table.
+fn alias_table(weights: &[f64]) -> Vec<Slot> {
     let n = weights.len();
     let total: f64 = weights.iter().sum();
     let mut share: Vec<f64> = weights.iter().map(|w| w / total * n as f64).collect();
-    let mut threshold = vec![1.0; n];
-    let mut alias: Vec<u32> = (0..n as u32).collect();
+    let mut slots: Vec<Slot> = (0..n as u32).map(|alias| Slot { threshold: 1.0, alias }).collect();
     let (mut small, mut large): (Vec<usize>, Vec<usize>) = (0..n).partition(|&k| share[k] < 1.0);
     while let (Some(poor), Some(&rich)) = (small.pop(), large.last()) {
-        threshold[poor] = share[poor];
-        alias[poor] = rich as u32;
+        slots[poor] = Slot { threshold: share[poor], alias: rich as u32 };
         share[rich] -= 1.0 - share[poor];
         if share[rich] < 1.0 {
             large.pop();
             small.push(rich);
         }
     }
-    (threshold, alias)
+    slots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand_xoshiro::rand_core::SeedableRng;
+
+    /// The same draw without a look at the chord.
+    fn plain(table: &Ziggurat, words: &mut Xoshiro256PlusPlus) -> f64 {
+        let mut uniform = || stream::unit(words.next_u64());
+        let slot = uniform() * table.slots.len() as f64;
+        let mut j = slot as usize;
+        if slot - j as f64 >= table.slots[j].threshold {
+            j = table.slots[j].alias as usize;
+        }
+        let Some(o) = table.overhangs.get(j) else {
+            return signed(table.beyond(words), words.next_u64());
+        };
+        loop {
+            let x = o.left + (o.right - o.left) * uniform();
+            let y = o.bottom + (o.top - o.bottom) * uniform();
+            if y < density(x) {
+                return if uniform() < 0.5 { -x } else { x };
+            }
+        }
+    }
+
+    #[test]
+    fn the_chord_decides_as_the_density_does() {
+        let table = Ziggurat::shared();
+        let (mut words, mut twin) =
+            (Xoshiro256PlusPlus::seed_from_u64(11), Xoshiro256PlusPlus::seed_from_u64(11));
+        for _ in 0..1_000_000 {
+            assert_eq!(table.residual(&mut words).to_bits(), plain(table, &mut twin).to_bits());
+        }
+        assert_eq!(words, twin);
+    }
+
+    #[test]
+    fn an_overhang_bulges_less_than_it_says() {
+        let table = Ziggurat::shared();
+        let mut widest: f64 = 0.0;
+        for o in &table.overhangs {
+            let furthest = (0..=100)
+                .map(|k| {
+                    let along = f64::from(k) / 100.0;
+                    let height =
+                        (density(o.left + (o.right - o.left) * along) - o.bottom) / (o.top - o.bottom);
+                    (height - (1.0 - along)).abs()
+                })
+                .fold(0.0, f64::max);
+            assert!(furthest <= o.bulge, "{o:?}: {furthest}");
+            widest = widest.max(furthest / o.bulge);
+        }
+        assert!(widest > 0.9, "{widest}");
+        // So f itself is seldom needed.
+        let mean = table.overhangs.iter().map(|o| o.bulge).sum::<f64>() / table.overhangs.len() as f64;
+        assert!(mean < 0.05, "{mean}");
+    }
 }
