@@ -7,10 +7,11 @@
 use crate::dynamics::draws::Draws;
 use crate::dynamics::kernels::{descend, heavy_ball};
 use crate::dynamics::ledger::{Accounts, Step};
+use crate::dynamics::passes::RATE;
 use crate::dynamics::svag::AmplifiedGradient;
 use crate::dynamics::sweep::{FullGradient, GaussianGradient};
 use crate::dynamics::{Clock, Schedule, Stepper, write_accounts};
-use crate::lanes::Lane;
+use crate::lanes::{Lane, Pass};
 use crate::model::{Model, Scratch};
 use std::sync::Arc;
 
@@ -57,6 +58,8 @@ pub struct Descent {
     /// `[P][tiles]` where there is momentum, else empty.
     velocity: Vec<Lane>,
     accounts: Accounts,
+    /// The whole step, and memory for its samples.
+    pass: Option<(Pass, Vec<Lane>)>,
 }
 
 impl Descent {
@@ -64,7 +67,13 @@ impl Descent {
     pub fn new(source: Source, rate: Schedule, substeps: u32, decay: f64, momentum: f64, len: usize) -> Self {
         let velocity = if momentum == 0.0 { Vec::new() } else { vec![Lane::default(); len] };
         let (gradient, accounts) = (vec![Lane::default(); len], Accounts::default());
-        Self { source, rate, substeps, decay, momentum, gradient, velocity, accounts }
+        Self { source, rate, substeps, decay, momentum, gradient, velocity, accounts, pass: None }
+    }
+
+    /// Goes by a pass where there is one: for steps without momentum and accounts, from `samples` vectors of samples.
+    pub fn by(self, pass: Option<Pass>, samples: usize) -> Self {
+        let pass = pass.map(|pass| (pass, vec![Lane::default(); samples]));
+        Self { pass, ..self }
     }
 
     /// Keeps these accounts.
@@ -74,6 +83,14 @@ impl Descent {
 
     /// One step: this is where θ, the applied gradient ĝ (its noise included), and θ' are at hand together.
     fn step(&mut self, theta: &mut [Lane], rate: f64) {
+        if let Some((pass, samples)) = &mut self.pass {
+            pass.set(RATE, rate);
+            return match &mut self.source {
+                Source::Minibatch { draws, .. } => draws.with_all(samples, |rows| pass.run(theta, rows, &[])),
+                Source::Gaussian(gaussian) => pass.run(theta, &[], gaussian.normals()),
+                Source::Full(_) | Source::Amplified(_) => unreachable!("these have no passes"),
+            };
+        }
         self.source.evaluate(theta, &mut self.gradient);
         let Self { gradient, velocity, accounts, decay, momentum, .. } = self;
         if !accounts.list.is_empty() {

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::dynamics::kernels::{euler, scale};
+use crate::dynamics::passes::{RATE, ROOT};
 use crate::dynamics::{Clock, Stepper};
-use crate::lanes::{Lane, Normals};
+use crate::lanes::{Lane, Normals, Pass};
 use crate::model::Scratch;
 use crate::model::formula::SdeModel;
 
@@ -18,15 +19,44 @@ pub struct EulerMaruyama {
     wiener: Vec<Lane>,
     /// Drift and noise increment, `[2P][tiles]`.
     moves: Vec<Lane>,
+    /// The whole step.
+    pass: Option<Pass>,
 }
 
 impl EulerMaruyama {
-    /// Steps of `dt`.
-    pub fn new(equation: Arc<SdeModel>, dt: f64, normals: Normals) -> Self {
+    /// Steps of `dt`; by a pass where there is one.
+    pub fn new(equation: Arc<SdeModel>, dt: f64, normals: Normals, mut pass: Option<Pass>) -> Self {
         let tiles = normals.tiles();
         let vectors = |n: usize| vec![Lane::default(); n * tiles];
         let (wiener, moves) = (vectors(equation.noises()), vectors(2 * equation.layout().len()));
-        Self { scratch: equation.scratch(tiles), equation, step: dt, root: dt.sqrt(), normals, wiener, moves }
+        let root = dt.sqrt();
+        if let Some(pass) = &mut pass {
+            pass.set(RATE, dt);
+            pass.set(ROOT, root);
+        }
+        Self { scratch: equation.scratch(tiles), equation, step: dt, root, normals, wiener, moves, pass }
+    }
+
+    /// One step.
+    fn step(&mut self, state: &mut [Lane]) {
+        let Self { equation, wiener, moves, scratch, normals, .. } = self;
+        let tiles = normals.tiles();
+        if let Some(pass) = &self.pass {
+            let noises = wiener.len() / tiles;
+            if let Some(rows) = normals.rows(noises) {
+                return pass.run(state, &[], rows);
+            }
+            for row in wiener.chunks_exact_mut(tiles) {
+                row.copy_from_slice(normals.row());
+            }
+            return pass.run(state, &[], wiener);
+        }
+        for row in wiener.chunks_exact_mut(tiles) {
+            scale(row, normals.row(), self.root);
+        }
+        equation.drift_and_noise(state, wiener, moves, scratch);
+        let (drift, increment) = moves.split_at(state.len());
+        euler(state, drift, increment, self.step);
     }
 }
 
@@ -38,15 +68,8 @@ impl Stepper for EulerMaruyama {
         to: Clock,
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
-        let tiles = self.normals.tiles();
         for _ in from.step..to.step {
-            for row in self.wiener.chunks_exact_mut(tiles) {
-                scale(row, self.normals.row(), self.root);
-            }
-            let Self { equation, wiener, moves, scratch, .. } = self;
-            equation.drift_and_noise(state, wiener, moves, scratch);
-            let (drift, increment) = moves.split_at(state.len());
-            euler(state, drift, increment, self.step);
+            self.step(state);
             if !pulse(1) {
                 return false;
             }

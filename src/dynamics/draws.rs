@@ -58,6 +58,23 @@ impl Draws {
             }
         }
     }
+    /// Shows all samples of the next mini-batch, `[size][width][tiles]`; they are written to `rows` if they lie nowhere as yet.
+    pub fn with_all<R>(&mut self, rows: &mut [Lane], see: impl FnOnce(&[Lane]) -> R) -> R {
+        let batch = self.advance();
+        let size = batch.len();
+        if let Some(lent) = batch.lend(0, size) {
+            return see(lent);
+        }
+        batch.fill(0, size, rows, &mut []);
+        see(rows)
+    }
+    /// True if every mini-batch of `size` samples of a model has as many.
+    pub fn even(model: &dyn Model, size: usize, sampling: Sampling) -> bool {
+        match (model.population().size(), sampling) {
+            (Some(n), Sampling::WithoutReplacement { drop_last }) => drop_last || n.is_multiple_of(size),
+            _ => true,
+        }
+    }
     /// Vectors a tile that these draws keep between steps.
     pub fn footprint(model: &dyn Model, sampling: Sampling) -> usize {
         match (model.population().size(), sampling) {

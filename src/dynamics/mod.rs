@@ -13,6 +13,7 @@ mod kernels;
 pub mod ledger;
 mod linear;
 mod motion;
+mod passes;
 pub mod settings;
 mod svag;
 pub mod sweep;

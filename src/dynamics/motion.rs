@@ -10,13 +10,14 @@ use crate::dynamics::flow::GradientFlow;
 use crate::dynamics::integrated::{Course, Integrated};
 use crate::dynamics::ledger::{Accounts, Ledger};
 use crate::dynamics::linear::{Linear, Plan, Transitions};
+use crate::dynamics::passes::{self, Passes};
 use crate::dynamics::svag::AmplifiedGradient;
-use crate::dynamics::sweep::{FullGradient, GaussianGradient};
+use crate::dynamics::sweep::{FullGradient, GaussianGradient, Way};
 use crate::dynamics::underdamped::{Inertia, Underdamped};
 use crate::dynamics::{Clock, Law, Sampling, Schedule, Stepper, Training};
 use crate::lanes::{LANES, Points, Purpose, Values};
 use crate::model::formula::{CompiledSde, FormulaModel, SdeModel};
-use crate::model::{Model, critical};
+use crate::model::{Model, Over, critical};
 use crate::scheme::linear::Transition;
 use crate::scheme::runge_kutta::Adaptive;
 use crate::scheme::{Calculus, Increments, Method, NoiseKind, Scheme, Stepping, Wiener};
@@ -57,6 +58,8 @@ pub struct Motion {
     kind: Kind,
     parameters: usize,
     footprint: Footprint,
+    /// The step in one pass, where it has one.
+    passes: Passes,
 }
 
 /// Vectors a tile that a stepper touches: at every step again and again, and once a step.
@@ -192,11 +195,14 @@ impl Motion {
                     },
                     parameters,
                     footprint,
+                    passes: Passes::default(),
                 });
             }
             let hot = 3 * parameters + equation.noises() + equation.scratch(1).lanes.len();
             let footprint = Footprint { hot, streamed: 64 * usize::from(equation.noises() > 0), length: 1 };
-            return Ok(Self { kind: Kind::Euler { equation: equation.clone(), dt }, parameters, footprint });
+            let passes = Passes::new(passes::euler(equation));
+            let kind = Kind::Euler { equation: equation.clone(), dt };
+            return Ok(Self { kind, parameters, footprint, passes });
         }
         let (a, c, b) = equation.linear()?;
         let noises = equation.noises();
@@ -239,6 +245,7 @@ impl Motion {
                     kind,
                     parameters,
                     footprint: Footprint { hot, streamed: 0, length: model.run_length(everything) },
+                    passes: Passes::default(),
                 });
             }
             Law::OrnsteinUhlenbeck => {
@@ -271,7 +278,7 @@ impl Motion {
                     Footprint { hot, streamed: 3 * everything, length: model.run_length(everything) };
                 let driven = Driven { method, noise, together: setting.together };
                 let kind = Kind::Langevin { force, rate: training.rate.clone(), substeps, driven };
-                return Ok(Self { kind, parameters, footprint });
+                return Ok(Self { kind, parameters, footprint, passes: Passes::default() });
             }
             Law::Svag { level } => (Gradient::Amplified(level), level, 0.0),
             Law::Underdamped { friction, substeps } => {
@@ -285,7 +292,8 @@ impl Motion {
                     factor: f,
                     friction,
                 };
-                return Ok(Self { kind: Kind::Underdamped(inertia), parameters, footprint });
+                let kind = Kind::Underdamped(inertia);
+                return Ok(Self { kind, parameters, footprint, passes: Passes::default() });
             }
             Law::Integrated { .. } | Law::Exact => {
                 return Err(format!("\"{}\" moves an [sde]", setting.law.name()));
@@ -300,12 +308,24 @@ impl Motion {
         };
         let held = if momentum == 0.0 && !matches!(gradient, Gradient::Amplified(_)) { 2 } else { 3 };
         let hot = parameters * held + model.working_set(samples);
+        let over = match gradient {
+            Gradient::Minibatch if Draws::even(&**model, samples, training.sampling) => {
+                Some(Over::Samples(samples))
+            }
+            Gradient::Gaussian(sigma) if Way::of(&**model) == Way::Sums && model.sums() == Some(1) => {
+                Some(Over::NoisySum { sigma })
+            }
+            _ => None,
+        };
+        let over = over.filter(|_| momentum == 0.0);
+        let recipe = over.and_then(|over| passes::descent(&**model, over, training.decay.force()));
         let kind =
             Kind::Descent { model: model.clone(), training: training.clone(), gradient, substeps, momentum };
         Ok(Self {
             kind,
             parameters,
             footprint: Footprint { hot, streamed, length: model.run_length(samples) },
+            passes: Passes::new(recipe),
         })
     }
 
@@ -346,7 +366,8 @@ impl Motion {
     fn linear(transitions: Transitions, parameters: usize) -> Self {
         let footprint =
             Footprint { hot: 2 * parameters + transitions.rank(), streamed: 64, length: parameters };
-        Self { kind: Kind::Linear(Arc::new(transitions)), parameters, footprint }
+        let kind = Kind::Linear(Arc::new(transitions));
+        Self { kind, parameters, footprint, passes: Passes::default() }
     }
 
     /// Vectors a block should have in an ensemble of `replicas`: a power of two, a function of the study alone.
@@ -412,7 +433,12 @@ impl Motion {
                 };
                 let accounts = Accounts::new(ledgers, model, variance, tiles);
                 let descent = Descent::new(source, rate, *substeps, training.decay.force(), *momentum, len);
-                Box::new(descent.with(accounts))
+                let pass = self.passes.of(tiles).filter(|_| ledgers.is_empty());
+                let samples = match gradient {
+                    Gradient::Minibatch => training.batch * model.population().width * tiles,
+                    _ => 0,
+                };
+                Box::new(descent.with(accounts).by(pass, samples))
             }
             Kind::Flow { model, decay, tolerance } => {
                 let gradient = FullGradient::new(model.clone(), tiles);
@@ -423,7 +449,8 @@ impl Motion {
                 Box::new(Linear::new(transitions.clone(), block.normals(Purpose::Wiener), len))
             }
             Kind::Euler { equation, dt } => {
-                Box::new(EulerMaruyama::new(equation.clone(), *dt, block.normals(Purpose::Wiener)))
+                let (normals, pass) = (block.normals(Purpose::Wiener), self.passes.of(tiles));
+                Box::new(EulerMaruyama::new(equation.clone(), *dt, normals, pass))
             }
             Kind::Underdamped(inertia) => {
                 Box::new(Underdamped::new(inertia.clone(), block.normals(Purpose::Gradient)))

@@ -185,6 +185,11 @@ impl GaussianGradient {
         Self { scratch, tiles, sigma, normals: block.normals(purpose), memory, model }
     }
 
+    /// The next normal of every replica, where one a step is all the noise there is.
+    pub fn normals(&mut self) -> &[Lane] {
+        self.normals.row()
+    }
+
     /// Vectors a tile that are kept or made anew at each step.
     pub fn footprint(model: &dyn Model) -> usize {
         let (p, n) = (model.layout().len(), model.population().nodes.len());

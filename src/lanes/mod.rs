@@ -11,6 +11,7 @@ mod flat;
 mod gather;
 pub mod math;
 pub mod normal;
+pub mod pass;
 pub mod points;
 pub mod stopwatch;
 pub mod stream;
@@ -22,6 +23,7 @@ pub(crate) use dispatch::vectorized;
 pub use flat::{flat, flat_mut};
 pub use gather::gather;
 pub use normal::Normals;
+pub use pass::{Pass, Recipe};
 pub use points::{Points, Values};
 pub use stream::{Purpose, Stream, Streams};
 

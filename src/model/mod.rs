@@ -12,6 +12,7 @@ pub mod population;
 pub mod symmetry;
 
 use crate::lanes::Lane;
+use crate::lanes::pass::{Recipe, Value};
 pub use layout::{Layout, Parameter, Shape};
 pub use population::{Nodes, Origin, Population, SingleNode, StandardLaw, Variate};
 pub use symmetry::Symmetry;
@@ -47,6 +48,19 @@ pub struct Scratch {
     pub parts: Vec<Vec<Lane>>,
 }
 
+/// What a gradient in a pass is taken over.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Over {
+    /// So many samples of one weight, `[count][width]` rows of samples.
+    Samples(usize),
+    /// All nodes, with Gaussian noise in the one sum that the gradient is a function of (see [`Model::sums`]): m + σ√V ξ with the sum's mean
+    /// m and variance V over the nodes, and ξ the first row of noise.
+    NoisySum {
+        /// σ.
+        sigma: f64,
+    },
+}
+
 /// A loss over a population: the one thing a law of motion needs to know of a system.
 pub trait Model: Send + Sync {
     /// Names and shapes of the parameters.
@@ -71,6 +85,11 @@ pub trait Model: Send + Sync {
         gradient: &mut [Lane],
         scratch: &mut Scratch,
     );
+    /// The gradient's elements as values of a pass, with θ the state, to the bit those of [`Model::weighted_gradient`]; `None` where they
+    /// have no such form.
+    fn gradient_in_pass(&self, _recipe: &mut Recipe, _over: Over) -> Option<Vec<Value>> {
+        None
+    }
     /// r, where ∇L is a linear function A(θ) of few sums Σ_k a_k φ(θ; z_k), φ ∈ Rʳ: then C = A Cov(φ) Aᵀ has at most this rank.
     fn sums(&self) -> Option<usize> {
         None

@@ -9,14 +9,16 @@ use super::error::FormulaError;
 use super::function::{Function, NoSamples, NodeBatch, part, scratch_for, splat};
 use super::gradient::gradient;
 use super::graph::{Graph, Node, Op};
+use super::in_pass::{InPass, Samples};
 use super::nodes;
 use super::operations::{self, ABS, Attribute, MATRIX_PRODUCT, ONE_HOT, Operation as _};
 use super::program::{Inputs, Program};
 use super::sums::Sums;
 use super::{Expression, ModelSpec, Place, Value};
+use crate::lanes::pass::{Recipe, Rows, Value as InRegister};
 use crate::lanes::stream::{Purpose, Stream};
 use crate::lanes::{LANES, Lane};
-use crate::model::{Batch, Layout, Model, Nodes, Origin, Population, Scratch, Shape};
+use crate::model::{Batch, Layout, Model, Nodes, Origin, Over, Population, Scratch, Shape};
 
 /// A model given by its formula.
 pub struct FormulaModel {
@@ -33,6 +35,8 @@ pub struct FormulaModel {
     pub(super) loss: Node,
     /// ∂ℓ/∂name of every parameter and intermediate, one a sample.
     pub(super) sample_gradients: Vec<(String, Node)>,
+    /// Σ_k ∂ℓ/∂θ for samples of one weight, one a parameter.
+    summed: Vec<Node>,
     gradient_program: Program,
     /// Σ_k ∇ℓ, for samples of one weight.
     sum_program: Program,
@@ -112,6 +116,7 @@ impl FormulaModel {
             intermediates,
             loss,
             sample_gradients,
+            summed,
             gradient_program,
             sum_program,
             loss_program,
@@ -240,6 +245,50 @@ impl FormulaModel {
         // A second pass cannot be needed: these outputs hold no sums over the batch.
         let Ok(program) = Program::new(&self.graph, outputs, nodes.width) else { return };
         run_samples(&program, outputs.len(), theta, auxiliary, nodes, tiles, &mut each);
+    }
+
+    /// The elements of Σ_k ∇ℓ.
+    fn summed_in_pass(&self, pass: &mut InPass<'_>, recipe: &mut Recipe) -> Option<Vec<InRegister>> {
+        if !pass.short(&self.summed) {
+            return None;
+        }
+        let mut gradient = Vec::with_capacity(self.layout.len());
+        for &node in &self.summed {
+            gradient.extend_from_slice(&pass.value(recipe, node, 0)?);
+        }
+        Some(gradient)
+    }
+
+    /// m + σ√V ξ of a scalar over the nodes, as the kernel of a noisy mean rounds it.
+    fn noisy_sum(
+        &self,
+        pass: &mut InPass<'_>,
+        recipe: &mut Recipe,
+        summand: Node,
+        sigma: f64,
+    ) -> Option<InRegister> {
+        if !pass.short(&[summand]) {
+            return None;
+        }
+        let (mut mean, mut variance) = (recipe.constant(0.0), recipe.constant(0.0));
+        let weights: Vec<InRegister> = self.nodes.weights.iter().map(|&w| recipe.constant(w)).collect();
+        for (k, &weight) in weights.iter().enumerate() {
+            let phi = pass.value(recipe, summand, k)?[0];
+            let part = recipe.multiply(weight, phi);
+            mean = recipe.add(mean, part);
+        }
+        for (k, &weight) in weights.iter().enumerate() {
+            let phi = pass.value(recipe, summand, k)?[0];
+            let deviation = recipe.subtract(phi, mean);
+            let square = recipe.multiply(deviation, deviation);
+            let part = recipe.multiply(weight, square);
+            variance = recipe.add(variance, part);
+        }
+        let (sigma, root) = (recipe.constant(sigma), recipe.sqrt(variance));
+        let amplitude = recipe.multiply(sigma, root);
+        let xi = recipe.row(Rows::Noise, 0);
+        let noise = recipe.multiply(amplitude, xi);
+        Some(recipe.add(mean, noise))
     }
 
     fn scope(&self) -> ObservationScope<'_> {
@@ -669,6 +718,34 @@ impl Model for FormulaModel {
         let mut batch = WithWeights(batch, tiles);
         let registers = part(scratch, LOSS, &self.loss_program, tiles);
         self.loss_program.run_to(&inputs, &mut batch, registers, loss);
+    }
+    fn gradient_in_pass(&self, recipe: &mut Recipe, over: Over) -> Option<Vec<InRegister>> {
+        match over {
+            Over::Samples(count) => {
+                let samples = Samples::Rows { count, width: self.population.width };
+                let mut pass = InPass::new(&self.graph, samples, &[]);
+                let mut gradient = self.summed_in_pass(&mut pass, recipe)?;
+                let weight = 1.0 / count as f64;
+                if weight != 1.0 {
+                    let weight = recipe.constant(weight);
+                    gradient.iter_mut().for_each(|g| *g = recipe.multiply(*g, weight));
+                }
+                Some(gradient)
+            }
+            Over::NoisySum { sigma } => {
+                let reachable = self.graph.reachable(&self.summed);
+                let mut sums =
+                    reachable.into_iter().filter(|&n| matches!(self.graph.entry(n).op, Op::BatchSum));
+                let sum = sums.next().filter(|&sum| self.graph.shape(sum).is_scalar())?;
+                if sums.next().is_some() {
+                    return None;
+                }
+                let mut pass = InPass::new(&self.graph, Samples::Nodes(&self.nodes), &[]);
+                let noisy = self.noisy_sum(&mut pass, recipe, self.graph.entry(sum).args[0], sigma)?;
+                pass.replace(sum, noisy);
+                self.summed_in_pass(&mut pass, recipe)
+            }
+        }
     }
     fn sums(&self) -> Option<usize> {
         self.sums.as_ref().map(Sums::len)

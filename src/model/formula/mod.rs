@@ -10,6 +10,7 @@ mod formula_model;
 mod function;
 mod gradient;
 mod graph;
+mod in_pass;
 mod nodes;
 pub mod operations;
 mod program;

@@ -8,9 +8,11 @@ use super::error::FormulaError;
 use super::formula_model::{gradient_along, magnitude, parameter_nodes, second_moments};
 use super::function::{Function, NoSamples, scratch_for};
 use super::graph::{Graph, Node};
+use super::in_pass::{InPass, Samples};
 use super::program::{Inputs, Program};
 use super::{Expression, Place, Value};
 use crate::lanes::Lane;
+use crate::lanes::pass::{Recipe, Value as InRegister};
 use crate::model::{Layout, Nodes, Origin, Scratch, Shape};
 
 /// Diffusion of one parameter.
@@ -193,6 +195,26 @@ impl SdeModel {
         let tiles = state.len() / self.layout.len();
         let inputs = Inputs { theta: state, auxiliary: wiener, tiles };
         self.program.run_to(&inputs, &mut NoSamples, &mut scratch.lanes, out);
+    }
+    /// Drift and B(x)·dW as values of a pass with x the state, to the bit those of [`SdeModel::drift_and_noise`]; `None` where they have no
+    /// such form.
+    pub fn in_pass(
+        &self,
+        recipe: &mut Recipe,
+        wiener: &[InRegister],
+    ) -> Option<(Vec<InRegister>, Vec<InRegister>)> {
+        let mut pass = InPass::new(&self.graph, Samples::None, wiener);
+        if !pass.short(&self.drift) || !pass.short(&self.increment) {
+            return None;
+        }
+        let mut all = |nodes: &[Node]| {
+            let mut values = Vec::with_capacity(self.layout.len());
+            for &node in nodes {
+                values.extend_from_slice(&pass.value(recipe, node, 0)?);
+            }
+            Some(values)
+        };
+        Some((all(&self.drift)?, all(&self.increment)?))
     }
     /// `(A, c, B)` with drift = A x + c and constant B `[P][M]`, if the drift is affine and the noise constant.
     ///

@@ -2,7 +2,8 @@
 
 use super::kernels::{self, Product};
 use super::unary::{LOG, SIGN};
-use super::{Attribute, Call, Frame, Operand, Operation, Straight};
+use super::{Attribute, Call, Elements, Frame, Operand, Operation, Straight};
+use crate::lanes::pass::{Recipe, Value};
 use crate::lanes::{Lane, math};
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
@@ -26,6 +27,8 @@ pub struct Binary {
     /// With a constant on the right.
     right: Option<RightKernel>,
     partial: [Partial; 2],
+    /// In a pass.
+    register: Option<fn(&mut Recipe, Value, Value) -> Value>,
 }
 
 impl Operation for Binary {
@@ -71,6 +74,18 @@ impl Operation for Binary {
             (_, Some(c), _, Some(kernel)) => Straight::Right(kernel, c),
             _ => Straight::Two(self.kernel),
         })
+    }
+    fn in_pass(
+        &self,
+        _: Attribute,
+        recipe: &mut Recipe,
+        args: &[Elements<'_>],
+        shape: Shape,
+    ) -> Option<Vec<Value>> {
+        let apply = self.register?;
+        // A scalar goes with every element.
+        let element = |which: usize, e: usize| args[which].values[e % args[which].values.len()];
+        Some((0..shape.len()).map(|e| apply(recipe, element(0, e), element(1, e))).collect())
     }
     fn commutative(&self) -> bool {
         self.commutative
@@ -145,6 +160,7 @@ pub static ADD: Binary = Binary {
     left: Some(kernels::add_left),
     right: Some(kernels::add_right),
     partial: [|g, c| filled(g, c, c.adjoint), |g, c| filled(g, c, c.adjoint)],
+    register: Some(Recipe::add),
 };
 /// x − y.
 pub static SUBTRACT: Binary = Binary {
@@ -161,6 +177,7 @@ pub static SUBTRACT: Binary = Binary {
             filled(g, c, negative)
         },
     ],
+    register: Some(Recipe::subtract),
 };
 /// x·y.
 pub static MULTIPLY: Binary = Binary {
@@ -171,6 +188,7 @@ pub static MULTIPLY: Binary = Binary {
     left: Some(kernels::multiply_left),
     right: Some(kernels::multiply_right),
     partial: [|g, c| g.multiply(c.adjoint, c.args[1]), |g, c| g.multiply(c.adjoint, c.args[0])],
+    register: Some(Recipe::multiply),
 };
 /// x/y.
 pub static DIVIDE: Binary = Binary {
@@ -188,6 +206,7 @@ pub static DIVIDE: Binary = Binary {
             g.multiply(c.adjoint, slope)
         },
     ],
+    register: Some(Recipe::divide),
 };
 /// xʸ with a y that varies.
 pub static POWER: Binary = Binary {
@@ -211,6 +230,7 @@ pub static POWER: Binary = Binary {
             g.multiply(c.adjoint, slope)
         },
     ],
+    register: None,
 };
 
 /// The larger of two, as a node: (a + b + |a − b|)/2 would round, so a weighted choice by the sign of a − b.
@@ -230,6 +250,7 @@ pub static LARGER: Binary = Binary {
     left: None,
     right: None,
     partial: [|g, c| larger_part(g, c, 0), |g, c| larger_part(g, c, 1)],
+    register: None,
 };
 
 fn larger_part(g: &mut Graph, c: &Call<'_>, which: usize) -> Node {

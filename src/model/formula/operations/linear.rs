@@ -1,8 +1,9 @@
 //! Matrices: products, transposes, traces.
 
 use super::kernels::{self, Product};
-use super::{Attribute, Call, Frame, Operand, Operation};
+use super::{Attribute, Call, Elements, Frame, Operand, Operation};
 use crate::lanes::Lane;
+use crate::lanes::pass::{Recipe, Value};
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
 
@@ -57,6 +58,30 @@ impl Operation for MatrixProduct {
             let (a, b) = (args[0].sample(k, frame.tiles), args[1].sample(k, frame.tiles));
             kernels::matrix_product(out, a, b, &extents, false);
         }
+    }
+    fn in_pass(
+        &self,
+        attribute: Attribute,
+        recipe: &mut Recipe,
+        args: &[Elements<'_>],
+        _: Shape,
+    ) -> Option<Vec<Value>> {
+        let d = Self::extents(attribute, 1, args[0].shape, args[1].shape);
+        let (a, b) = (args[0].values, args[1].values);
+        let mut all = Vec::with_capacity(d.rows * d.cols);
+        for (i, j) in (0..d.rows).flat_map(|i| (0..d.cols).map(move |j| (i, j))) {
+            let products: Vec<Value> = (0..d.inner)
+                .map(|k| {
+                    let (x, y) = (a[i * d.a_row + k * d.a_inner], b[k * d.b_inner + j * d.b_col]);
+                    recipe.multiply(x, y)
+                })
+                .collect();
+            all.push(recipe.sum(products)?);
+            if recipe.too_long() {
+                return None;
+            }
+        }
+        Some(all)
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, which: usize) -> Option<Node> {
         // C = op(A) op(B): dop(A) = G op(B)ᵀ, dop(B) = op(A)ᵀ G, transposed back where the operand was.
@@ -119,6 +144,15 @@ impl Operation for Transpose {
             }
         }
     }
+    fn in_pass(
+        &self,
+        _: Attribute,
+        _: &mut Recipe,
+        args: &[Elements<'_>],
+        Shape { rows, cols }: Shape,
+    ) -> Option<Vec<Value>> {
+        Some((0..rows * cols).map(|e| args[0].values[e % cols * rows + e / cols]).collect())
+    }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         Some(graph.transpose(call.adjoint))
     }
@@ -145,6 +179,16 @@ impl Operation for Trace {
                 kernels::add_to(out, &a[at..at + tiles]);
             }
         }
+    }
+    fn in_pass(
+        &self,
+        _: Attribute,
+        recipe: &mut Recipe,
+        args: &[Elements<'_>],
+        _: Shape,
+    ) -> Option<Vec<Value>> {
+        let n = args[0].shape.rows;
+        recipe.sum((0..n).map(|i| args[0].values[i * (n + 1)])).map(|sum| vec![sum])
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         let shape = graph.shape(call.args[0]);

@@ -24,6 +24,7 @@ pub use vector::{ARRAY, LOGSUMEXP, ONE_HOT, SOFTMAX};
 
 use super::graph::{Graph, Node};
 use crate::lanes::Lane;
+use crate::lanes::pass::{Recipe, Value};
 use crate::model::Shape;
 
 /// A number or two that belong to an operation (an exponent, a target shape, flags).
@@ -98,6 +99,15 @@ impl<'a> Operand<'a> {
         let start = sample * self.stride;
         &self.data[start..start + self.shape.len() * tiles]
     }
+}
+
+/// An argument in a pass.
+#[derive(Clone, Copy)]
+pub struct Elements<'a> {
+    /// Its elements.
+    pub values: &'a [Value],
+    /// Its shape.
+    pub shape: Shape,
 }
 
 /// What is being computed: `out` is `[count][shape.len()][tiles]`.
@@ -199,6 +209,16 @@ pub trait Operation: Sync {
     fn straight(&self, _attribute: Attribute, _immediates: &[Option<f64>]) -> Option<Straight> {
         None
     }
+    /// The value's elements in a pass, rounded as [`Operation::evaluate`] rounds them; `None` if it has no such form.
+    fn in_pass(
+        &self,
+        _attribute: Attribute,
+        _recipe: &mut Recipe,
+        _args: &[Elements<'_>],
+        _shape: Shape,
+    ) -> Option<Vec<Value>> {
+        None
+    }
     /// a ∘ b = b ∘ a, to the bit.
     fn commutative(&self) -> bool {
         false
@@ -250,6 +270,9 @@ impl Operation for Identity {
     }
     fn straight(&self, _: Attribute, _: &[Option<f64>]) -> Option<Straight> {
         Some(Straight::One(|out, a| out.copy_from_slice(a)))
+    }
+    fn in_pass(&self, _: Attribute, _: &mut Recipe, args: &[Elements<'_>], _: Shape) -> Option<Vec<Value>> {
+        Some(args[0].values.to_vec())
     }
     fn accumulates(&self) -> bool {
         true

@@ -1,8 +1,9 @@
 //! Sums, norms and extremes over all elements, and back.
 
 use super::kernels::{self, Product};
-use super::{Attribute, Call, Frame, Operand, Operation};
+use super::{Attribute, Call, Elements, Frame, Operand, Operation};
 use crate::lanes::Lane;
+use crate::lanes::pass::{Recipe, Value};
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
 
@@ -29,6 +30,15 @@ impl Operation for Sum {
             }
             elements.for_each(|element| kernels::add_to(out, element));
         }
+    }
+    fn in_pass(
+        &self,
+        _: Attribute,
+        recipe: &mut Recipe,
+        args: &[Elements<'_>],
+        _: Shape,
+    ) -> Option<Vec<Value>> {
+        recipe.sum(args[0].values.iter().copied()).map(|sum| vec![sum])
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         let shape = graph.shape(call.args[0]);
@@ -59,9 +69,24 @@ impl Operation for Broadcast {
             out.chunks_exact_mut(value.len()).for_each(|element| element.copy_from_slice(value));
         }
     }
+    fn in_pass(
+        &self,
+        _: Attribute,
+        _: &mut Recipe,
+        args: &[Elements<'_>],
+        shape: Shape,
+    ) -> Option<Vec<Value>> {
+        Some(args[0].values.iter().copied().cycle().take(shape.len()).collect())
+    }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         Some(if graph.shape(call.args[0]).is_scalar() { graph.sum(call.adjoint) } else { call.adjoint })
     }
+}
+
+/// Σ a_i b_i in a pass.
+fn scalar_product(recipe: &mut Recipe, a: &[Value], b: &[Value]) -> Option<Vec<Value>> {
+    let products: Vec<Value> = a.iter().zip(b).map(|(&a, &b)| recipe.multiply(a, b)).collect();
+    recipe.sum(products).map(|sum| vec![sum])
 }
 
 /// Σ a_i b_i.
@@ -98,6 +123,15 @@ impl Operation for Dot {
             kernels::matrix_product(out, &a.data[from_a..], &b.data[from_b..], &extents, false);
         }
     }
+    fn in_pass(
+        &self,
+        _: Attribute,
+        recipe: &mut Recipe,
+        args: &[Elements<'_>],
+        _: Shape,
+    ) -> Option<Vec<Value>> {
+        scalar_product(recipe, args[0].values, args[1].values)
+    }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, which: usize) -> Option<Node> {
         Some(graph.multiply(call.adjoint, call.args[1 - which]))
     }
@@ -119,6 +153,15 @@ impl Operation for Norm2 {
     }
     fn evaluate(&self, attribute: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
         DOT.evaluate(attribute, frame, &[args[0], args[0]], out);
+    }
+    fn in_pass(
+        &self,
+        _: Attribute,
+        recipe: &mut Recipe,
+        args: &[Elements<'_>],
+        _: Shape,
+    ) -> Option<Vec<Value>> {
+        scalar_product(recipe, args[0].values, args[0].values)
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         let twice = graph.scale(2.0, call.adjoint);

@@ -1,7 +1,8 @@
 //! Elementwise functions of one argument.
 
 use super::kernels;
-use super::{Attribute, Call, Frame, Operand, Operation, Straight};
+use super::{Attribute, Call, Elements, Frame, Operand, Operation, Straight};
+use crate::lanes::pass::{Recipe, Value};
 use crate::lanes::{Lane, math};
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
@@ -12,6 +13,8 @@ pub struct Unary {
     kernel: fn(&mut [Lane], &[Lane]),
     /// f' as a node, from x and y; `None` where f is locally constant.
     slope: Option<fn(&mut Graph, Node, Node) -> Node>,
+    /// In a pass.
+    register: Option<fn(&mut Recipe, Value) -> Value>,
 }
 
 impl Operation for Unary {
@@ -26,6 +29,16 @@ impl Operation for Unary {
     }
     fn straight(&self, _: Attribute, _: &[Option<f64>]) -> Option<Straight> {
         Some(Straight::One(self.kernel))
+    }
+    fn in_pass(
+        &self,
+        _: Attribute,
+        recipe: &mut Recipe,
+        args: &[Elements<'_>],
+        _: Shape,
+    ) -> Option<Vec<Value>> {
+        let apply = self.register?;
+        Some(args[0].values.iter().map(|&a| apply(recipe, a)).collect())
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         let slope = self.slope?(graph, call.args[0], call.value);
@@ -45,10 +58,14 @@ fn elementwise(frame: &Frame, a: &Operand<'_>, out: &mut [Lane], kernel: impl Fn
 }
 
 /// −x.
-pub static NEGATE: Unary =
-    Unary { name: "negate", kernel: kernels::negate, slope: Some(|g, _, _| g.number(-1.0)) };
+pub static NEGATE: Unary = Unary {
+    name: "negate",
+    kernel: kernels::negate,
+    slope: Some(|g, _, _| g.number(-1.0)),
+    register: Some(Recipe::negate),
+};
 /// eˣ.
-pub static EXP: Unary = Unary { name: "exp", kernel: math::exp, slope: Some(|_, _, y| y) };
+pub static EXP: Unary = Unary { name: "exp", kernel: math::exp, slope: Some(|_, _, y| y), register: None };
 /// ln x.
 pub static LOG: Unary = Unary {
     name: "log",
@@ -57,6 +74,7 @@ pub static LOG: Unary = Unary {
         let one = g.number(1.0);
         g.divide(one, x)
     }),
+    register: None,
 };
 /// √x.
 pub static SQRT: Unary = Unary {
@@ -66,6 +84,7 @@ pub static SQRT: Unary = Unary {
         let root = g.unary(&RECIPROCAL_ROOT, x);
         g.scale(0.5, root)
     }),
+    register: Some(Recipe::sqrt),
 };
 /// 1/√x.
 pub static RECIPROCAL_ROOT: Unary = Unary {
@@ -75,16 +94,29 @@ pub static RECIPROCAL_ROOT: Unary = Unary {
         let ratio = g.divide(y, x);
         g.scale(-0.5, ratio)
     }),
+    register: Some(|recipe, x| {
+        let (one, root) = (recipe.constant(1.0), recipe.sqrt(x));
+        recipe.divide(one, root)
+    }),
 };
 /// |x|; its slope at 0 is 0.
-pub static ABS: Unary = Unary { name: "abs", kernel: kernels::abs, slope: Some(|g, x, _| g.unary(&SIGN, x)) };
+pub static ABS: Unary = Unary {
+    name: "abs",
+    kernel: kernels::abs,
+    slope: Some(|g, x, _| g.unary(&SIGN, x)),
+    register: Some(Recipe::abs),
+};
 /// −1, 0 or 1.
-pub static SIGN: Unary = Unary { name: "sign", kernel: kernels::sign, slope: None };
+pub static SIGN: Unary = Unary { name: "sign", kernel: kernels::sign, slope: None, register: None };
 /// 1 where x > 0, else 0.
-pub static STEP: Unary = Unary { name: "step", kernel: kernels::step, slope: None };
+pub static STEP: Unary = Unary { name: "step", kernel: kernels::step, slope: None, register: None };
 /// x where x > 0, else 0; its slope at 0 is 0.
-pub static RELU: Unary =
-    Unary { name: "relu", kernel: kernels::relu, slope: Some(|g, x, _| g.unary(&STEP, x)) };
+pub static RELU: Unary = Unary {
+    name: "relu",
+    kernel: kernels::relu,
+    slope: Some(|g, x, _| g.unary(&STEP, x)),
+    register: Some(Recipe::positive_part),
+};
 /// tanh x.
 pub static TANH: Unary = Unary {
     name: "tanh",
@@ -94,6 +126,7 @@ pub static TANH: Unary = Unary {
         let one = g.number(1.0);
         g.subtract(one, square)
     }),
+    register: None,
 };
 /// 1/(1 + e⁻ˣ).
 pub static SIGMOID: Unary = Unary {
@@ -104,10 +137,15 @@ pub static SIGMOID: Unary = Unary {
         let rest = g.subtract(one, y);
         g.multiply(y, rest)
     }),
+    register: None,
 };
 /// ln(1 + eˣ).
-pub static SOFTPLUS: Unary =
-    Unary { name: "softplus", kernel: math::softplus, slope: Some(|g, x, _| g.unary(&SIGMOID, x)) };
+pub static SOFTPLUS: Unary = Unary {
+    name: "softplus",
+    kernel: math::softplus,
+    slope: Some(|g, x, _| g.unary(&SIGMOID, x)),
+    register: None,
+};
 /// The error function.
 pub static ERF: Unary = Unary {
     name: "erf",
@@ -118,9 +156,11 @@ pub static ERF: Unary = Unary {
         let bell = g.unary(&EXP, exponent);
         g.scale(std::f64::consts::FRAC_2_SQRT_PI, bell)
     }),
+    register: None,
 };
 /// sin x.
-pub static SIN: Unary = Unary { name: "sin", kernel: math::sin, slope: Some(|g, x, _| g.unary(&COS, x)) };
+pub static SIN: Unary =
+    Unary { name: "sin", kernel: math::sin, slope: Some(|g, x, _| g.unary(&COS, x)), register: None };
 /// cos x.
 pub static COS: Unary = Unary {
     name: "cos",
@@ -129,6 +169,7 @@ pub static COS: Unary = Unary {
         let sine = g.unary(&SIN, x);
         g.negate(sine)
     }),
+    register: None,
 };
 
 /// xⁿ for a whole number n ≠ 0, by repeated squaring (attribute: n).
@@ -160,6 +201,38 @@ impl Operation for IntegerPower {
                 }
             }
         });
+    }
+    fn in_pass(
+        &self,
+        attribute: Attribute,
+        recipe: &mut Recipe,
+        args: &[Elements<'_>],
+        _: Shape,
+    ) -> Option<Vec<Value>> {
+        let exponent = attribute.as_integer();
+        let power = |&a: &Value| {
+            // As the kernel does it.
+            let (mut base, mut left) = (a, exponent.unsigned_abs());
+            while left & 1 == 0 {
+                base = recipe.multiply(base, base);
+                left >>= 1;
+            }
+            let mut result = base;
+            left >>= 1;
+            while left > 0 {
+                base = recipe.multiply(base, base);
+                if left & 1 == 1 {
+                    result = recipe.multiply(result, base);
+                }
+                left >>= 1;
+            }
+            if exponent > 0 {
+                return result;
+            }
+            let one = recipe.constant(1.0);
+            recipe.divide(one, result)
+        };
+        (exponent != 0).then(|| args[0].values.iter().map(power).collect())
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         let exponent = call.attribute.as_integer();

@@ -1,6 +1,7 @@
 //! Softmax, its normaliser, and class labels.
 
-use super::{Attribute, Call, Frame, Operand, Operation, kernels, reduce};
+use super::{Attribute, Call, Elements, Frame, Operand, Operation, kernels, reduce};
+use crate::lanes::pass::{Recipe, Value};
 use crate::lanes::{Lane, math};
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
@@ -134,6 +135,9 @@ impl Operation for Array {
             }
         }
     }
+    fn in_pass(&self, _: Attribute, _: &mut Recipe, args: &[Elements<'_>], _: Shape) -> Option<Vec<Value>> {
+        Some(args.iter().flat_map(|a| a.values).copied().collect())
+    }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, which: usize) -> Option<Node> {
         // Picks the element's own part of the adjoint.
         let part = graph.shape(call.args[which]);
@@ -171,6 +175,16 @@ impl Operation for Slice {
         for (k, out) in out.chunks_exact_mut(frame.stride()).enumerate() {
             out.copy_from_slice(&args[0].sample(k, tiles)[offset * tiles..(offset + len) * tiles]);
         }
+    }
+    fn in_pass(
+        &self,
+        attribute: Attribute,
+        _: &mut Recipe,
+        args: &[Elements<'_>],
+        _: Shape,
+    ) -> Option<Vec<Value>> {
+        let (first, len) = Self::range(attribute);
+        Some(args[0].values[first..first + len].to_vec())
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         let shape = graph.shape(call.args[0]);

@@ -1,0 +1,339 @@
+//! A *pass*: one loop over the vectors of a block, in which whole formulas are computed in registers.
+//!
+//! The operations of a [`Recipe`] are those of IEEE 754, each rounded by itself, so a pass gives to the bit what separate loops give; it
+//! only leaves out their loads, stores and calls. A pass is machine code, made when the program runs, for the vectors of the present
+//! [`Level`]; where none can be made ([`Recipe::pass`] says `None`) callers keep to their loops.
+
+#[cfg(all(unix, target_arch = "x86_64"))]
+mod machine;
+
+use super::{Lane, Level};
+use std::collections::HashMap;
+#[cfg(all(unix, target_arch = "x86_64"))]
+use std::sync::Arc;
+
+/// Most operations of a recipe: what is longer is better off in loops whose code stays in the cache.
+const MOST: usize = 512;
+
+/// A number computed in a recipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Value(u32);
+
+impl Value {
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Whose rows are read: element `e` of a block is row `e`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rows {
+    /// θ, which is written, too.
+    State,
+    /// Samples.
+    Samples,
+    /// Random numbers.
+    Noise,
+}
+
+/// Operations of two numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Two {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    /// The second, unless the first is larger.
+    Larger,
+    And,
+    ExclusiveOr,
+}
+
+impl Two {
+    fn of(self, a: f64, b: f64) -> f64 {
+        let bits = |f: fn(u64, u64) -> u64| f64::from_bits(f(a.to_bits(), b.to_bits()));
+        match self {
+            Self::Add => a + b,
+            Self::Subtract => a - b,
+            Self::Multiply => a * b,
+            Self::Divide => a / b,
+            Self::Larger => {
+                if a > b {
+                    a
+                } else {
+                    b
+                }
+            }
+            Self::And => bits(|a, b| a & b),
+            Self::ExclusiveOr => bits(|a, b| a ^ b),
+        }
+    }
+    fn commutes(self) -> bool {
+        !matches!(self, Self::Subtract | Self::Divide | Self::Larger)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Step {
+    Row(Rows, usize),
+    /// The bits of a number.
+    Constant(u64),
+    Parameter(usize),
+    Two(Two, Value, Value),
+    Root(Value),
+}
+
+impl Step {
+    /// Read from memory where it is needed.
+    fn leaf(self) -> bool {
+        matches!(self, Self::Row(..) | Self::Constant(_) | Self::Parameter(_))
+    }
+    fn operands(self) -> impl Iterator<Item = Value> {
+        let pair = match self {
+            Self::Two(_, a, b) => [Some(a), Some(b)],
+            Self::Root(a) => [Some(a), None],
+            _ => [None, None],
+        };
+        pair.into_iter().flatten()
+    }
+}
+
+/// What a pass computes.
+#[derive(Clone, Debug, Default)]
+pub struct Recipe {
+    steps: Vec<Step>,
+    known: HashMap<Step, Value>,
+    /// Elements of the state and their new values.
+    stores: Vec<(usize, Value)>,
+}
+
+impl Recipe {
+    fn push(&mut self, step: Step) -> Value {
+        let Self { steps, known, .. } = self;
+        *known.entry(step).or_insert_with(|| {
+            steps.push(step);
+            Value(steps.len() as u32 - 1)
+        })
+    }
+    fn number(&self, a: Value) -> Option<f64> {
+        match self.steps[a.index()] {
+            Step::Constant(bits) => Some(f64::from_bits(bits)),
+            _ => None,
+        }
+    }
+    fn two(&mut self, operation: Two, a: Value, b: Value) -> Value {
+        match (self.number(a), self.number(b)) {
+            (Some(a), Some(b)) => self.constant(operation.of(a, b)),
+            _ => self.push(Step::Two(operation, a, b)),
+        }
+    }
+
+    /// Row `element` of some rows; those of the state as they were before the pass.
+    pub fn row(&mut self, rows: Rows, element: usize) -> Value {
+        self.push(Step::Row(rows, element))
+    }
+    /// A number, the same for all replicas.
+    pub fn constant(&mut self, value: f64) -> Value {
+        self.push(Step::Constant(value.to_bits()))
+    }
+    /// A number that is set from run to run, see [`Pass::set`].
+    pub fn parameter(&mut self, which: usize) -> Value {
+        self.push(Step::Parameter(which))
+    }
+    /// a + b.
+    pub fn add(&mut self, a: Value, b: Value) -> Value {
+        self.two(Two::Add, a, b)
+    }
+    /// a − b.
+    pub fn subtract(&mut self, a: Value, b: Value) -> Value {
+        self.two(Two::Subtract, a, b)
+    }
+    /// a·b.
+    pub fn multiply(&mut self, a: Value, b: Value) -> Value {
+        self.two(Two::Multiply, a, b)
+    }
+    /// a/b.
+    pub fn divide(&mut self, a: Value, b: Value) -> Value {
+        self.two(Two::Divide, a, b)
+    }
+    /// −a.
+    pub fn negate(&mut self, a: Value) -> Value {
+        let sign = self.constant(-0.0);
+        self.two(Two::ExclusiveOr, a, sign)
+    }
+    /// |a|.
+    pub fn abs(&mut self, a: Value) -> Value {
+        let rest = self.constant(f64::from_bits(u64::MAX >> 1));
+        self.two(Two::And, a, rest)
+    }
+    /// a where a > 0, 0 where a ≤ 0, else a.
+    pub fn positive_part(&mut self, a: Value) -> Value {
+        let zero = self.constant(0.0);
+        let larger = self.two(Two::Larger, zero, a);
+        // −0 becomes 0.
+        self.add(larger, zero)
+    }
+    /// √a.
+    pub fn sqrt(&mut self, a: Value) -> Value {
+        match self.number(a) {
+            Some(a) => self.constant(a.sqrt()),
+            None => self.push(Step::Root(a)),
+        }
+    }
+    /// Σ a_i, from the left; `None` of nothing.
+    pub fn sum(&mut self, values: impl IntoIterator<Item = Value>) -> Option<Value> {
+        let mut values = values.into_iter();
+        let first = values.next()?;
+        Some(values.fold(first, |sum, a| self.add(sum, a)))
+    }
+    /// The state's element gets this value, at the end of the pass.
+    pub fn store(&mut self, element: usize, value: Value) {
+        self.stores.push((element, value));
+    }
+    /// Numbers read and computed.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+    /// True before anything is computed.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+    /// True if it has become too long to be a pass.
+    pub fn too_long(&self) -> bool {
+        self.steps.len() > MOST
+    }
+
+    /// Machine code for blocks of `tiles` vectors; `None` if this machine or so long a recipe has none.
+    pub fn pass(&self, tiles: usize) -> Option<Pass> {
+        if self.too_long() || tiles == 0 {
+            return None;
+        }
+        #[cfg(all(unix, target_arch = "x86_64"))]
+        {
+            let level = Level::current();
+            if level == Level::V1 {
+                return None;
+            }
+            let plan = Plan::new(self);
+            let code = machine::Code::new(self, &plan, tiles, level == Level::V4)?;
+            let mut needs = [0; 3];
+            for (step, live) in self.steps.iter().zip(&plan.last) {
+                if let (&Step::Row(rows, element), Some(_)) = (step, live) {
+                    let need = &mut needs[rows as usize];
+                    *need = (*need).max((element + 1) * tiles);
+                }
+            }
+            for &(element, _) in &self.stores {
+                needs[0] = needs[0].max((element + 1) * tiles);
+            }
+            let parameter = plan.constants.len();
+            let mut table: Vec<f64> = plan.constants.iter().map(|&bits| f64::from_bits(bits)).collect();
+            table.resize(parameter + plan.parameters, 0.0);
+            Some(Pass { code: Arc::new(code), table, parameter, needs })
+        }
+        #[cfg(not(all(unix, target_arch = "x86_64")))]
+        None
+    }
+
+    /// The state after a pass over one replica, by plain arithmetic.
+    #[cfg(test)]
+    pub(crate) fn plain(
+        &self,
+        state: &[f64],
+        samples: &[f64],
+        noise: &[f64],
+        parameters: &[f64],
+    ) -> Vec<f64> {
+        let mut values = Vec::with_capacity(self.steps.len());
+        for &step in &self.steps {
+            let of = |a: Value| -> f64 { values[a.index()] };
+            values.push(match step {
+                Step::Row(Rows::State, e) => state[e],
+                Step::Row(Rows::Samples, e) => samples[e],
+                Step::Row(Rows::Noise, e) => noise[e],
+                Step::Constant(bits) => f64::from_bits(bits),
+                Step::Parameter(p) => parameters[p],
+                Step::Two(operation, a, b) => operation.of(of(a), of(b)),
+                Step::Root(a) => of(a).sqrt(),
+            });
+        }
+        let mut state = state.to_vec();
+        for &(element, value) in &self.stores {
+            state[element] = values[value.index()];
+        }
+        state
+    }
+}
+
+/// What of a recipe is needed, and until when.
+#[cfg(all(unix, target_arch = "x86_64"))]
+struct Plan {
+    /// The last step that reads a value, its stores as the step behind the last; `None` if nothing does.
+    last: Vec<Option<usize>>,
+    constants: Vec<u64>,
+    parameters: usize,
+}
+
+#[cfg(all(unix, target_arch = "x86_64"))]
+impl Plan {
+    fn new(recipe: &Recipe) -> Self {
+        let end = recipe.steps.len();
+        let mut last: Vec<Option<usize>> = vec![None; end];
+        for &(_, value) in &recipe.stores {
+            last[value.index()] = Some(end);
+        }
+        for (at, step) in recipe.steps.iter().enumerate().rev() {
+            if last[at].is_some() {
+                for a in step.operands() {
+                    last[a.index()] = last[a.index()].max(Some(at));
+                }
+            }
+        }
+        let (mut constants, mut parameters) = (Vec::new(), 0);
+        for (step, live) in recipe.steps.iter().zip(&last) {
+            match (step, live) {
+                (&Step::Constant(bits), Some(_)) => constants.push(bits),
+                (&Step::Parameter(which), _) => parameters = parameters.max(which + 1),
+                _ => {}
+            }
+        }
+        Self { last, constants, parameters }
+    }
+}
+
+/// A recipe made ready for blocks of one size.
+#[derive(Clone)]
+pub struct Pass {
+    #[cfg(all(unix, target_arch = "x86_64"))]
+    code: Arc<machine::Code>,
+    /// Constants, then parameters.
+    table: Vec<f64>,
+    parameter: usize,
+    /// Vectors that are read or written of the state, the samples, the noise.
+    needs: [usize; 3],
+}
+
+impl Pass {
+    /// Gives a parameter its value; one that the recipe does not read is let be.
+    pub fn set(&mut self, which: usize, value: f64) {
+        if let Some(place) = self.table.get_mut(self.parameter + which) {
+            *place = value;
+        }
+    }
+
+    /// Moves the state on: all rows are `[…][tiles]`.
+    ///
+    /// # Panics
+    /// If there are fewer rows than the recipe reads.
+    #[inline]
+    pub fn run(&self, state: &mut [Lane], samples: &[Lane], noise: &[Lane]) {
+        let [of_state, of_samples, of_noise] = self.needs;
+        let enough = state.len() >= of_state && samples.len() >= of_samples && noise.len() >= of_noise;
+        assert!(enough, "rows for {:?} vectors", self.needs);
+        #[cfg(all(unix, target_arch = "x86_64"))]
+        self.code.run(state, samples, noise, &self.table);
+    }
+}
+
+#[cfg(test)]
+mod tests;

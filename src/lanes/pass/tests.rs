@@ -1,0 +1,172 @@
+//! Machine code gives what plain arithmetic gives, to the bit.
+
+use super::*;
+use crate::lanes::{LANES, Purpose, Stream};
+
+const LEVELS: [Level; 3] = Level::ALL;
+
+/// Runs a recipe over a block of random rows and compares every replica with plain arithmetic; false where there is no code.
+fn agrees(recipe: &Recipe, tiles: usize, rows: usize, parameters: &[f64], seed: u64) -> bool {
+    let mut stream = Stream::new(seed, Purpose::Test, 1);
+    let mut block = |rows: usize| -> Vec<Lane> {
+        (0..rows * tiles).map(|_| Lane(std::array::from_fn(|_| stream.normal()))).collect()
+    };
+    let (before, samples, noise) = (block(rows), block(rows), block(rows));
+    let Some(mut pass) = recipe.pass(tiles) else { return false };
+    for (which, &value) in parameters.iter().enumerate() {
+        pass.set(which, value);
+    }
+    let mut state = before.clone();
+    pass.run(&mut state, &samples, &noise);
+    for replica in 0..LANES * tiles {
+        let one = |rows: &[Lane]| -> Vec<f64> {
+            rows.chunks_exact(tiles).map(|row| row[replica / LANES].0[replica % LANES]).collect()
+        };
+        let wanted = recipe.plain(&one(&before), &one(&samples), &one(&noise), parameters);
+        for (got, wanted) in one(&state).iter().zip(&wanted) {
+            let same = got.to_bits() == wanted.to_bits() || (got.is_nan() && wanted.is_nan());
+            assert!(same, "{got} for {wanted} in {recipe:?}");
+        }
+    }
+    true
+}
+
+/// Levels with machine code of their own, here.
+fn levels() -> impl Iterator<Item = Level> {
+    let native = cfg!(all(unix, target_arch = "x86_64"));
+    LEVELS.into_iter().filter(move |&level| native && Level::V1 < level && level <= Level::available())
+}
+
+fn random(stream: &mut Stream, operations: usize, rows: usize) -> Recipe {
+    let mut recipe = Recipe::default();
+    let mut values = Vec::new();
+    for rows_of in [Rows::State, Rows::Samples, Rows::Noise] {
+        values.extend((0..rows).map(|e| recipe.row(rows_of, e)));
+    }
+    values.extend([-1.5, 0.0, 0.1, 3.0].map(|x| recipe.constant(x)));
+    values.extend([0, 1].map(|p| recipe.parameter(p)));
+    for _ in 0..operations {
+        let mut any = || values[stream.below(values.len() as u64) as usize];
+        let (a, b) = (any(), any());
+        let value = match stream.below(10) {
+            0 | 1 => recipe.add(a, b),
+            2 | 3 => recipe.subtract(a, b),
+            4 | 5 => recipe.multiply(a, b),
+            6 => recipe.divide(a, b),
+            7 => recipe.sqrt(a),
+            8 => recipe.negate(a),
+            _ if stream.sign() > 0.0 => recipe.abs(a),
+            _ => recipe.positive_part(a),
+        };
+        values.push(value);
+    }
+    for element in 0..rows {
+        let value = values[values.len() - 1 - stream.below(operations as u64) as usize];
+        recipe.store(element, value);
+    }
+    recipe
+}
+
+#[test]
+fn random_recipes_give_the_bits_of_plain_arithmetic() {
+    let mut stream = Stream::new(3, Purpose::Test, 0);
+    let mut made = 0;
+    for turn in 0..600 {
+        let recipe = random(&mut stream, 1 + turn % 60, 1 + turn % 7);
+        let tiles = 1 + turn % 5;
+        for level in levels() {
+            let parameters = [stream.normal(), stream.normal()];
+            let done = Level::force(level, || agrees(&recipe, tiles, 1 + turn % 7, &parameters, turn as u64));
+            made += usize::from(done);
+        }
+    }
+    assert!(levels().count() == 0 || made > 500, "{made}");
+}
+
+#[test]
+fn special_numbers_keep_their_signs() {
+    let mut recipe = Recipe::default();
+    let x = recipe.row(Rows::State, 0);
+    let [a, b, c] = [recipe.negate(x), recipe.abs(x), recipe.positive_part(x)];
+    let d = recipe.sqrt(a);
+    for (element, value) in [(0, a), (1, b), (2, c), (3, d)] {
+        recipe.store(element, value);
+    }
+    let cases = [0.0, -0.0, 1.0, -2.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 5e-324];
+    for level in levels() {
+        let mut state = vec![Lane::default(); 4];
+        state[0] = Lane(cases);
+        Level::force(level, || recipe.pass(1).unwrap().run(&mut state, &[], &[]));
+        for (l, x) in cases.into_iter().enumerate() {
+            let wanted = recipe.plain(&[x, 0.0, 0.0, 0.0], &[], &[], &[]);
+            for (row, wanted) in state.iter().zip(wanted) {
+                let same = row.0[l].to_bits() == wanted.to_bits() || (row.0[l].is_nan() && wanted.is_nan());
+                assert!(same, "{x}: {} for {wanted}", row.0[l]);
+            }
+        }
+        assert_eq!(
+            state[2].0[..4].iter().map(|x| x.to_bits()).collect::<Vec<_>>(),
+            [0, 0, 1.0_f64.to_bits(), 0]
+        );
+    }
+}
+
+#[test]
+fn the_state_is_read_as_it_was() {
+    // A rotation: each new element needs the other's old one, and is known before the other is computed.
+    let mut recipe = Recipe::default();
+    let (x, y) = (recipe.row(Rows::State, 0), recipe.row(Rows::State, 1));
+    let half = recipe.constant(0.5);
+    let a = recipe.multiply(y, half);
+    recipe.store(0, a);
+    let b = recipe.multiply(x, half);
+    recipe.store(1, b);
+    for level in levels() {
+        assert!(Level::force(level, || agrees(&recipe, 3, 2, &[], 1)));
+    }
+    // Rows that change places would need a register between.
+    let mut swap = Recipe::default();
+    let (x, y) = (swap.row(Rows::State, 0), swap.row(Rows::State, 1));
+    swap.store(0, y);
+    swap.store(1, x);
+    assert!(swap.pass(1).is_none());
+}
+
+#[test]
+fn what_does_not_fit_has_no_code() {
+    // Sixty sums that are all needed at the end.
+    let mut recipe = Recipe::default();
+    let x = recipe.row(Rows::State, 0);
+    let values: Vec<Value> = (0..60)
+        .map(|k| {
+            let c = recipe.constant(f64::from(k));
+            recipe.add(x, c)
+        })
+        .collect();
+    let total = values.iter().rev().fold(x, |sum, &v| recipe.multiply(sum, v));
+    let total = values.iter().fold(total, |sum, &v| recipe.multiply(sum, v));
+    recipe.store(0, total);
+    for level in levels() {
+        Level::force(level, || assert!(recipe.pass(1).is_none()));
+    }
+    let mut long = Recipe::default();
+    let mut x = long.row(Rows::State, 0);
+    for _ in 0..=MOST {
+        x = long.multiply(x, x);
+    }
+    long.store(0, x);
+    assert!(long.too_long() && long.pass(1).is_none());
+    Level::force(Level::V1, || assert!(Recipe::default().pass(4).is_none()));
+}
+
+#[test]
+#[should_panic(expected = "rows for")]
+fn too_few_rows_are_refused() {
+    let mut recipe = Recipe::default();
+    let x = recipe.row(Rows::Noise, 1);
+    recipe.store(0, x);
+    match recipe.pass(2) {
+        Some(pass) => pass.run(&mut [Lane::default(); 2], &[], &[Lane::default(); 3]),
+        None => panic!("rows for none"),
+    }
+}
