@@ -67,6 +67,8 @@ fn write_accounts(accounts: &ledger::Accounts, theta: &[Lane], velocity: &[Lane]
 }
 
 #[cfg(test)]
+mod passes_tests;
+#[cfg(test)]
 mod scheme_tests;
 #[cfg(test)]
 mod tests;

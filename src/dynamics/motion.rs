@@ -59,7 +59,7 @@ pub struct Motion {
     parameters: usize,
     footprint: Footprint,
     /// The step in one pass, where it has one.
-    passes: Passes,
+    pub(super) passes: Passes,
 }
 
 /// Vectors a tile that a stepper touches: at every step again and again, and once a step.

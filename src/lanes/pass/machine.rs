@@ -90,6 +90,16 @@ enum Last {
     Row(u8, i32),
     /// A number of the table in all lanes.
     Table(i32),
+    /// A vector put aside on the stack.
+    Aside(i32),
+}
+
+/// Where a computed value is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Nowhere,
+    Register(u8),
+    Aside(usize),
 }
 
 /// Writes the code of a recipe.
@@ -100,9 +110,15 @@ struct Writer<'r> {
     wide: bool,
     code: Vec<u8>,
     free: Vec<u8>,
-    /// Register of each value that is computed.
-    place: Vec<Option<u8>>,
+    /// Of each value that is computed.
+    place: Vec<Place>,
+    /// Vectors on the stack, and those that are free again.
+    aside: usize,
+    free_aside: Vec<usize>,
 }
+
+/// Most vectors on the stack: well below a page.
+const MOST_ASIDE: usize = 48;
 
 const ADD: u8 = 0x58;
 const MULTIPLY: u8 = 0x59;
@@ -111,9 +127,14 @@ const DIVIDE: u8 = 0x5e;
 const MAXIMUM: u8 = 0x5f;
 const ROOT: u8 = 0x51;
 const AND: u8 = 0x54;
+const WITHOUT: u8 = 0x55;
+const OR: u8 = 0x56;
 const EXCLUSIVE_OR: u8 = 0x57;
+const COMPARE: u8 = 0xc2;
 const LOAD: u8 = 0x28;
 const STORE: u8 = 0x29;
+const LOAD_ANYWHERE: u8 = 0x10;
+const STORE_ANYWHERE: u8 = 0x11;
 
 impl<'r> Writer<'r> {
     fn new(recipe: &'r Recipe, plan: &'r Plan, bytes: usize, wide: bool) -> Option<Self> {
@@ -142,14 +163,16 @@ impl<'r> Writer<'r> {
             wide,
             code: Vec::new(),
             free,
-            place: vec![None; recipe.steps.len()],
+            place: vec![Place::Nowhere; recipe.steps.len()],
+            aside: 0,
+            free_aside: Vec::new(),
         })
     }
 
-    /// The whole function; `None` if there are too few registers.
+    /// The whole function; `None` if too much must be put aside.
     fn written(mut self) -> Option<Vec<u8>> {
-        // xor eax, eax
-        self.code.extend([0x31, 0xc0]);
+        // sub rsp, what is put aside; xor eax, eax
+        self.code.extend([0x48, 0x81, 0xec, 0, 0, 0, 0, 0x31, 0xc0]);
         let top = self.code.len();
         let end = self.recipe.steps.len();
         let mut stores = self.pending();
@@ -159,6 +182,9 @@ impl<'r> Writer<'r> {
             }
             while let Some((_, element, value)) = stores.pop_if(|s| s.0 <= at) {
                 self.store(element, value);
+                if self.next_reader(value, at).is_none() && !stores.iter().any(|s| s.2 == value) {
+                    self.forget(value);
+                }
             }
         }
         while let Some((_, element, value)) = stores.pop() {
@@ -171,7 +197,11 @@ impl<'r> Writer<'r> {
         self.code.extend([0x4c, 0x39, 0xc0, 0x0f, 0x82]);
         let back = top as i64 - (self.code.len() as i64 + 4);
         self.code.extend(i32::try_from(back).ok()?.to_le_bytes());
-        // vzeroupper; ret
+        // add rsp, what was put aside; vzeroupper; ret
+        let frame = u32::try_from(LANE * self.aside).ok()?.to_le_bytes();
+        self.code[3..7].copy_from_slice(&frame);
+        self.code.extend([0x48, 0x81, 0xc4]);
+        self.code.extend(frame);
         self.code.extend([0xc5, 0xf8, 0x77, 0xc3]);
         Some(self.code)
     }
@@ -189,17 +219,57 @@ impl<'r> Writer<'r> {
         stores
     }
 
+    /// A register; there is one, see [`Writer::make_room`].
     fn take(&mut self) -> Option<u8> {
         self.free.pop()
     }
 
-    /// Gives back the register of a value that step `at` reads last.
+    /// The next step behind `at` that reads a value.
+    fn next_reader(&self, value: Value, at: usize) -> Option<usize> {
+        let reads = |&later: &usize| {
+            self.plan.last[later].is_some() && self.recipe.steps[later].operands().any(|a| a == value)
+        };
+        (at + 1..self.recipe.steps.len()).find(reads)
+    }
+
+    /// Gives back the place of a value that step `at` reads last.
     fn release(&mut self, value: Value, at: usize) {
-        if self.plan.last[value.index()] == Some(at)
-            && let Some(register) = self.place[value.index()].take()
-        {
-            self.free.push(register);
+        if self.plan.last[value.index()] == Some(at) {
+            self.forget(value);
         }
+    }
+
+    fn forget(&mut self, value: Value) {
+        match std::mem::replace(&mut self.place[value.index()], Place::Nowhere) {
+            Place::Nowhere => {}
+            Place::Register(register) => self.free.push(register),
+            Place::Aside(slot) => self.free_aside.push(slot),
+        }
+    }
+
+    /// Sees to a free register for step `at`: where there is none, the value that is read again last of all is put aside.
+    fn make_room(&mut self, at: usize) -> Option<()> {
+        if !self.free.is_empty() {
+            return Some(());
+        }
+        let own: Vec<Value> = self.recipe.steps[at].operands().collect();
+        let values = (0..at).map(|i| Value(i as u32)).filter(|value| !own.contains(value));
+        let held = values.filter_map(|value| match self.place[value.index()] {
+            Place::Register(register) => {
+                Some((self.next_reader(value, at).unwrap_or(usize::MAX), value, register))
+            }
+            _ => None,
+        });
+        let (_, value, register) = held.max_by_key(|held| held.0)?;
+        let slot = self.free_aside.pop().unwrap_or(self.aside);
+        self.aside = self.aside.max(slot + 1);
+        if slot >= MOST_ASIDE {
+            return None;
+        }
+        self.instruction(STORE_ANYWHERE, register, None, Last::Aside((LANE * slot) as i32));
+        self.place[value.index()] = Place::Aside(slot);
+        self.free.push(register);
+        Some(())
     }
 
     fn last(&self, value: Value) -> Last {
@@ -211,7 +281,11 @@ impl<'r> Writer<'r> {
             }
             Step::Constant(bits) => table(self.plan.constants.iter().position(|&b| b == bits).unwrap_or(0)),
             Step::Parameter(which) => table(self.plan.constants.len() + which),
-            _ => Last::Register(self.place[value.index()].unwrap_or(0)),
+            _ => match self.place[value.index()] {
+                Place::Register(register) => Last::Register(register),
+                Place::Aside(slot) => Last::Aside((LANE * slot) as i32),
+                Place::Nowhere => unreachable!("a value is computed before it is read, and kept until then"),
+            },
         }
     }
 
@@ -225,25 +299,30 @@ impl<'r> Writer<'r> {
                     Two::Divide => DIVIDE,
                     Two::Larger => MAXIMUM,
                     Two::And => AND,
+                    Two::Without => WITHOUT,
+                    Two::Or => OR,
                     Two::ExclusiveOr => EXCLUSIVE_OR,
+                    Two::Above => COMPARE,
                 };
                 // The first operand must be in a register.
-                let turn = operation.commutes() && self.leaf(a) && !self.leaf(b);
+                self.make_room(at)?;
+                let turn = operation.commutes() && !self.held(a) && self.held(b);
                 if turn { (opcode, b, a) } else { (opcode, a, b) }
             }
             Step::Root(a) => {
+                self.make_room(at)?;
                 let operand = self.last(a);
                 self.release(a, at);
                 let to = self.take()?;
                 self.compute(ROOT, to, None, operand);
-                self.place[at] = Some(to);
+                self.place[at] = Place::Register(to);
                 return Some(());
             }
             _ => return Some(()),
         };
-        let second = self.last(b);
+        let (first, second) = (self.last(a), self.last(b));
         let to;
-        if let Last::Register(first) = self.last(a) {
+        if let Last::Register(first) = first {
             self.release(a, at);
             self.release(b, at);
             to = self.take()?;
@@ -251,17 +330,17 @@ impl<'r> Writer<'r> {
         } else {
             // The first is loaded to where the result goes, which must not be where the second is.
             to = self.take()?;
-            let first = self.last(a);
             self.load(to, first);
             self.compute(opcode, to, Some(to), second);
+            self.release(a, at);
             self.release(b, at);
         }
-        self.place[at] = Some(to);
+        self.place[at] = Place::Register(to);
         Some(())
     }
 
-    fn leaf(&self, value: Value) -> bool {
-        self.recipe.steps[value.index()].leaf()
+    fn held(&self, value: Value) -> bool {
+        matches!(self.place[value.index()], Place::Register(_))
     }
 
     fn store(&mut self, element: usize, value: Value) {
@@ -273,12 +352,12 @@ impl<'r> Writer<'r> {
             }
         };
         self.instruction(STORE, register, None, Last::Row(STATE, (element * self.bytes) as i32));
-        // A value may be stored more than once: its register is only given back by a step.
     }
 
     fn load(&mut self, to: u8, from: Last) {
         match from {
             Last::Table(distance) => self.broadcast(to, distance),
+            Last::Aside(_) => self.instruction(LOAD_ANYWHERE, to, None, from),
             other => self.instruction(LOAD, to, None, other),
         }
     }
@@ -288,9 +367,27 @@ impl<'r> Writer<'r> {
         match second {
             Last::Table(distance) if !self.wide => {
                 self.broadcast(0, distance);
-                self.instruction(opcode, to, first, Last::Register(0));
+                self.complete(opcode, to, first, Last::Register(0));
             }
-            other => self.instruction(opcode, to, first, other),
+            other => self.complete(opcode, to, first, other),
+        }
+    }
+
+    /// An operation; a comparison has a relation, and with wide vectors goes by way of a mask.
+    fn complete(&mut self, opcode: u8, to: u8, first: Option<u8>, second: Last) {
+        // Greater, false of what is not a number, and quiet.
+        const GREATER: u8 = 0x1e;
+        const MASK: u8 = 1;
+        if opcode != COMPARE {
+            return self.instruction(opcode, to, first, second);
+        }
+        let goal = if self.wide { MASK } else { to };
+        self.instruction(COMPARE, goal, first, second);
+        self.code.push(GREATER);
+        if self.wide {
+            // vpmovm2q to, k1
+            let high = (!(to >> 3) & 1) << 7 | (!(to >> 4) & 1) << 4;
+            self.code.extend([0x62, high | 0x62, 0xfe, 0x48, 0x38, 0xc0 | (to & 7) << 3 | MASK]);
         }
     }
 
@@ -336,6 +433,11 @@ impl<'r> Writer<'r> {
             // [base + rax + distance]
             Last::Row(base, distance) => {
                 self.code.extend([0x84 | register, base]);
+                self.code.extend(distance.to_le_bytes());
+            }
+            // [rsp + distance]
+            Last::Aside(distance) => {
+                self.code.extend([0x84 | register, 0x24]);
                 self.code.extend(distance.to_le_bytes());
             }
             // [table + distance]

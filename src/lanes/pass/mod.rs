@@ -46,7 +46,12 @@ enum Two {
     /// The second, unless the first is larger.
     Larger,
     And,
+    /// Bits of the second that the first has not.
+    Without,
+    Or,
     ExclusiveOr,
+    /// All bits where the first is larger, else none.
+    Above,
 }
 
 impl Two {
@@ -65,11 +70,14 @@ impl Two {
                 }
             }
             Self::And => bits(|a, b| a & b),
+            Self::Without => bits(|a, b| !a & b),
+            Self::Or => bits(|a, b| a | b),
             Self::ExclusiveOr => bits(|a, b| a ^ b),
+            Self::Above => f64::from_bits(if a > b { u64::MAX } else { 0 }),
         }
     }
     fn commutes(self) -> bool {
-        !matches!(self, Self::Subtract | Self::Divide | Self::Larger)
+        !matches!(self, Self::Subtract | Self::Divide | Self::Larger | Self::Without | Self::Above)
     }
 }
 
@@ -84,10 +92,6 @@ enum Step {
 }
 
 impl Step {
-    /// Read from memory where it is needed.
-    fn leaf(self) -> bool {
-        matches!(self, Self::Row(..) | Self::Constant(_) | Self::Parameter(_))
-    }
     fn operands(self) -> impl Iterator<Item = Value> {
         let pair = match self {
             Self::Two(_, a, b) => [Some(a), Some(b)],
@@ -172,6 +176,23 @@ impl Recipe {
         let larger = self.two(Two::Larger, zero, a);
         // −0 becomes 0.
         self.add(larger, zero)
+    }
+    /// 1 where a > 0, else 0.
+    pub fn step(&mut self, a: Value) -> Value {
+        let (zero, one) = (self.constant(0.0), self.constant(1.0));
+        let above = self.two(Two::Above, a, zero);
+        self.two(Two::And, above, one)
+    }
+    /// 1 where a > 0, −1 where a < 0, else a, which is 0 or not a number.
+    pub fn sign(&mut self, a: Value) -> Value {
+        let (zero, minus) = (self.constant(0.0), self.constant(-1.0));
+        let above = self.step(a);
+        let (over, under) = (self.two(Two::Above, a, zero), self.two(Two::Above, zero, a));
+        let below = self.two(Two::And, under, minus);
+        let either = self.two(Two::Or, over, under);
+        let rest = self.two(Two::Without, either, a);
+        let signs = self.two(Two::Or, above, below);
+        self.two(Two::Or, signs, rest)
     }
     /// √a.
     pub fn sqrt(&mut self, a: Value) -> Value {

@@ -107,9 +107,11 @@ pub static ABS: Unary = Unary {
     register: Some(Recipe::abs),
 };
 /// −1, 0 or 1.
-pub static SIGN: Unary = Unary { name: "sign", kernel: kernels::sign, slope: None, register: None };
+pub static SIGN: Unary =
+    Unary { name: "sign", kernel: kernels::sign, slope: None, register: Some(Recipe::sign) };
 /// 1 where x > 0, else 0.
-pub static STEP: Unary = Unary { name: "step", kernel: kernels::step, slope: None, register: None };
+pub static STEP: Unary =
+    Unary { name: "step", kernel: kernels::step, slope: None, register: Some(Recipe::step) };
 /// x where x > 0, else 0; its slope at 0 is 0.
 pub static RELU: Unary = Unary {
     name: "relu",
