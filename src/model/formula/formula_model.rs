@@ -728,7 +728,9 @@ impl Model for FormulaModel {
                 let weight = 1.0 / count as f64;
                 if weight != 1.0 {
                     let weight = recipe.constant(weight);
-                    gradient.iter_mut().for_each(|g| *g = recipe.multiply(*g, weight));
+                    for g in &mut gradient {
+                        *g = recipe.multiply(*g, weight);
+                    }
                 }
                 Some(gradient)
             }
