@@ -70,7 +70,7 @@ impl Descent {
         Self { source, rate, substeps, decay, momentum, gradient, velocity, accounts, pass: None }
     }
 
-    /// Goes by a pass where there is one: for steps without momentum and accounts, from `samples` vectors of samples.
+    /// Goes by a pass where there is one: for steps without accounts, from `samples` vectors of samples.
     pub fn by(self, pass: Option<Pass>, samples: usize) -> Self {
         let pass = pass.map(|pass| (pass, vec![Lane::default(); samples]));
         Self { pass, ..self }
@@ -85,9 +85,12 @@ impl Descent {
     fn step(&mut self, theta: &mut [Lane], rate: f64) {
         if let Some((pass, samples)) = &mut self.pass {
             pass.set(RATE, rate);
+            let velocity = &mut self.velocity[..];
             return match &mut self.source {
-                Source::Minibatch { draws, .. } => draws.with_all(samples, |rows| pass.run(theta, rows, &[])),
-                Source::Gaussian(gaussian) => pass.run(theta, &[], gaussian.normals()),
+                Source::Minibatch { draws, .. } => {
+                    draws.with_all(samples, |rows| pass.run(theta, velocity, rows, &[]))
+                }
+                Source::Gaussian(gaussian) => pass.run(theta, velocity, &[], gaussian.normals()),
                 Source::Full(_) | Source::Amplified(_) => unreachable!("these have no passes"),
             };
         }

@@ -44,12 +44,12 @@ impl EulerMaruyama {
         if let Some(pass) = &self.pass {
             let noises = wiener.len() / tiles;
             if let Some(rows) = normals.rows(noises) {
-                return pass.run(state, &[], rows);
+                return pass.run(state, &mut [], &[], rows);
             }
             for row in wiener.chunks_exact_mut(tiles) {
                 row.copy_from_slice(normals.row());
             }
-            return pass.run(state, &[], wiener);
+            return pass.run(state, &mut [], &[], wiener);
         }
         for row in wiener.chunks_exact_mut(tiles) {
             scale(row, normals.row(), self.root);

@@ -317,8 +317,7 @@ impl Motion {
             }
             _ => None,
         };
-        let over = over.filter(|_| momentum == 0.0);
-        let recipe = over.and_then(|over| passes::descent(&**model, over, training.decay.force()));
+        let recipe = over.and_then(|over| passes::descent(&**model, over, training.decay.force(), momentum));
         let kind =
             Kind::Descent { model: model.clone(), training: training.clone(), gradient, substeps, momentum };
         Ok(Self {

@@ -41,11 +41,12 @@ impl Passes {
     }
 }
 
-/// θ' = θ − η(ĝ + λθ).
-pub fn descent(model: &dyn Model, over: Over, decay: f64) -> Option<Recipe> {
+/// v' = βv − η(ĝ + λθ), θ' = θ + v'; without momentum θ' = θ − η(ĝ + λθ), and no velocity.
+pub fn descent(model: &dyn Model, over: Over, decay: f64, momentum: f64) -> Option<Recipe> {
     let mut recipe = Recipe::default();
     let gradient = model.gradient_in_pass(&mut recipe, over)?;
     let (rate, strength) = (recipe.parameter(RATE), recipe.constant(decay));
+    let inertia = recipe.constant(momentum);
     for (element, g) in gradient.into_iter().enumerate() {
         let x = recipe.row(Rows::State, element);
         // Where there is no decay its term is zero, and changes nothing.
@@ -56,8 +57,16 @@ pub fn descent(model: &dyn Model, over: Over, decay: f64) -> Option<Recipe> {
             recipe.add(g, term)
         };
         let step = recipe.multiply(rate, pull);
-        let moved = recipe.subtract(x, step);
-        recipe.store(element, moved);
+        let moved = if momentum == 0.0 {
+            recipe.subtract(x, step)
+        } else {
+            let v = recipe.row(Rows::Velocity, element);
+            let kept = recipe.multiply(inertia, v);
+            let v = recipe.subtract(kept, step);
+            recipe.store(Rows::Velocity, element, v);
+            recipe.add(x, v)
+        };
+        recipe.store(Rows::State, element, moved);
     }
     Some(recipe)
 }
@@ -78,7 +87,7 @@ pub fn euler(equation: &SdeModel) -> Option<Recipe> {
         let drift = recipe.multiply(step, drift);
         let change = recipe.add(drift, noise);
         let moved = recipe.add(x, change);
-        recipe.store(element, moved);
+        recipe.store(Rows::State, element, moved);
     }
     Some(recipe)
 }

@@ -63,12 +63,14 @@ pub enum Purpose {
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// SplitMix64's output function (Stafford's variant 13 of MurmurHash3's finaliser).
+#[inline(always)]
 const fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
 }
 
+#[inline(always)]
 fn key(seed: u64, purpose: Purpose, replica: u64, repair: bool) -> u64 {
     debug_assert!(replica < 1 << 56, "a replica's number has 56 bits");
     let id = replica.wrapping_add(u64::from(purpose as u8) << 56) | (u64::from(repair) << 63);
@@ -78,11 +80,6 @@ fn key(seed: u64, purpose: Purpose, replica: u64, repair: bool) -> u64 {
 /// The generator of (seed, purpose, replica), or its repair twin.
 pub(super) fn generator(seed: u64, purpose: Purpose, replica: u64, repair: bool) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(key(seed, purpose, replica, repair))
-}
-
-fn state_words(seed: u64, purpose: Purpose, replica: u64) -> [u64; 4] {
-    let key = key(seed, purpose, replica, false);
-    std::array::from_fn(|k| mix(key.wrapping_add(GAMMA.wrapping_mul(k as u64 + 1))))
 }
 
 /// The top 53 bits of a word as a number in [0, 1), a multiple of 2⁻⁵³ (the convention of `rand`).
@@ -103,20 +100,30 @@ fn index_below(word: u64, n: u64) -> u64 {
 pub(super) struct TileState(pub(super) [[u64; LANES]; 4]);
 
 impl TileState {
-    fn new(seed: u64, purpose: Purpose, first_replica: u64) -> Self {
-        let mut state = [[0; LANES]; 4];
-        for lane in 0..LANES {
-            let words = state_words(seed, purpose, first_replica + lane as u64);
-            for (row, word) in state.iter_mut().zip(words) {
-                row[lane] = word;
-            }
-        }
-        Self(state)
-    }
-
     /// The states of `tiles` × 8 replicas.
     pub(super) fn block(seed: u64, purpose: Purpose, first_replica: u64, tiles: usize) -> Vec<Self> {
-        (0..tiles).map(|t| Self::new(seed, purpose, first_replica + (LANES * t) as u64)).collect()
+        let mut states = vec![Self([[0; LANES]; 4]); tiles];
+        seed_states(&mut states, seed, purpose, first_replica, false);
+        states
+    }
+
+    /// The generators of their repair twins, one a replica.
+    pub(super) fn repairs(
+        seed: u64,
+        purpose: Purpose,
+        first_replica: u64,
+        tiles: usize,
+    ) -> Vec<Xoshiro256PlusPlus> {
+        let mut states = vec![Self([[0; LANES]; 4]); tiles];
+        seed_states(&mut states, seed, purpose, first_replica, true);
+        let generator = |(state, lane): (&Self, usize)| {
+            let mut bytes = [0; 32];
+            for (to, row) in bytes.as_chunks_mut().0.iter_mut().zip(&state.0) {
+                *to = row[lane].to_le_bytes();
+            }
+            Xoshiro256PlusPlus::from_seed(bytes)
+        };
+        states.iter().flat_map(|state| (0..LANES).map(move |lane| (state, lane))).map(generator).collect()
     }
 
     /// The next word of every lane.
@@ -154,6 +161,21 @@ fn words(state: &mut TileState, column: &mut [Bits], stride: usize) {
 }
 
 vectorized! {
+    /// The first words of every replica, from `first_replica` on.
+    fn seed_states(states: &mut [TileState], seed: u64, purpose: Purpose, first_replica: u64, repair: bool) {
+        for (tile, state) in states.iter_mut().enumerate() {
+            let mut keys = [0; LANES];
+            for l in 0..LANES {
+                keys[l] = key(seed, purpose, first_replica + (LANES * tile + l) as u64, repair);
+            }
+            for (k, row) in state.0.iter_mut().enumerate() {
+                for l in 0..LANES {
+                    row[l] = mix(keys[l].wrapping_add(GAMMA.wrapping_mul(k as u64 + 1)));
+                }
+            }
+        }
+    }
+
     fn to_uniform(numbers: &mut [f64]) {
         for x in numbers {
             *x = unit(x.to_bits());

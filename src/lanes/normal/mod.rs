@@ -8,7 +8,7 @@
 mod table;
 
 use super::stopwatch::{self, Section};
-use super::stream::{self, TileState};
+use super::stream::TileState;
 use super::{LANES, Lane, Purpose};
 #[cfg(target_arch = "x86_64")]
 use super::{Level, wide};
@@ -44,11 +44,10 @@ pub struct Normals {
 impl Normals {
     /// The normals of replicas `first_replica .. first_replica + 8·tiles` for one purpose.
     pub fn new(seed: u64, purpose: Purpose, first_replica: u64, tiles: usize) -> Self {
-        let replicas = first_replica..first_replica + (LANES * tiles) as u64;
         Self {
             table: Ziggurat::shared(),
             states: TileState::block(seed, purpose, first_replica, tiles),
-            repairs: replicas.map(|replica| stream::generator(seed, purpose, replica, true)).collect(),
+            repairs: TileState::repairs(seed, purpose, first_replica, tiles),
             rows: rows_at_once(tiles),
             outside: vec![0; rows_at_once(tiles) * tiles],
             buffer: Vec::new(),

@@ -1,6 +1,6 @@
 //! Passes as machine code of x86-64: vectors of 512 bits (EVEX) or, two to a [`Lane`], of 256 (VEX).
 //!
-//! A pass is a function `(state, samples, noise, table, bytes)`: its loop goes over the bytes of a row of the block, and reads and writes
+//! A pass is a function `(state, samples, noise, table, bytes, velocity)`: its loop goes over the bytes of a row of the block, and reads and writes
 //! element `e` at the distance `e · bytes` from where its rows begin. Encodings after Intel's manual, volume 2, §2.3 (VEX) and §2.7 (EVEX).
 
 #![allow(
@@ -19,8 +19,10 @@ const STATE: u8 = 7;
 const SAMPLES: u8 = 6;
 const NOISE: u8 = 2;
 const TABLE: u8 = 1;
+const VELOCITY: u8 = 9;
 
-type Function = unsafe extern "sysv64" fn(*mut f64, *const f64, *const f64, *const f64, bytes: usize);
+type Function =
+    unsafe extern "sysv64" fn(*mut f64, *const f64, *const f64, *const f64, bytes: usize, *mut f64);
 
 /// Pages that hold a function.
 pub(super) struct Code {
@@ -64,13 +66,21 @@ impl Code {
 
     /// Runs it; the caller has seen that all rows of the recipe are there.
     #[inline]
-    pub(super) fn run(&self, state: &mut [Lane], samples: &[Lane], noise: &[Lane], table: &[f64]) {
+    pub(super) fn run(
+        &self,
+        state: &mut [Lane],
+        velocity: &mut [Lane],
+        samples: &[Lane],
+        noise: &[Lane],
+        table: &[f64],
+    ) {
         // SAFETY: the pages hold a function of this type, made for the instruction set of this machine's level; it reads and writes
         // within the rows that `Pass::run` has measured, and the table that was made with it.
         unsafe {
             let function: Function = std::mem::transmute(self.pages);
-            let (state, samples) = (state.as_mut_ptr().cast(), samples.as_ptr().cast());
-            function(state, samples, noise.as_ptr().cast(), table.as_ptr(), self.bytes);
+            let (state, velocity) = (state.as_mut_ptr().cast(), velocity.as_mut_ptr().cast());
+            let (samples, noise) = (samples.as_ptr().cast(), noise.as_ptr().cast());
+            function(state, samples, noise, table.as_ptr(), self.bytes, velocity);
         }
     }
 }
@@ -143,12 +153,12 @@ impl<'r> Writer<'r> {
             Step::Row(_, element) => *element,
             _ => 0,
         });
-        let stored = recipe.stores.iter().map(|s| s.0);
+        let stored = recipe.stores.iter().map(|s| s.1);
         let reach = furthest.chain(stored).max()?.checked_mul(bytes)?;
         i32::try_from(reach).ok()?;
-        // A row of the state that goes to another element would have to be read before that is written.
-        let moved = |&(element, value): &(usize, Value)| match recipe.steps[value.index()] {
-            Step::Row(Rows::State, from) => from != element,
+        // A written row that goes to another element would have to be read before that is written.
+        let moved = |&(to, at, value): &(Rows, usize, Value)| match recipe.steps[value.index()] {
+            Step::Row(rows @ (Rows::State | Rows::Velocity), from) => (rows, from) != (to, at),
             _ => false,
         };
         if recipe.stores.iter().any(moved) {
@@ -180,15 +190,15 @@ impl<'r> Writer<'r> {
             if self.plan.last[at].is_some() {
                 self.step(at)?;
             }
-            while let Some((_, element, value)) = stores.pop_if(|s| s.0 <= at) {
-                self.store(element, value);
+            while let Some((_, row, value)) = stores.pop_if(|s| s.0 <= at) {
+                self.store(row, value);
                 if self.next_reader(value, at).is_none() && !stores.iter().any(|s| s.2 == value) {
                     self.forget(value);
                 }
             }
         }
-        while let Some((_, element, value)) = stores.pop() {
-            self.store(element, value);
+        while let Some((_, row, value)) = stores.pop() {
+            self.store(row, value);
         }
         // add rax, vector; cmp rax, r8; jb top
         self.code.extend([0x48, 0x05]);
@@ -207,14 +217,19 @@ impl<'r> Writer<'r> {
     }
 
     /// The stores, the first last: each once its value is known and the old one is no longer read.
-    fn pending(&self) -> Vec<(usize, usize, Value)> {
-        let read = |element: usize| {
-            let row = self.recipe.known.get(&Step::Row(Rows::State, element));
+    fn pending(&self) -> Vec<(usize, (Rows, usize), Value)> {
+        let read = |(rows, element): (Rows, usize)| {
+            let row = self.recipe.known.get(&Step::Row(rows, element));
             // A row that is itself stored somewhere is read at the end.
             row.and_then(|row| self.plan.last[row.index()]).unwrap_or(0)
         };
-        let mut stores: Vec<_> =
-            self.recipe.stores.iter().map(|&(e, value)| (read(e).max(value.index()), e, value)).collect();
+        let stores = self.recipe.stores.iter();
+        let mut stores: Vec<_> = stores
+            .map(|&(rows, element, value)| {
+                let row = (rows, element);
+                (read(row).max(value.index()), row, value)
+            })
+            .collect();
         stores.sort_by_key(|s| std::cmp::Reverse(s.0));
         stores
     }
@@ -275,10 +290,7 @@ impl<'r> Writer<'r> {
     fn last(&self, value: Value) -> Last {
         let table = |place: usize| Last::Table((8 * place) as i32);
         match self.recipe.steps[value.index()] {
-            Step::Row(rows, element) => {
-                let base = [STATE, SAMPLES, NOISE][rows as usize];
-                Last::Row(base, (element * self.bytes) as i32)
-            }
+            Step::Row(rows, element) => self.row(rows, element),
             Step::Constant(bits) => table(self.plan.constants.iter().position(|&b| b == bits).unwrap_or(0)),
             Step::Parameter(which) => table(self.plan.constants.len() + which),
             _ => match self.place[value.index()] {
@@ -287,6 +299,16 @@ impl<'r> Writer<'r> {
                 Place::Nowhere => unreachable!("a value is computed before it is read, and kept until then"),
             },
         }
+    }
+
+    fn row(&self, rows: Rows, element: usize) -> Last {
+        let base = match rows {
+            Rows::State => STATE,
+            Rows::Velocity => VELOCITY,
+            Rows::Samples => SAMPLES,
+            Rows::Noise => NOISE,
+        };
+        Last::Row(base, (element * self.bytes) as i32)
     }
 
     fn step(&mut self, at: usize) -> Option<()> {
@@ -343,7 +365,7 @@ impl<'r> Writer<'r> {
         matches!(self.place[value.index()], Place::Register(_))
     }
 
-    fn store(&mut self, element: usize, value: Value) {
+    fn store(&mut self, (rows, element): (Rows, usize), value: Value) {
         let register = match self.last(value) {
             Last::Register(register) => register,
             leaf => {
@@ -351,7 +373,8 @@ impl<'r> Writer<'r> {
                 0
             }
         };
-        self.instruction(STORE, register, None, Last::Row(STATE, (element * self.bytes) as i32));
+        let to = self.row(rows, element);
+        self.instruction(STORE, register, None, to);
     }
 
     fn load(&mut self, to: u8, from: Last) {
@@ -408,8 +431,12 @@ impl<'r> Writer<'r> {
     /// EVEX or VEX of an opcode map, with the bits of registers that do not fit elsewhere; inverted, as the format has it.
     fn prefix(&mut self, map: u8, register: u8, first: u8, last: Last, spread: bool) {
         let bit = |number: u8, which: u8, to: u8| (!(number >> which) & 1) << to;
-        // Only a register has more bits: bases and index are among the first eight.
-        let other = if let Last::Register(other) = last { other } else { 0 };
+        // A register has two more bits, a base one; the index is among the first eight.
+        let other = match last {
+            Last::Register(other) => other,
+            Last::Row(base, _) => base,
+            Last::Table(_) | Last::Aside(_) => 0,
+        };
         if self.wide {
             self.code.extend([
                 0x62,
@@ -432,7 +459,7 @@ impl<'r> Writer<'r> {
             Last::Register(other) => self.code.push(0xc0 | register | (other & 7)),
             // [base + rax + distance]
             Last::Row(base, distance) => {
-                self.code.extend([0x84 | register, base]);
+                self.code.extend([0x84 | register, base & 7]);
                 self.code.extend(distance.to_le_bytes());
             }
             // [rsp + distance]

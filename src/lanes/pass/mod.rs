@@ -30,6 +30,8 @@ impl Value {
 pub enum Rows {
     /// θ, which is written, too.
     State,
+    /// v, which is written, too.
+    Velocity,
     /// Samples.
     Samples,
     /// Random numbers.
@@ -107,8 +109,8 @@ impl Step {
 pub struct Recipe {
     steps: Vec<Step>,
     known: HashMap<Step, Value>,
-    /// Elements of the state and their new values.
-    stores: Vec<(usize, Value)>,
+    /// Elements of the state or the velocity, and their new values.
+    stores: Vec<(Rows, usize, Value)>,
 }
 
 impl Recipe {
@@ -132,7 +134,7 @@ impl Recipe {
         }
     }
 
-    /// Row `element` of some rows; those of the state as they were before the pass.
+    /// Row `element` of some rows; those of the state and the velocity as they were before the pass.
     pub fn row(&mut self, rows: Rows, element: usize) -> Value {
         self.push(Step::Row(rows, element))
     }
@@ -207,9 +209,10 @@ impl Recipe {
         let first = values.next()?;
         Some(values.fold(first, |sum, a| self.add(sum, a)))
     }
-    /// The state's element gets this value, at the end of the pass.
-    pub fn store(&mut self, element: usize, value: Value) {
-        self.stores.push((element, value));
+    /// An element of the state or the velocity gets this value, at the end of the pass.
+    pub fn store(&mut self, rows: Rows, element: usize, value: Value) {
+        debug_assert!(matches!(rows, Rows::State | Rows::Velocity), "other rows are only read");
+        self.stores.push((rows, element, value));
     }
     /// Numbers read and computed.
     pub fn len(&self) -> usize {
@@ -237,15 +240,16 @@ impl Recipe {
             }
             let plan = Plan::new(self);
             let code = machine::Code::new(self, &plan, tiles, level == Level::V4)?;
-            let mut needs = [0; 3];
+            let mut needs = [0; 4];
             for (step, live) in self.steps.iter().zip(&plan.last) {
                 if let (&Step::Row(rows, element), Some(_)) = (step, live) {
                     let need = &mut needs[rows as usize];
                     *need = (*need).max((element + 1) * tiles);
                 }
             }
-            for &(element, _) in &self.stores {
-                needs[0] = needs[0].max((element + 1) * tiles);
+            for &(rows, element, _) in &self.stores {
+                let need = &mut needs[rows as usize];
+                *need = (*need).max((element + 1) * tiles);
             }
             let parameter = plan.constants.len();
             let mut table: Vec<f64> = plan.constants.iter().map(|&bits| f64::from_bits(bits)).collect();
@@ -256,33 +260,25 @@ impl Recipe {
         None
     }
 
-    /// The state after a pass over one replica, by plain arithmetic.
+    /// The state and the velocity after a pass over one replica, by plain arithmetic; rows in the order of [`Rows`].
     #[cfg(test)]
-    pub(crate) fn plain(
-        &self,
-        state: &[f64],
-        samples: &[f64],
-        noise: &[f64],
-        parameters: &[f64],
-    ) -> Vec<f64> {
+    pub(crate) fn plain(&self, rows: [&[f64]; 4], parameters: &[f64]) -> [Vec<f64>; 2] {
         let mut values = Vec::with_capacity(self.steps.len());
         for &step in &self.steps {
             let of = |a: Value| -> f64 { values[a.index()] };
             values.push(match step {
-                Step::Row(Rows::State, e) => state[e],
-                Step::Row(Rows::Samples, e) => samples[e],
-                Step::Row(Rows::Noise, e) => noise[e],
+                Step::Row(kind, element) => rows[kind as usize][element],
                 Step::Constant(bits) => f64::from_bits(bits),
                 Step::Parameter(p) => parameters[p],
                 Step::Two(operation, a, b) => operation.of(of(a), of(b)),
                 Step::Root(a) => of(a).sqrt(),
             });
         }
-        let mut state = state.to_vec();
-        for &(element, value) in &self.stores {
-            state[element] = values[value.index()];
+        let mut moved = [rows[0].to_vec(), rows[1].to_vec()];
+        for &(kind, element, value) in &self.stores {
+            moved[kind as usize][element] = values[value.index()];
         }
-        state
+        moved
     }
 }
 
@@ -300,7 +296,7 @@ impl Plan {
     fn new(recipe: &Recipe) -> Self {
         let end = recipe.steps.len();
         let mut last: Vec<Option<usize>> = vec![None; end];
-        for &(_, value) in &recipe.stores {
+        for &(_, _, value) in &recipe.stores {
             last[value.index()] = Some(end);
         }
         for (at, step) in recipe.steps.iter().enumerate().rev() {
@@ -330,8 +326,8 @@ pub struct Pass {
     /// Constants, then parameters.
     table: Vec<f64>,
     parameter: usize,
-    /// Vectors that are read or written of the state, the samples, the noise.
-    needs: [usize; 3],
+    /// Vectors that are read or written of each kind of [`Rows`].
+    needs: [usize; 4],
 }
 
 impl Pass {
@@ -342,17 +338,20 @@ impl Pass {
         }
     }
 
-    /// Moves the state on: all rows are `[…][tiles]`.
+    /// Moves the state on, and the velocity where there is one: all rows are `[…][tiles]`.
     ///
     /// # Panics
     /// If there are fewer rows than the recipe reads.
     #[inline]
-    pub fn run(&self, state: &mut [Lane], samples: &[Lane], noise: &[Lane]) {
-        let [of_state, of_samples, of_noise] = self.needs;
-        let enough = state.len() >= of_state && samples.len() >= of_samples && noise.len() >= of_noise;
-        assert!(enough, "rows for {:?} vectors", self.needs);
+    pub fn run(&self, state: &mut [Lane], velocity: &mut [Lane], samples: &[Lane], noise: &[Lane]) {
+        let there = [state.len(), velocity.len(), samples.len(), noise.len()];
+        assert!(
+            there.iter().zip(&self.needs).all(|(there, need)| there >= need),
+            "rows for {:?} vectors",
+            self.needs
+        );
         #[cfg(all(unix, target_arch = "x86_64"))]
-        self.code.run(state, samples, noise, &self.table);
+        self.code.run(state, velocity, samples, noise, &self.table);
     }
 }
 

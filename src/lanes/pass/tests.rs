@@ -11,19 +11,20 @@ fn agrees(recipe: &Recipe, tiles: usize, rows: usize, parameters: &[f64], seed: 
     let mut block = |rows: usize| -> Vec<Lane> {
         (0..rows * tiles).map(|_| Lane(std::array::from_fn(|_| stream.normal()))).collect()
     };
-    let (before, samples, noise) = (block(rows), block(rows), block(rows));
+    let [mut state, mut velocity, samples, noise] = std::array::from_fn(|_| block(rows));
+    let before = (state.clone(), velocity.clone());
     let Some(mut pass) = recipe.pass(tiles) else { return false };
     for (which, &value) in parameters.iter().enumerate() {
         pass.set(which, value);
     }
-    let mut state = before.clone();
-    pass.run(&mut state, &samples, &noise);
+    pass.run(&mut state, &mut velocity, &samples, &noise);
     for replica in 0..LANES * tiles {
         let one = |rows: &[Lane]| -> Vec<f64> {
             rows.chunks_exact(tiles).map(|row| row[replica / LANES].0[replica % LANES]).collect()
         };
-        let wanted = recipe.plain(&one(&before), &one(&samples), &one(&noise), parameters);
-        for (got, wanted) in one(&state).iter().zip(&wanted) {
+        let old = [one(&before.0), one(&before.1), one(&samples), one(&noise)];
+        let wanted = recipe.plain(std::array::from_fn(|k| &old[k][..]), parameters);
+        for (got, wanted) in [one(&state), one(&velocity)].concat().iter().zip(wanted.concat()) {
             let same = got.to_bits() == wanted.to_bits() || (got.is_nan() && wanted.is_nan());
             assert!(same, "{got} for {wanted} in {recipe:?}");
         }
@@ -40,7 +41,7 @@ fn levels() -> impl Iterator<Item = Level> {
 fn random(stream: &mut Stream, operations: usize, rows: usize) -> Recipe {
     let mut recipe = Recipe::default();
     let mut values = Vec::new();
-    for rows_of in [Rows::State, Rows::Samples, Rows::Noise] {
+    for rows_of in [Rows::State, Rows::Velocity, Rows::Samples, Rows::Noise] {
         values.extend((0..rows).map(|e| recipe.row(rows_of, e)));
     }
     values.extend([-1.5, 0.0, 0.1, 3.0].map(|x| recipe.constant(x)));
@@ -62,9 +63,9 @@ fn random(stream: &mut Stream, operations: usize, rows: usize) -> Recipe {
         };
         values.push(value);
     }
-    for element in 0..rows {
+    for (to, element) in (0..rows).flat_map(|e| [(Rows::State, e), (Rows::Velocity, e)]) {
         let value = values[values.len() - 1 - stream.below(operations as u64) as usize];
-        recipe.store(element, value);
+        recipe.store(to, element, value);
     }
     recipe
 }
@@ -92,16 +93,16 @@ fn special_numbers_keep_their_signs() {
     let [a, b, c] = [recipe.negate(x), recipe.abs(x), recipe.positive_part(x)];
     let [d, e, f] = [recipe.sqrt(a), recipe.step(x), recipe.sign(x)];
     for (element, value) in [a, b, c, d, e, f].into_iter().enumerate() {
-        recipe.store(element, value);
+        recipe.store(Rows::State, element, value);
     }
     let cases = [0.0, -0.0, 1.0, -2.5, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 5e-324];
     for level in levels() {
         let mut state = vec![Lane::default(); 6];
         state[0] = Lane(cases);
-        Level::force(level, || recipe.pass(1).unwrap().run(&mut state, &[], &[]));
+        Level::force(level, || recipe.pass(1).unwrap().run(&mut state, &mut [], &[], &[]));
         for (l, x) in cases.into_iter().enumerate() {
-            let wanted = recipe.plain(&[x, 0.0, 0.0, 0.0, 0.0, 0.0], &[], &[], &[]);
-            for (row, wanted) in state.iter().zip(wanted) {
+            let wanted = recipe.plain([&[x, 0.0, 0.0, 0.0, 0.0, 0.0], &[], &[], &[]], &[]);
+            for (row, wanted) in state.iter().zip(&wanted[0]) {
                 let same = row.0[l].to_bits() == wanted.to_bits() || (row.0[l].is_nan() && wanted.is_nan());
                 assert!(same, "{x}: {} for {wanted}", row.0[l]);
             }
@@ -120,17 +121,17 @@ fn the_state_is_read_as_it_was() {
     let (x, y) = (recipe.row(Rows::State, 0), recipe.row(Rows::State, 1));
     let half = recipe.constant(0.5);
     let a = recipe.multiply(y, half);
-    recipe.store(0, a);
+    recipe.store(Rows::State, 0, a);
     let b = recipe.multiply(x, half);
-    recipe.store(1, b);
+    recipe.store(Rows::State, 1, b);
     for level in levels() {
         assert!(Level::force(level, || agrees(&recipe, 3, 2, &[], 1)));
     }
     // Rows that change places would need a register between.
     let mut swap = Recipe::default();
     let (x, y) = (swap.row(Rows::State, 0), swap.row(Rows::State, 1));
-    swap.store(0, y);
-    swap.store(1, x);
+    swap.store(Rows::State, 0, y);
+    swap.store(Rows::State, 1, x);
     assert!(swap.pass(1).is_none());
 }
 
@@ -146,7 +147,7 @@ fn crowded(count: u32) -> Recipe {
         .collect();
     let total = values.iter().rev().fold(x, |sum, &v| recipe.multiply(sum, v));
     let total = values.iter().fold(total, |sum, &v| recipe.subtract(v, sum));
-    recipe.store(0, total);
+    recipe.store(Rows::State, 0, total);
     recipe
 }
 
@@ -167,7 +168,7 @@ fn what_does_not_fit_has_no_code() {
     for _ in 0..=MOST {
         x = long.multiply(x, x);
     }
-    long.store(0, x);
+    long.store(Rows::State, 0, x);
     assert!(long.too_long() && long.pass(1).is_none());
     Level::force(Level::V1, || assert!(Recipe::default().pass(4).is_none()));
 }
@@ -177,9 +178,9 @@ fn what_does_not_fit_has_no_code() {
 fn too_few_rows_are_refused() {
     let mut recipe = Recipe::default();
     let x = recipe.row(Rows::Noise, 1);
-    recipe.store(0, x);
+    recipe.store(Rows::State, 0, x);
     match recipe.pass(2) {
-        Some(pass) => pass.run(&mut [Lane::default(); 2], &[], &[Lane::default(); 3]),
+        Some(pass) => pass.run(&mut [Lane::default(); 2], &mut [], &[], &[Lane::default(); 3]),
         None => panic!("rows for none"),
     }
 }
