@@ -88,7 +88,7 @@ impl Descent {
             let velocity = &mut self.velocity[..];
             return match &mut self.source {
                 Source::Minibatch { draws, .. } => {
-                    draws.with_all(samples, |rows| pass.run(theta, velocity, rows, &[]))
+                    draws.with_all(samples, |rows| pass.run(theta, velocity, rows, &[]));
                 }
                 Source::Gaussian(gaussian) => pass.run(theta, velocity, &[], gaussian.normals()),
                 Source::Full(_) | Source::Amplified(_) => unreachable!("these have no passes"),
