@@ -5,7 +5,7 @@
 //! ĝ = ∇L + √(m f) n, m times an iteration.
 
 use crate::dynamics::draws::Draws;
-use crate::dynamics::kernels::{descend, heavy_ball};
+use crate::dynamics::kernels::{descend, heavy_ball, scale_in_place};
 use crate::dynamics::ledger::{Accounts, Step};
 use crate::dynamics::passes::RATE;
 use crate::dynamics::svag::AmplifiedGradient;
@@ -35,15 +35,17 @@ pub enum Source {
 }
 
 impl Source {
-    fn evaluate(&mut self, theta: &[Lane], gradient: &mut [Lane]) {
+    /// Writes ĝ but for the factor that it returns.
+    fn evaluate(&mut self, theta: &[Lane], gradient: &mut [Lane]) -> f64 {
         match self {
             Self::Full(full) => full.evaluate(theta, gradient),
             Self::Minibatch { model, scratch, draws } => {
-                model.weighted_gradient(theta, draws.advance(), gradient, scratch);
+                return model.gradient_to_scale(theta, draws.advance(), gradient, scratch);
             }
             Self::Gaussian(gaussian) => gaussian.evaluate(theta, gradient),
             Self::Amplified(amplified) => amplified.evaluate(theta, gradient),
         }
+        1.0
     }
 }
 
@@ -94,21 +96,22 @@ impl Descent {
                 Source::Full(_) | Source::Amplified(_) => unreachable!("these have no passes"),
             };
         }
-        self.source.evaluate(theta, &mut self.gradient);
+        let mut factor = self.source.evaluate(theta, &mut self.gradient);
         let Self { gradient, velocity, accounts, decay, momentum, .. } = self;
         if !accounts.list.is_empty() {
+            scale_in_place(gradient, std::mem::replace(&mut factor, 1.0));
             accounts.drawn(gradient);
         }
         if velocity.is_empty() {
             for account in &mut accounts.list {
                 account.step(Step { theta, gradient, rate, decay: *decay });
             }
-            descend(theta, gradient, rate, *decay);
+            descend(theta, gradient, factor, rate, *decay);
         } else {
             for account in &mut accounts.list {
                 account.before(theta, velocity, rate, *decay, *momentum);
             }
-            heavy_ball(theta, velocity, gradient, rate, *decay, *momentum);
+            heavy_ball(theta, velocity, gradient, factor, rate, *decay, *momentum);
             for account in &mut accounts.list {
                 account.after(velocity);
             }

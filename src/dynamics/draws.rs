@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::dynamics::Sampling;
 use crate::dynamics::kernels::student;
+use crate::lanes::stopwatch::{self, Section};
 use crate::lanes::{Indices, LANES, Lane, Normals, Purpose, Streams, gather};
 use crate::model::{Batch, Model, StandardLaw, Variate};
 
@@ -279,6 +280,18 @@ impl TableDraws {
 impl Batch for TableDraws {
     fn len(&self) -> usize {
         self.len
+    }
+    fn has_rows(&self) -> bool {
+        true
+    }
+    fn rows(&mut self, count: usize) -> Option<&[Indices]> {
+        let needed = count * self.tiles;
+        if self.indices.len() < needed {
+            self.indices.resize(needed, Indices::default());
+        }
+        let _noise = stopwatch::enter(Section::Noise);
+        self.draw(count);
+        Some(&self.indices[..needed])
     }
     fn uniform_weight(&self) -> Option<f64> {
         Some(1.0 / self.len as f64)

@@ -3,18 +3,25 @@
 use crate::lanes::{LANES, Lane, flat, flat_mut, vectorized};
 
 vectorized! {
-    /// θ ← θ − η(g + λθ).
-    pub fn descend(theta: &mut [Lane], gradient: &[Lane], rate: f64, decay: f64) {
+    /// θ ← θ − η(s g + λθ).
+    pub fn descend(theta: &mut [Lane], gradient: &[Lane], factor: f64, rate: f64, decay: f64) {
         for (x, g) in flat_mut(theta).iter_mut().zip(flat(gradient)) {
-            *x -= rate * (g + decay * *x);
+            *x -= rate * (factor * g + decay * *x);
         }
     }
 
-    /// v ← βv − η(g + λθ), θ ← θ + v.
-    pub fn heavy_ball(theta: &mut [Lane], velocity: &mut [Lane], gradient: &[Lane], rate: f64, decay: f64, momentum: f64) {
+    /// v ← βv − η(s g + λθ), θ ← θ + v.
+    pub fn heavy_ball(theta: &mut [Lane], velocity: &mut [Lane], gradient: &[Lane], factor: f64, rate: f64, decay: f64, momentum: f64) {
         for ((x, v), g) in flat_mut(theta).iter_mut().zip(flat_mut(velocity)).zip(flat(gradient)) {
-            *v = momentum * *v - rate * (g + decay * *x);
+            *v = momentum * *v - rate * (factor * g + decay * *x);
             *x += *v;
+        }
+    }
+
+    /// x ← a x.
+    pub fn scale_in_place(x: &mut [Lane], a: f64) {
+        for x in flat_mut(x) {
+            *x *= a;
         }
     }
 

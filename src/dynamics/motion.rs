@@ -307,7 +307,10 @@ impl Motion {
             Gradient::Gaussian(_) => (everything, GaussianGradient::footprint(&**model)),
         };
         let held = if momentum == 0.0 && !matches!(gradient, Gradient::Amplified(_)) { 2 } else { 3 };
-        let hot = parameters * held + model.working_set(samples);
+        let drawn = matches!(gradient, Gradient::Minibatch | Gradient::Amplified(_));
+        let rows = drawn && model.population().size().is_some() && model.takes_rows(samples);
+        let set = if rows { model.working_set_of_rows(samples) } else { model.working_set(samples) };
+        let hot = parameters * held + set;
         let over = match gradient {
             Gradient::Minibatch if Draws::even(&**model, samples, training.sampling) => {
                 Some(Over::Samples(samples))
@@ -317,6 +320,7 @@ impl Motion {
             }
             _ => None,
         };
+        let over = over.filter(|_| !rows);
         let recipe = over.and_then(|over| passes::descent(&**model, over, training.decay.force(), momentum));
         let kind =
             Kind::Descent { model: model.clone(), training: training.clone(), gradient, substeps, momentum };

@@ -13,8 +13,12 @@ pub mod math;
 pub mod normal;
 pub mod pass;
 pub mod points;
+mod product;
+pub mod rows;
 pub mod stopwatch;
 pub mod stream;
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 #[cfg(target_arch = "x86_64")]
 mod wide;
 
@@ -25,6 +29,7 @@ pub use gather::gather;
 pub use normal::Normals;
 pub use pass::{Pass, Recipe};
 pub use points::{Points, Values};
+pub use product::{Product, matrix_product};
 pub use stream::{Purpose, Stream, Streams};
 
 /// Replicas in one vector.

@@ -1,7 +1,7 @@
 //! The hot loops of random numbers and of tables in AVX-512 and AVX2: compilers make poor code of a generator's state
 //! carried over a loop, of table look-ups, and of rows to be turned into columns.
 //!
-//! The one file of the crate with intrinsics. Same bits as the portable loops in [`stream`](super::stream),
+//! With [`vectors`](super::vectors) the one file of the crate with intrinsics. Same bits as the portable loops in [`stream`](super::stream),
 //! [`normal`](super::normal) and [`gather`](super::gather), which tests compare.
 //!
 //! Each function here is safe to call: it runs its own instruction set only where

@@ -11,8 +11,8 @@ pub mod layout;
 pub mod population;
 pub mod symmetry;
 
-use crate::lanes::Lane;
 use crate::lanes::pass::{Recipe, Value};
+use crate::lanes::{Indices, Lane};
 pub use layout::{Layout, Parameter, Shape};
 pub use population::{Nodes, Origin, Population, SingleNode, StandardLaw, Variate};
 pub use symmetry::Symmetry;
@@ -36,6 +36,15 @@ pub trait Batch {
     /// In place of [`Batch::fill`] where there is a uniform weight: the samples, if they lie somewhere as `fill` would write them.
     fn lend(&mut self, _first: usize, _count: usize) -> Option<&[Lane]> {
         None
+    }
+    /// In place of [`Batch::fill`], where the samples are rows of the model's population, another for every replica: the rows of the next
+    /// `count` samples, `[count][tiles]`.
+    fn rows(&mut self, _count: usize) -> Option<&[Indices]> {
+        None
+    }
+    /// True if [`Batch::rows`] has them.
+    fn has_rows(&self) -> bool {
+        false
     }
 }
 
@@ -73,6 +82,14 @@ pub trait Model: Send + Sync {
     fn working_set(&self, _samples: usize) -> usize {
         self.scratch(1).lanes.len()
     }
+    /// True if a gradient over `samples` rows of the population, other ones for every replica, takes them by [`Batch::rows`].
+    fn takes_rows(&self, _samples: usize) -> bool {
+        false
+    }
+    /// The working set of such a gradient.
+    fn working_set_of_rows(&self, samples: usize) -> usize {
+        self.working_set(samples)
+    }
     /// Vectors a tile that an operation of such a gradient goes over, on average: short ones pay for wide blocks.
     fn run_length(&self, _samples: usize) -> usize {
         1
@@ -85,10 +102,21 @@ pub trait Model: Send + Sync {
         gradient: &mut [Lane],
         scratch: &mut Scratch,
     );
-    /// The gradient's elements as values of a pass, with θ the state, to the bit those of [`Model::weighted_gradient`]; `None` where they
-    /// have no such form.
+    /// The gradient's elements as values of a pass, with θ the state, to the bit those of [`Model::weighted_gradient`] by [`Batch::fill`]; `None`
+    /// where they have no such form.
     fn gradient_in_pass(&self, _recipe: &mut Recipe, _over: Over) -> Option<Vec<Value>> {
         None
+    }
+    /// As [`Model::weighted_gradient`] but for a factor, which is returned and not multiplied: Σ_k a_k ∇ℓ(θ; z_k) = factor·gradient.
+    fn gradient_to_scale(
+        &self,
+        theta: &[Lane],
+        batch: &mut dyn Batch,
+        gradient: &mut [Lane],
+        scratch: &mut Scratch,
+    ) -> f64 {
+        self.weighted_gradient(theta, batch, gradient, scratch);
+        1.0
     }
     /// r, where ∇L is a linear function A(θ) of few sums Σ_k a_k φ(θ; z_k), φ ∈ Rʳ: then C = A Cov(φ) Aᵀ has at most this rank.
     fn sums(&self) -> Option<usize> {

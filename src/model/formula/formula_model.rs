@@ -1,12 +1,13 @@
 //! A loss formula over a population, compiled.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::data::{self, DataGraph};
 use super::elaborate::{Scope, elaborate};
 use super::error::FormulaError;
 use super::function::{Function, NoSamples, NodeBatch, part, scratch_for, splat};
+use super::gathered::Tables;
 use super::gradient::gradient;
 use super::graph::{Graph, Node, Op};
 use super::in_pass::{InPass, Samples};
@@ -40,6 +41,8 @@ pub struct FormulaModel {
     gradient_program: Program,
     /// Σ_k ∇ℓ, for samples of one weight.
     sum_program: Program,
+    /// What it reads of rows of a table; made when it is first asked for.
+    tables: OnceLock<Tables>,
     loss_program: Program,
     /// Where they are few.
     sums: Option<Sums>,
@@ -119,6 +122,7 @@ impl FormulaModel {
             summed,
             gradient_program,
             sum_program,
+            tables: OnceLock::new(),
             loss_program,
             sums,
         };
@@ -427,6 +431,13 @@ impl FormulaModel {
         &self.population.nodes
     }
 
+    /// The population's columns as a batch of its rows is cheapest to run over, if that is not sample by sample.
+    fn tables(&self, batch: &dyn Batch) -> Option<&Tables> {
+        let gathering = self.sum_program.gathering(batch.len()).filter(|_| batch.has_rows())?;
+        let Nodes { values, width, .. } = &self.population.nodes;
+        Some(self.tables.get_or_init(|| Tables::new(gathering, values, *width)))
+    }
+
     /// The Hessian of each sample's loss times the direction in the second input.
     fn sample_curvature(&self, graph: &mut Graph) -> Vec<Node> {
         let lifted: Vec<Node> = lifted_parameters(graph, &self.layout).into_iter().map(|p| p.1).collect();
@@ -690,6 +701,12 @@ impl Model for FormulaModel {
     fn working_set(&self, samples: usize) -> usize {
         self.sum_program.working_set(samples)
     }
+    fn takes_rows(&self, samples: usize) -> bool {
+        self.sum_program.gathering(samples).is_some()
+    }
+    fn working_set_of_rows(&self, samples: usize) -> usize {
+        self.sum_program.working_set_of_rows(samples)
+    }
     fn run_length(&self, samples: usize) -> usize {
         self.sum_program.run_length(samples)
     }
@@ -700,16 +717,29 @@ impl Model for FormulaModel {
         gradient: &mut [Lane],
         scratch: &mut Scratch,
     ) {
+        let weight = self.gradient_to_scale(theta, batch, gradient, scratch);
+        if weight != 1.0 {
+            operations::scale_in_place(gradient, weight);
+        }
+    }
+    fn gradient_to_scale(
+        &self,
+        theta: &[Lane],
+        batch: &mut dyn Batch,
+        gradient: &mut [Lane],
+        scratch: &mut Scratch,
+    ) -> f64 {
         let tiles = theta.len() / self.layout.len();
         let inputs = Inputs { theta, auxiliary: &[], tiles };
         let Some(weight) = batch.uniform_weight() else {
             let registers = part(scratch, WEIGHTED, &self.gradient_program, tiles);
-            return self.gradient_program.run_to(&inputs, batch, registers, gradient);
+            self.gradient_program.run_to(&inputs, batch, registers, gradient);
+            return 1.0;
         };
-        self.sum_program.run_to(&inputs, batch, part(scratch, SUMMED, &self.sum_program, tiles), gradient);
-        if weight != 1.0 {
-            operations::scale_in_place(gradient, weight);
-        }
+        let registers = part(scratch, SUMMED, &self.sum_program, tiles);
+        let tables = self.tables(&*batch);
+        self.sum_program.run_over_rows(&inputs, tables, batch, registers, gradient);
+        weight
     }
     fn weighted_loss(&self, theta: &[Lane], batch: &mut dyn Batch, loss: &mut [Lane], scratch: &mut Scratch) {
         let tiles = theta.len() / self.layout.len();

@@ -288,8 +288,16 @@ impl Graph {
     }
     /// Sum of all elements.
     pub fn sum(&mut self, a: Node) -> Node {
-        if self.shape(a).is_scalar() {
+        let entry = self.entry(a);
+        if entry.shape.is_scalar() {
             return a;
+        }
+        // Σ x_i y_i, to the bit.
+        if let (Op::Call(op, _), &[x, y]) = (&entry.op, entry.args.as_slice())
+            && op.name() == ops::MULTIPLY.name()
+            && self.shape(x) == self.shape(y)
+        {
+            return self.dot(x, y);
         }
         self.fitting(&ops::SUM, Attribute::NONE, &[a])
     }

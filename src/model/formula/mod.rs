@@ -8,6 +8,7 @@ pub mod elaborate;
 pub mod error;
 mod formula_model;
 mod function;
+mod gathered;
 mod gradient;
 mod graph;
 mod in_pass;

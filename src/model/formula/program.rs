@@ -5,11 +5,15 @@
 //! its arguments, so a single split of the scratch memory separates what is read from what is written. Results that
 //! nothing else reads are written where the caller wants them.
 
+use super::gathered::{Form, Gathering, Tables, Use};
 use super::graph::{Graph, Node, Op};
 use super::operations::{
     ADD, AFFINE, AFFINE_PRODUCT, Attribute, Frame, IDENTITY, MULTIPLY, Operand, Operation, SUBTRACT, Straight,
 };
-use crate::lanes::Lane;
+use std::collections::HashMap;
+
+use crate::lanes::rows::{self, Elements, Samples};
+use crate::lanes::{Indices, Lane};
 use crate::model::{Batch, Shape};
 
 /// Numbers a body's batched registers should hold at most, all samples of a chunk together.
@@ -56,6 +60,8 @@ struct Instruction {
     shape: Shape,
     batched: bool,
     accumulate: bool,
+    /// What it does with columns of a table's rows that are not turned into vectors.
+    gathered: Option<Use>,
 }
 
 /// Most arguments that are gathered without allocating; arrays may have more.
@@ -71,7 +77,11 @@ pub struct Program {
     /// Empty where results are written to the caller's memory.
     outputs: Vec<Location>,
     elements: usize,
+    /// Most samples in a chunk.
     capacity: usize,
+    /// The same where samples are turned into vectors.
+    chunk: usize,
+    gathering: Gathering,
     width: usize,
     samples: usize,
     weights: usize,
@@ -105,13 +115,24 @@ impl Program {
     }
     /// Vectors a tile that a run over `samples` samples touches.
     pub fn working_set(&self, samples: usize) -> usize {
-        let batched =
-            self.width + 1 + self.body.iter().filter(|i| i.batched).map(|i| i.shape.len()).sum::<usize>();
-        self.elements - batched * self.capacity.saturating_sub(samples).min(self.capacity)
+        let count = self.chunk.min(samples);
+        self.elements - self.batched_elements() * (self.capacity - count) - self.gathering.turned_len()
+    }
+    /// The same for samples that are rows of a table.
+    pub fn working_set_of_rows(&self, samples: usize) -> usize {
+        if !self.gathering.worth(samples) {
+            return self.working_set(samples);
+        }
+        let (gathered, count) = (self.gathering.width(), self.capacity.min(samples));
+        self.elements - gathered * count - self.batched_elements() * (self.capacity - count)
+    }
+    /// Elements of the registers that there are for every sample of a chunk.
+    fn batched_elements(&self) -> usize {
+        self.width + 1 + self.body.iter().filter(|i| i.batched).map(|i| i.shape.len()).sum::<usize>()
     }
     /// Vectors a tile that an instruction goes over in a run over `samples` samples, on average.
     pub fn run_length(&self, samples: usize) -> usize {
-        let count = self.capacity.min(samples).max(1);
+        let count = self.chunk.min(samples).max(1);
         let long = |i: &Instruction| i.shape.len() * if i.batched || i.accumulate { count } else { 1 };
         let all = || self.prologue.iter().chain(&self.body).chain(&self.epilogue);
         (all().map(long).sum::<usize>() / all().count().max(1)).max(1)
@@ -124,6 +145,10 @@ impl Program {
             }
         }
     }
+    /// The columns of a population that [`Program::run_over_rows`] wants, if that is the cheaper for batches of `samples`.
+    pub fn gathering(&self, samples: usize) -> Option<&Gathering> {
+        Some(&self.gathering).filter(|gathering| gathering.worth(samples))
+    }
     /// Runs a program of [`Program::writing`] over a whole batch; `result` is `[outputs' elements][tiles]`, or
     /// `[samples][output's elements][tiles]`.
     pub fn run_to(
@@ -133,36 +158,103 @@ impl Program {
         scratch: &mut [Lane],
         result: &mut [Lane],
     ) {
+        self.run_over_rows(inputs, None, batch, scratch, result);
+    }
+    /// As [`Program::run_to`], for a batch of rows of `tables`.
+    pub fn run_over_rows(
+        &self,
+        inputs: &Inputs<'_>,
+        tables: Option<&Tables>,
+        batch: &mut dyn Batch,
+        scratch: &mut [Lane],
+        result: &mut [Lane],
+    ) {
         for instruction in &self.prologue {
             self.execute(instruction, inputs, None, Chunk::ONE, scratch, result);
         }
         if self.batched {
             let total = batch.len();
+            let capacity = if tables.is_some() { self.capacity } else { self.chunk };
             let mut first = 0;
             while first < total {
-                let count = self.capacity.min(total - first);
-                if let Some(lent) = batch.lend(first, count) {
+                let chunk = Chunk { first, count: capacity.min(total - first) };
+                if let Some((tables, indices)) = tables.and_then(|t| Some((t, batch.rows(chunk.count)?))) {
+                    self.over_rows(
+                        inputs,
+                        tables,
+                        indices,
+                        chunk,
+                        first + chunk.count == total,
+                        scratch,
+                        result,
+                    );
+                } else if let Some(lent) = batch.lend(first, chunk.count) {
                     for instruction in &self.body {
-                        self.execute(
-                            instruction,
-                            inputs,
-                            Some(lent),
-                            Chunk { first, count },
-                            scratch,
-                            result,
-                        );
+                        self.execute(instruction, inputs, Some(lent), chunk, scratch, result);
                     }
                 } else {
-                    self.fill(batch, first, count, inputs.tiles, scratch);
+                    self.fill(batch, first, chunk.count, inputs.tiles, scratch);
                     for instruction in &self.body {
-                        self.execute(instruction, inputs, None, Chunk { first, count }, scratch, result);
+                        self.execute(instruction, inputs, None, chunk, scratch, result);
                     }
                 }
-                first += count;
+                first += chunk.count;
             }
         }
         for instruction in &self.epilogue {
             self.execute(instruction, inputs, None, Chunk::ONE, scratch, result);
+        }
+    }
+
+    /// The body over a chunk of samples that are rows `indices` of tables.
+    #[allow(clippy::too_many_arguments, reason = "the pieces of one evaluation")]
+    fn over_rows(
+        &self,
+        inputs: &Inputs<'_>,
+        tables: &Tables,
+        indices: &[Indices],
+        chunk: Chunk,
+        last: bool,
+        scratch: &mut [Lane],
+        result: &mut [Lane],
+    ) {
+        let tiles = inputs.tiles;
+        let samples = &mut scratch[self.samples * tiles..(self.samples + chunk.count * self.width) * tiles];
+        tables.fill_others(samples, indices, self.width, tiles);
+        for instruction in &self.body {
+            let Some(usage) = &instruction.gathered else {
+                self.execute(instruction, inputs, None, chunk, scratch, result);
+                continue;
+            };
+            let table = tables.table(usage.table);
+            let samples = Samples { table, indices, count: chunk.count, tiles };
+            let elements = Elements { tiles, ..usage.elements };
+            // Rows are kept behind all that the instruction reads, and behind what it writes.
+            let (before, behind) = scratch.split_at_mut(usage.turned * tiles);
+            let turned = &mut behind[..elements.turned_len()];
+            let (read, out): (&[Lane], &mut [Lane]) = match instruction.out {
+                Target::Register(at) => {
+                    let (read, out) = before.split_at_mut(at * tiles);
+                    (read, out)
+                }
+                Target::Result(at) => (before, &mut result[at * tiles..]),
+            };
+            match usage.form {
+                Form::Product(which) => {
+                    if chunk.first == 0 {
+                        let w = self.locate(&instruction.args[which], inputs, None, read);
+                        rows::to_rows(turned, w, &elements);
+                    }
+                    rows::row_products(out, turned, samples);
+                }
+                Form::Sum(which) => {
+                    let factors = self.locate(&instruction.args[which], inputs, None, read);
+                    rows::row_sums(turned, factors, samples, chunk.first > 0);
+                    if last {
+                        rows::to_lanes(out, turned, &elements);
+                    }
+                }
+            }
         }
     }
 
@@ -188,7 +280,7 @@ impl Program {
             let total = batch.len();
             let mut first = 0;
             while first < total {
-                let count = self.capacity.min(total - first);
+                let count = self.chunk.min(total - first);
                 self.fill(batch, first, count, inputs.tiles, scratch);
                 for instruction in &self.body {
                     self.execute(instruction, inputs, None, Chunk { first, count }, scratch, &mut []);
@@ -351,6 +443,8 @@ struct Compiler<'g> {
     absorbed: Vec<bool>,
     /// Nodes that are written to the caller's memory, and where.
     written: Vec<Option<usize>>,
+    /// Nodes that can use columns of a table's rows where they lie.
+    gathered: HashMap<Node, Use>,
     program: Program,
 }
 
@@ -390,6 +484,8 @@ impl<'g> Compiler<'g> {
             outputs: vec![],
             elements: 0,
             capacity: 1,
+            chunk: 1,
+            gathering: Gathering::default(),
             width,
             samples: 0,
             weights: 0,
@@ -403,6 +499,7 @@ impl<'g> Compiler<'g> {
             location: vec![None; graph.len()],
             absorbed: vec![false; graph.len()],
             written: vec![None; graph.len()],
+            gathered: HashMap::new(),
             program,
         })
     }
@@ -510,7 +607,12 @@ impl<'g> Compiler<'g> {
             .filter(|&&n| self.graph.batched(n) && !into_sums.contains(&n) && !self.absorbed[n.index()])
             .map(|&n| self.graph.shape(n).len())
             .sum();
-        self.program.capacity = self.capacity(&order, per_sample.max(1));
+        self.program.chunk = self.capacity(&order, per_sample.max(1));
+        if writing {
+            (self.program.gathering, self.gathered) = Gathering::new(self.graph, &order, outputs, &into_sums);
+        }
+        let turned = per_sample - self.program.gathering.width();
+        self.program.capacity = self.capacity(&order, turned.max(1)).max(self.program.chunk);
         self.leaves(&order);
         for stage in [Stage::Prologue, Stage::Body] {
             for &node in &order {
@@ -545,6 +647,7 @@ impl<'g> Compiler<'g> {
                 shape,
                 batched,
                 accumulate: false,
+                gathered: None,
             };
             if batched { &mut self.program.body } else { &mut self.program.epilogue }.push(copy);
         }
@@ -630,6 +733,12 @@ impl<'g> Compiler<'g> {
         self.program.weights = self.allocate(capacity);
     }
 
+    /// What a node does with gathered columns, and room for the rows of its matrix.
+    fn gathered(&mut self, node: Node) -> Option<Use> {
+        let usage = *self.gathered.get(&node)?;
+        Some(Use { turned: self.allocate(usage.elements.turned_len()), ..usage })
+    }
+
     fn get(&self, node: Node) -> Location {
         let entry = self.graph.entry(node);
         let place = |source, stride| Location { source, shape: entry.shape, stride, immediate: None };
@@ -661,8 +770,18 @@ impl<'g> Compiler<'g> {
         let samples = if batched { self.program.capacity } else { 1 };
         let out = self.target(node, samples, if batched { shape.len() } else { 0 });
         let straight = self.straight(operation, attribute, &args, shape.len(), batched);
-        let instruction =
-            Instruction { operation, attribute, args, out, straight, shape, batched, accumulate: false };
+        let gathered = self.gathered(node);
+        let instruction = Instruction {
+            operation,
+            attribute,
+            args,
+            out,
+            straight,
+            shape,
+            batched,
+            accumulate: false,
+            gathered,
+        };
         match self.stage[node.index()] {
             Stage::Prologue => self.program.prologue.push(instruction),
             Stage::Body => self.program.body.push(instruction),
@@ -681,6 +800,7 @@ impl<'g> Compiler<'g> {
             _ => (&IDENTITY, Attribute::NONE, vec![self.get(summand)]),
         };
         let out = self.target(node, 1, 0);
+        let gathered = self.gathered(summand);
         // One sample at a time; more are summed by the operation itself.
         let straight = self.straight(operation, attribute, &args, shape.len(), true);
         self.program.body.push(Instruction {
@@ -692,6 +812,7 @@ impl<'g> Compiler<'g> {
             shape,
             batched: false,
             accumulate: true,
+            gathered,
         });
     }
 }

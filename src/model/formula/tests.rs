@@ -9,7 +9,7 @@ use super::graph::{Graph, Node};
 use super::operations::functions::{self, FUNCTIONS};
 use super::program::{Inputs, Program};
 use super::*;
-use crate::lanes::{LANES, Lane};
+use crate::lanes::{Indices, LANES, Lane, Level};
 use crate::model::{Model, Nodes, Origin};
 
 fn expression(text: &str) -> Expression {
@@ -791,5 +791,100 @@ fn dissipation_is_what_gradients_and_hessians_make_of_it() {
         let mut out = vec![Lane::default(); 2];
         kinetic.evaluate_with(&splat(&theta), &splat(&velocity), &mut out, &mut kinetic.scratch(1));
         near(&[out[0].0[3], out[1].0[3]], &[dot(&velocity, &velocity), form(&velocity)]);
+    }
+}
+
+/// A batch of table rows, another for every replica, given as rows or only as vectors of replicas.
+struct RowBatch<'a> {
+    nodes: &'a Nodes,
+    indices: Vec<Indices>,
+    tiles: usize,
+    offers: bool,
+    taken: usize,
+    /// Samples that were asked for as rows.
+    as_rows: usize,
+}
+
+impl crate::model::Batch for RowBatch<'_> {
+    fn len(&self) -> usize {
+        self.indices.len() / self.tiles
+    }
+    fn uniform_weight(&self) -> Option<f64> {
+        Some(1.0 / self.len() as f64)
+    }
+    fn fill(&mut self, _: usize, count: usize, samples: &mut [Lane], _: &mut [Lane]) {
+        let here = &self.indices[self.taken * self.tiles..][..count * self.tiles];
+        let width = self.nodes.width;
+        let samples = &mut samples[..count * width * self.tiles];
+        crate::lanes::gather(samples, &self.nodes.values, here, width, self.tiles);
+        self.taken += count;
+    }
+    fn has_rows(&self) -> bool {
+        self.offers
+    }
+    fn rows(&mut self, count: usize) -> Option<&[Indices]> {
+        let first = self.taken * self.tiles;
+        self.taken += count;
+        self.as_rows += count;
+        self.offers.then(|| &self.indices[first..first + count * self.tiles])
+    }
+}
+
+#[test]
+fn rows_of_a_table_give_the_gradient_of_their_vectors_and_the_same_bits_at_every_level() {
+    let column = |n| Shape::vector(n);
+    let x = |n| format!("normal([{}], 1)", vec!["0.1"; n].join(", "));
+    // Loss, shapes of w and v, length of x and z, whether rows are used from two samples on.
+    let cases: [(&str, Shape, Shape, usize, bool); 15] = [
+        ("(dot(w, x) - y)^2", column(8), S, 8, true),
+        ("(dot(x, w) + v - y)^2", column(19), S, 19, true),
+        ("(sum(w*x) - y)^2", column(16), S, 16, true),
+        ("log(1 + exp(-y*dot(w, x)))", column(21), S, 21, true),
+        ("norm2(w @ x - y)", Shape::matrix(1, 12), S, 12, true),
+        ("norm2(x.T @ w - y)", column(12), S, 12, true),
+        ("(dot(w*w - v, x) - y)^2", column(9), column(9), 9, true),
+        ("(dot(w, x) - y*dot(v, z))^2", column(8), column(8), 8, true),
+        ("(dot(w, x) - y)^2 + dot(v, x)", column(8), column(8), 8, false),
+        ("(dot(w, x) - y)^2 + norm2(w - x)", column(8), S, 8, false),
+        ("(dot(w, x*x) - y)^2", column(8), S, 8, false),
+        ("dot(w, x)^2 + (dot(v, x) - y)^2", column(8), column(8), 8, false),
+        ("norm2(w @ x - y)", Shape::matrix(3, 11), S, 11, false),
+        ("(dot(w, x) - y)^2", column(7), S, 7, false),
+        ("(dot(v, tanh(w @ x)) - y)^2", Shape::matrix(4, 9), column(4), 9, false),
+    ];
+    for (loss, w, v, n, expected) in cases {
+        let law = x(n);
+        let data = [("z", law.as_str()), ("y", "rademacher"), ("x", law.as_str())];
+        let m = model(&[("w", w), ("v", v)], &data, Some(29), loss);
+        for (samples, tiles) in [(1, 1), (2, 1), (5, 3), (16, 2), (37, 1)] {
+            let indices: Vec<Indices> = (0..samples * tiles)
+                .map(|i| Indices(std::array::from_fn(|l| ((i * 7 + l * 13 + 3) % 29) as u32)))
+                .collect();
+            let theta: Vec<Lane> = (0..m.layout().len() * tiles)
+                .map(|i| Lane(std::array::from_fn(|l| ((i * 8 + l) as f64 * 0.7).sin())))
+                .collect();
+            let gradient = |offers, level| {
+                let indices = indices.clone();
+                let mut batch = RowBatch { nodes: m.nodes(), indices, tiles, offers, taken: 0, as_rows: 0 };
+                let mut gradient = vec![Lane::default(); theta.len()];
+                let mut scratch = m.scratch(tiles);
+                Level::force(level, || {
+                    m.weighted_gradient(&theta, &mut batch, &mut gradient, &mut scratch);
+                });
+                (gradient, batch.as_rows)
+            };
+            let (wanted, none) = gradient(false, Level::V1);
+            let (found, rows) = gradient(true, Level::V1);
+            assert_eq!(none, 0);
+            assert_eq!(rows, if expected && samples > 1 { samples } else { 0 }, "{loss} of {samples}");
+            let scale = wanted.iter().flat_map(|x| x.0).fold(0.0, |top: f64, x| top.max(x.abs()));
+            for (a, b) in found.iter().flat_map(|x| x.0).zip(wanted.iter().flat_map(|x| x.0)) {
+                assert!((a - b).abs() <= 1e-13 * scale, "{loss}: {a} {b}");
+            }
+            for level in [Level::V3, Level::V4] {
+                assert_eq!(gradient(true, level).0, found, "{loss} {level:?}");
+                assert_eq!(gradient(false, level).0, wanted, "{loss} {level:?}");
+            }
+        }
     }
 }

@@ -1,10 +1,10 @@
 //! Elementwise operations of two arguments; a scalar goes with every element of the other.
 
-use super::kernels::{self, Product};
+use super::kernels;
 use super::unary::{LOG, SIGN};
 use super::{Attribute, Call, Elements, Frame, Operand, Operation, Straight};
 use crate::lanes::pass::{Recipe, Value};
-use crate::lanes::{Lane, math};
+use crate::lanes::{Lane, Product, math, matrix_product};
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
 
@@ -118,7 +118,7 @@ impl Operation for Binary {
                 out_col: 1,
                 tiles,
             };
-            return kernels::matrix_product(out, vector.data, scalar.data, &extents, !first);
+            return matrix_product(out, vector.data, scalar.data, &extents, !first);
         }
         let one = Frame { count: 1, ..*frame };
         for k in 0..frame.count {

@@ -4,7 +4,7 @@ use super::binary::larger;
 use super::vector::smallest;
 use super::{
     ABS, Attribute, COS, DOT, ERF, EXP, LOG, LOGSUMEXP, MAXIMUM, NORM2, ONE_HOT, POWER, REAL_POWER, RELU,
-    SIGMOID, SIN, SOFTMAX, SOFTPLUS, SQRT, SUM, TANH, TRACE,
+    SIGMOID, SIN, SOFTMAX, SOFTPLUS, SQRT, TANH, TRACE,
 };
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
@@ -32,7 +32,7 @@ pub static FUNCTIONS: &[Function] = &[
         name: "sum",
         arguments: 1..=1,
         documentation: "sum(a): Σ a_ij",
-        build: |g, a| g.call(&SUM, Attribute::NONE, a),
+        build: |g, a| Ok(g.sum(a[0])),
     },
     Function {
         name: "mean",

@@ -1,9 +1,9 @@
 //! Matrices: products, transposes, traces.
 
-use super::kernels::{self, Product};
+use super::kernels;
 use super::{Attribute, Call, Elements, Frame, Operand, Operation};
-use crate::lanes::Lane;
 use crate::lanes::pass::{Recipe, Value};
+use crate::lanes::{Lane, Product, matrix_product};
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
 
@@ -52,11 +52,11 @@ impl Operation for MatrixProduct {
             extents.b_col = args[1].stride / frame.tiles;
             extents.out_row = 1;
             extents.out_col = extents.rows;
-            return kernels::matrix_product(out, args[0].data, args[1].data, &extents, false);
+            return matrix_product(out, args[0].data, args[1].data, &extents, false);
         }
         for (k, out) in out.chunks_exact_mut(frame.stride()).enumerate() {
             let (a, b) = (args[0].sample(k, frame.tiles), args[1].sample(k, frame.tiles));
-            kernels::matrix_product(out, a, b, &extents, false);
+            matrix_product(out, a, b, &extents, false);
         }
     }
     fn in_pass(
@@ -112,11 +112,11 @@ impl Operation for MatrixProduct {
             extents.inner = frame.count;
             extents.a_inner = args[0].stride / frame.tiles;
             extents.b_inner = args[1].stride / frame.tiles;
-            return kernels::matrix_product(out, args[0].data, args[1].data, &extents, !first);
+            return matrix_product(out, args[0].data, args[1].data, &extents, !first);
         }
         for k in 0..frame.count {
             let (a, b) = (args[0].sample(k, frame.tiles), args[1].sample(k, frame.tiles));
-            kernels::matrix_product(out, a, b, &extents, !(first && k == 0));
+            matrix_product(out, a, b, &extents, !(first && k == 0));
         }
     }
 }

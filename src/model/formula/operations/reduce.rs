@@ -1,9 +1,9 @@
 //! Sums, norms and extremes over all elements, and back.
 
-use super::kernels::{self, Product};
+use super::kernels;
 use super::{Attribute, Call, Elements, Frame, Operand, Operation};
-use crate::lanes::Lane;
 use crate::lanes::pass::{Recipe, Value};
+use crate::lanes::{Lane, Product, matrix_product};
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
 
@@ -120,7 +120,7 @@ impl Operation for Dot {
         };
         for (k, out) in out.chunks_exact_mut(rows * tiles).enumerate() {
             let (from_a, from_b) = (k * rows * a.stride, k * b.stride);
-            kernels::matrix_product(out, &a.data[from_a..], &b.data[from_b..], &extents, false);
+            matrix_product(out, &a.data[from_a..], &b.data[from_b..], &extents, false);
         }
     }
     fn in_pass(
