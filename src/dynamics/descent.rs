@@ -4,13 +4,13 @@
 //! n ~ N(0, C). Euler–Maruyama of dθ = −(∇L + λθ)dt + √(η f C) dW with h = η/m is θ' = θ − h(∇L + λθ) + √(h η f) n, the same with
 //! ĝ = ∇L + √(m f) n, m times an iteration.
 
+use crate::dynamics::accounts::{Accounts, Step};
 use crate::dynamics::draws::Draws;
 use crate::dynamics::kernels::{descend, heavy_ball, scale_in_place};
-use crate::dynamics::ledger::{Accounts, Step};
 use crate::dynamics::passes::RATE;
 use crate::dynamics::svag::AmplifiedGradient;
 use crate::dynamics::sweep::{FullGradient, GaussianGradient};
-use crate::dynamics::{Clock, Schedule, Stepper, write_accounts};
+use crate::dynamics::{Clock, Schedule, Stepper};
 use crate::lanes::{Lane, Pass};
 use crate::model::{Model, Scratch};
 use std::sync::Arc;
@@ -98,23 +98,18 @@ impl Descent {
         }
         let mut factor = self.source.evaluate(theta, &mut self.gradient);
         let Self { gradient, velocity, accounts, decay, momentum, .. } = self;
-        if !accounts.list.is_empty() {
+        let (decay, momentum) = (*decay, *momentum);
+        if !accounts.is_empty() {
             scale_in_place(gradient, std::mem::replace(&mut factor, 1.0));
-            accounts.drawn(gradient);
+            accounts.before(&Step { theta, velocity, gradient, rate, decay, momentum });
         }
         if velocity.is_empty() {
-            for account in &mut accounts.list {
-                account.step(Step { theta, gradient, rate, decay: *decay });
-            }
-            descend(theta, gradient, factor, rate, *decay);
+            descend(theta, gradient, factor, rate, decay);
         } else {
-            for account in &mut accounts.list {
-                account.before(theta, velocity, rate, *decay, *momentum);
-            }
-            heavy_ball(theta, velocity, gradient, factor, rate, *decay, *momentum);
-            for account in &mut accounts.list {
-                account.after(velocity);
-            }
+            heavy_ball(theta, velocity, gradient, factor, rate, decay, momentum);
+        }
+        if !accounts.is_empty() {
+            accounts.after(velocity);
         }
     }
 }
@@ -131,7 +126,7 @@ impl Stepper for Descent {
         to: Clock,
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
-        self.accounts.expect(theta);
+        self.accounts.begin(theta, from.step);
         for iteration in from.step..to.step {
             let rate = self.rate.at(iteration) / f64::from(self.substeps);
             for _ in 0..self.substeps {
@@ -144,6 +139,6 @@ impl Stepper for Descent {
         true
     }
     fn accounts(&self, theta: &[Lane], out: &mut [Vec<Lane>]) {
-        write_accounts(&self.accounts, theta, &self.velocity, out);
+        self.accounts.write(theta, &self.velocity, out);
     }
 }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::dynamics::kernels::{euler, scale};
+use crate::dynamics::accounts::Accounts;
+use crate::dynamics::kernels::{add_scaled, euler, scale};
 use crate::dynamics::passes::{RATE, ROOT};
 use crate::dynamics::{Clock, Stepper};
 use crate::lanes::{Lane, Normals, Pass};
@@ -21,6 +22,7 @@ pub struct EulerMaruyama {
     moves: Vec<Lane>,
     /// The whole step.
     pass: Option<Pass>,
+    accounts: Accounts,
 }
 
 impl EulerMaruyama {
@@ -34,7 +36,13 @@ impl EulerMaruyama {
             pass.set(RATE, dt);
             pass.set(ROOT, root);
         }
-        Self { scratch: equation.scratch(tiles), equation, step: dt, root, normals, wiener, moves, pass }
+        let (scratch, accounts) = (equation.scratch(tiles), Accounts::default());
+        Self { scratch, equation, step: dt, root, normals, wiener, moves, pass, accounts }
+    }
+
+    /// Keeps these accounts.
+    pub fn with(self, accounts: Accounts) -> Self {
+        Self { accounts, ..self }
     }
 
     /// One step.
@@ -55,8 +63,17 @@ impl EulerMaruyama {
             scale(row, normals.row(), self.root);
         }
         equation.drift_and_noise(state, wiener, moves, scratch);
-        let (drift, increment) = moves.split_at(state.len());
-        euler(state, drift, increment, self.step);
+        let (drift, increment) = moves.split_at_mut(state.len());
+        if self.accounts.is_empty() {
+            return euler(state, drift, increment, self.step);
+        }
+        self.accounts.pass(state, self.step);
+        // The same sum, and the same bits, as Euler's.
+        add_scaled(increment, drift, self.step);
+        for account in self.accounts.charges_mut() {
+            account.moved(state, increment, drift, self.step, 0.0);
+        }
+        add_scaled(state, increment, 1.0);
     }
 }
 
@@ -68,6 +85,7 @@ impl Stepper for EulerMaruyama {
         to: Clock,
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
+        self.accounts.begin(state, from.step);
         for _ in from.step..to.step {
             self.step(state);
             if !pulse(1) {
@@ -75,5 +93,8 @@ impl Stepper for EulerMaruyama {
             }
         }
         true
+    }
+    fn accounts(&self, state: &[Lane], out: &mut [Vec<Lane>]) {
+        self.accounts.write(state, &[], out);
     }
 }

@@ -92,6 +92,11 @@ impl LangevinEquation {
         }
     }
 
+    /// λ.
+    pub fn decay(&self) -> f64 {
+        self.force.decay
+    }
+
     /// Sets η.
     pub fn tune(&mut self, rate: f64) {
         self.rate = rate;

@@ -1,9 +1,9 @@
 //! Gradient flow, θ̇ = −(∇L + λθ), integrated adaptively.
 
+use crate::dynamics::accounts::Accounts;
 use crate::dynamics::kernels::downhill;
-use crate::dynamics::ledger::Accounts;
 use crate::dynamics::sweep::FullGradient;
-use crate::dynamics::{Clock, Stepper, write_accounts};
+use crate::dynamics::{Clock, Stepper};
 use crate::lanes::Lane;
 use crate::scheme::runge_kutta::Adaptive;
 
@@ -37,9 +37,13 @@ impl Stepper for GradientFlow {
         to: Clock,
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
-        for account in &mut self.accounts.list {
+        // Between recorded instants there are steps of the integrator alone, each lane's own: integrals go by the trapezoidal rule.
+        self.accounts.begin(theta, from.step);
+        let half = 0.5 * (to.time - from.time);
+        for account in self.accounts.charges_mut() {
             account.flow(theta, to.time - from.time, self.decay);
         }
+        self.accounts.pass(theta, half);
         let (gradient, decay) = (&mut self.gradient, self.decay);
         let mut slope = |theta: &[Lane], out: &mut [Lane]| {
             gradient.evaluate(theta, out);
@@ -49,9 +53,13 @@ impl Stepper for GradientFlow {
             self.integrator.start(theta, from.time, &mut slope);
             self.started = true;
         }
-        self.integrator.advance(to.time, theta, &mut slope, &mut || pulse(0)) && pulse(to.step - from.step)
+        if !self.integrator.advance(to.time, theta, &mut slope, &mut || pulse(0)) {
+            return false;
+        }
+        self.accounts.pass(theta, half);
+        pulse(to.step - from.step)
     }
     fn accounts(&self, theta: &[Lane], out: &mut [Vec<Lane>]) {
-        write_accounts(&self.accounts, theta, &[], out);
+        self.accounts.write(theta, &[], out);
     }
 }

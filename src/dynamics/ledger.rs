@@ -8,6 +8,18 @@
 //! The cross term 2B(θ, ηĝ) is absent because of the symmetry alone. Euler–Maruyama's ĝ includes its noise, so that the law for a Langevin equation
 //! says beside this that the martingale part −2√(η f) θᵀAΣ^{1/2}dW vanishes. Gradient flow has C(t) = C(0)e^{−2λt}.
 //!
+//! By Euler and Maruyama any other drift a and noise B dW of which the symmetry is known ([`Account::moved`]) has such steps, too: an `[sde]` with xᵀAB = 0 and
+//! xᵀAa = −κC, for which κ stands where λ does; and the Langevin equation of order 2, whose drift −(∇U + (η/2)∇²U∇U), U = L + ½λ‖θ‖², is not
+//! along gradients of samples: differentiating θᵀA∇L = 0 gives HAθ = −A∇L, so that 2θᵀA times it is −(2λ + ηλ²)C + ηc(∇L), and
+//! `C' − C = h(−(2λ + ηλ²)C + ηc(∇L)) + c(Δ)` for a step Δ of length h. In Itô's form it has what the steps of gradient descent add, η∇LᵀA∇L.
+//!
+//! The equation with inertia, dθ = (v/η)dt, dv = −γ(v/η)dt − (∇L + λθ)dt + √(ηfC) dW, has no noise in C nor in m = θᵀAv: `dC = (2/η)m dt`,
+//! `dm = (c(v)/η − γm/η − λC)dt`, so that m + γC/2 changes by (c(v)/η − λC)dt. Each part of BAOAB does exactly its part of this: a half kick
+//! m → m − ½hλC, a half glide of s = h/(2η) C → C + 2sm + s²c(v) and m → m + s c(v), friction and noise m → e^{−γh/η}m.
+//!
+//! Schemes that evaluate the equation several times in a step have no such steps: there Itô's drift, `dC = −2λC dt + ηf Tr[ΣA] dt`, is summed along the
+//! path by the trapezoidal rule, and holds on average over paths to the scheme's order.
+//!
 //! The law of ĝ says more, for independent minibatches: `⟨c(ĝ)⟩ = c(∇L) + σ²(⟨c(∇ℓ)⟩ − c(∇L))` at given θ, σ² = f for SGD; in Itô's form
 //! dC = −2λC dt + η f Tr[ΣA] dt. It is compared at the first step after each recorded instant, as a share of the expected size of what cancels in c(ĝ), so
 //! that no instant speaks louder than another.
@@ -16,11 +28,11 @@
 
 use std::sync::Arc;
 
+use crate::dynamics::accounts::Step;
 use crate::dynamics::kernels::add_scaled;
 use crate::lanes::math::scalar::exp;
 use crate::lanes::{Lane, flat, flat_mut, vectorized};
-use crate::model::symmetry::{AbsoluteForm, GradientMoments, QuadraticForm};
-use crate::model::{Model, Origin};
+use crate::model::symmetry::{AbsoluteForm, QuadraticForm};
 
 /// What is kept account of.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +44,8 @@ pub struct Ledger {
     noise: f64,
     /// Factor of λ: 1, or another for a wrong law.
     decay: f64,
+    /// κ of an equation whose drift a has xᵀAa(x) = −κC; 0 for a loss, whose decay is that of the training.
+    relaxation: f64,
 }
 
 /// Where the numbers of a ledger are: rows of as many numbers as C has components, then single numbers.
@@ -47,7 +61,7 @@ impl Rows {
     }
     /// All numbers.
     pub fn len(self) -> usize {
-        6 * self.components + 3
+        7 * self.components + 3
     }
     /// There is always a number.
     pub fn is_empty(self) -> bool {
@@ -89,30 +103,30 @@ impl Rows {
     pub fn sampled(self) -> usize {
         6 * self.components + 2
     }
+    /// C at the start of the path.
+    pub fn start(self, component: usize) -> usize {
+        6 * self.components + 3 + component
+    }
 }
 
 impl Ledger {
     /// The ledger of a charge; `noise` and `decay` are factors of the two terms, 1 for the law as it is.
     pub fn new(charge: QuadraticForm, noise: f64, decay: f64) -> Self {
-        Self { absolute: charge.absolute(), charge, noise, decay }
+        Self { absolute: charge.absolute(), charge, noise, decay, relaxation: 0.0 }
+    }
+    /// The same for an equation that itself has dC = −2κC dt beside its noise.
+    #[must_use]
+    pub fn relaxing(self, relaxation: f64) -> Self {
+        Self { relaxation, ..self }
     }
     /// Its rows.
     pub fn rows(&self) -> Rows {
         Rows::new(self.charge.shape().len())
     }
-}
-
-/// A step without momentum, before it is done.
-#[derive(Clone, Copy)]
-pub struct Step<'a> {
-    /// θ.
-    pub theta: &'a [Lane],
-    /// ĝ, with its noise and without decay.
-    pub gradient: &'a [Lane],
-    /// η, or the scheme's part of it.
-    pub rate: f64,
-    /// λ.
-    pub decay: f64,
+    /// C.
+    pub fn charge(&self) -> &QuadraticForm {
+        &self.charge
+    }
 }
 
 /// The accounts of one ledger for one block.
@@ -127,6 +141,8 @@ pub struct Account {
     surprise: Vec<Lane>,
     activity: Vec<Lane>,
     sampled: Vec<Lane>,
+    /// C at the start, once the path has begun.
+    start: Option<Vec<Lane>>,
 }
 
 impl Account {
@@ -143,14 +159,30 @@ impl Account {
             surprise: row(),
             activity: single(),
             sampled: single(),
+            start: None,
             ledger,
             tiles,
         }
     }
 
+    /// What it is the account of.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The path goes on from θ; the first time, from its start.
+    pub fn begin(&mut self, theta: &[Lane]) {
+        let Self { ledger, noise, tiles, start, .. } = self;
+        start.get_or_insert_with(|| {
+            let mut start = vec![Lane::default(); noise.len()];
+            ledger.charge.add(theta, 1.0, &mut start, *tiles);
+            start
+        });
+    }
+
     /// A step without momentum.
-    pub fn step(&mut self, step: Step<'_>) {
-        let Ledger { charge, absolute, noise, decay } = &*self.ledger;
+    pub fn step(&mut self, step: &Step<'_>) {
+        let Ledger { charge, absolute, noise, decay, .. } = &*self.ledger;
         let square = step.rate * step.rate;
         charge.add(step.gradient, noise * square, &mut self.noise, self.tiles);
         absolute.add(step.gradient, square, &mut self.activity, self.tiles);
@@ -161,7 +193,8 @@ impl Account {
     }
 
     /// Before a step with momentum: θ and v.
-    pub fn before(&mut self, theta: &[Lane], velocity: &[Lane], rate: f64, decay: f64, momentum: f64) {
+    pub fn before(&mut self, step: &Step<'_>) {
+        let Step { theta, velocity, rate, decay, momentum, .. } = *step;
         let charge = &self.ledger.charge;
         charge.accumulate(theta, velocity, 2.0 * momentum, &mut self.momentum, self.tiles);
         charge.accumulate(theta, velocity, momentum - 1.0, &mut self.drive, self.tiles);
@@ -180,10 +213,94 @@ impl Account {
         absolute.add(velocity, 1.0, &mut self.activity, self.tiles);
     }
 
-    /// Gradient flow from θ on, for a time.
+    /// Gradient flow, or the exact law of an equation, from θ on, for a time.
     pub fn flow(&mut self, theta: &[Lane], time: f64, decay: f64) {
-        let factor = exp(-2.0 * time * (self.ledger.decay * decay)) - 1.0;
+        let decay = self.ledger.decay * (decay + self.ledger.relaxation);
+        let factor = exp(-2.0 * time * decay) - 1.0;
         self.ledger.charge.add(theta, factor, &mut self.decay, self.tiles);
+    }
+
+    /// A step of an equation by Euler and Maruyama, x' = x + Δ, of length h: C' − C = (ρ² − 1)C + c(Δ + hκx) with ρ = 1 − hκ and κ the decay of
+    /// the equation or of the training. `rest` is worked in.
+    pub fn moved(&mut self, x: &[Lane], step: &[Lane], rest: &mut [Lane], time: f64, decay: f64) {
+        let decay = decay + self.ledger.relaxation;
+        rest.copy_from_slice(step);
+        add_scaled(rest, x, time * decay);
+        let Ledger { charge, absolute, noise, decay: factor, .. } = &*self.ledger;
+        charge.add(rest, *noise, &mut self.noise, self.tiles);
+        absolute.add(rest, 1.0, &mut self.activity, self.tiles);
+        let rho = 1.0 - time * (factor * decay);
+        if decay != 0.0 {
+            charge.add(x, rho * rho - 1.0, &mut self.decay, self.tiles);
+        }
+    }
+
+    /// A step Δ by Euler and Maruyama whose drift's product with the charge is accounted for as a drift is: c(Δ).
+    pub fn stepped(&mut self, step: &[Lane]) {
+        let Ledger { charge, absolute, noise, .. } = &*self.ledger;
+        charge.add(step, *noise, &mut self.noise, self.tiles);
+        absolute.add(step, 1.0, &mut self.activity, self.tiles);
+    }
+
+    /// The noise's part of Itô's drift of C over a short time: its `rates`, `[components][tiles]`, and one row of the size of what cancels in them.
+    pub fn spread(&mut self, time: f64, rates: &[Lane]) {
+        let row = self.noise.len();
+        add_scaled(&mut self.noise, &rates[..row], time * self.ledger.noise);
+        add_scaled(&mut self.activity, &rates[row..], time);
+    }
+
+    /// The same of one column b of an equation's noise, c(b).
+    pub fn spread_by(&mut self, time: f64, column: &[Lane]) {
+        let Ledger { charge, absolute, noise, .. } = &*self.ledger;
+        charge.add(column, noise * time, &mut self.noise, self.tiles);
+        absolute.add(column, time, &mut self.activity, self.tiles);
+    }
+
+    /// The decay's part: −2κC, of a Langevin equation of order 2 −(2λ + ηλ²)C, with `bend` = η.
+    pub fn relax(&mut self, x: &[Lane], time: f64, decay: f64, bend: f64) {
+        let decay = self.ledger.decay * (decay + self.ledger.relaxation);
+        if decay != 0.0 {
+            let rate = -time * decay * (2.0 + bend * decay);
+            self.ledger.charge.add(x, rate, &mut self.decay, self.tiles);
+        }
+    }
+
+    /// Half a kick of a motion with inertia, v → v − h(∇L + λθ): m → m − hλC.
+    pub fn kick(&mut self, theta: &[Lane], time: f64, decay: f64) {
+        let pull = -time * (self.ledger.decay * decay);
+        if pull != 0.0 {
+            self.ledger.charge.add(theta, pull, &mut self.drive, self.tiles);
+        }
+    }
+
+    /// Half a glide, θ → θ + sv: C → C + 2sm + s²c(v), m → m + s c(v).
+    pub fn glide(&mut self, theta: &[Lane], velocity: &[Lane], share: f64) {
+        let Ledger { charge, absolute, noise, .. } = &*self.ledger;
+        charge.accumulate(theta, velocity, 2.0 * share, &mut self.momentum, self.tiles);
+        charge.add(velocity, noise * share * share, &mut self.noise, self.tiles);
+        charge.add(velocity, noise * share, &mut self.drive, self.tiles);
+        absolute.add(velocity, share * share, &mut self.activity, self.tiles);
+    }
+
+    /// Friction and noise, v → ev + n: m → em.
+    pub fn friction(&mut self, theta: &[Lane], velocity: &[Lane], left: f64) {
+        self.ledger.charge.accumulate(theta, velocity, left - 1.0, &mut self.drive, self.tiles);
+    }
+
+    /// A gradient that was drawn, less what was expected of it: `expected` and `difference` have the charge's rows and, behind them, one of the
+    /// expected size of what cancels; `scale` times the form's value is compared.
+    pub fn compare(&mut self, gradient: &[Lane], scale: f64, expected: &[Lane], difference: &mut [Lane]) {
+        let row = self.noise.len();
+        let difference = &mut difference[..row];
+        difference.fill(Lane::default());
+        self.ledger.charge.add(gradient, scale, difference, self.tiles);
+        add_scaled(difference, &expected[..row], -1.0);
+        for (to, from) in
+            self.surprise.chunks_exact_mut(self.tiles).zip(difference.chunks_exact(self.tiles))
+        {
+            add_share(to, from, &expected[row..]);
+        }
+        add_share(&mut self.sampled, &expected[row..], &expected[row..]);
     }
 
     /// Writes all rows, `[rows][tiles]`, at θ and v (empty without momentum).
@@ -209,77 +326,10 @@ impl Account {
         surprise.copy_from_slice(&self.surprise);
         self.ledger.absolute.add(theta, 1.0, &mut rest[..tiles], tiles);
         rest[tiles..2 * tiles].copy_from_slice(&self.activity);
-        rest[2 * tiles..].copy_from_slice(&self.sampled);
-    }
-}
-
-/// The accounts of a block, and what ĝ is expected to do to them; empty where nobody asked.
-#[derive(Default)]
-pub struct Accounts {
-    /// One a ledger.
-    pub list: Vec<Account>,
-    expectation: Option<Expectation>,
-}
-
-/// ⟨c(ĝ)⟩ = c(∇L) + σ²(⟨c(∇ℓ)⟩ − c(∇L)) at given θ, of all charges one behind the other.
-struct Expectation {
-    moments: GradientMoments,
-    /// σ².
-    variance: f64,
-    /// Of each charge and, behind it, of what cancels in it.
-    expected: Vec<Lane>,
-    mean: Vec<Lane>,
-    /// What was drawn less what was expected.
-    drawn: Vec<Lane>,
-    /// The next step is compared.
-    due: bool,
-}
-
-impl Accounts {
-    /// Accounts of these ledgers. `variance` is σ² of a gradient with the covariance σ²Σ at given θ, `None` where its law depends on the past.
-    pub fn new(ledgers: &[Arc<Ledger>], model: &Arc<dyn Model>, variance: Option<f64>, tiles: usize) -> Self {
-        let list: Vec<Account> = ledgers.iter().map(|ledger| Account::new(ledger.clone(), tiles)).collect();
-        // Nodes that are a sample of the population have a mean of their own.
-        let known = !matches!(model.population().nodes.origin, Origin::Reference { .. });
-        let expectation = variance.filter(|_| known && !list.is_empty()).map(|variance| {
-            let bounds: Vec<QuadraticForm> = ledgers.iter().map(|ledger| ledger.charge.bound()).collect();
-            let form =
-                QuadraticForm::joined(ledgers.iter().zip(&bounds).flat_map(|(l, bound)| [&l.charge, bound]));
-            let row = || vec![Lane::default(); form.shape().len() * tiles];
-            let (expected, mean, drawn) = (row(), row(), row());
-            let moments = GradientMoments::new(model.clone(), form, tiles);
-            Expectation { moments, variance, expected, mean, drawn, due: false }
-        });
-        Self { list, expectation }
-    }
-
-    /// At a recorded instant: the step from θ will be compared with its expectation.
-    pub fn expect(&mut self, theta: &[Lane]) {
-        if let Some(expectation) = &mut self.expectation {
-            expectation.evaluate(theta);
-        }
-    }
-
-    /// ĝ of the step.
-    pub fn drawn(&mut self, gradient: &[Lane]) {
-        let Some(expectation) = self.expectation.as_mut().filter(|e| e.due) else { return };
-        expectation.due = false;
-        let (mut drawn, mut expected) = (&mut expectation.drawn[..], &expectation.expected[..]);
-        for account in &mut self.list {
-            let row = account.noise.len();
-            let (difference, others) = drawn.split_at_mut(row + account.tiles);
-            let (own, rest) = expected.split_at(row + account.tiles);
-            (drawn, expected) = (others, rest);
-            let difference = &mut difference[..row];
-            difference.fill(Lane::default());
-            account.ledger.charge.add(gradient, 1.0, difference, account.tiles);
-            add_scaled(difference, &own[..row], -1.0);
-            for (to, from) in
-                account.surprise.chunks_exact_mut(account.tiles).zip(difference.chunks_exact(account.tiles))
-            {
-                add_share(to, from, &own[row..]);
-            }
-            add_share(&mut account.sampled, &own[row..], &own[row..]);
+        rest[2 * tiles..3 * tiles].copy_from_slice(&self.sampled);
+        match &self.start {
+            Some(start) => rest[3 * tiles..].copy_from_slice(start),
+            None => self.ledger.charge.add(theta, 1.0, &mut rest[3 * tiles..], tiles),
         }
     }
 }
@@ -290,15 +340,5 @@ vectorized! {
         for ((o, x), size) in flat_mut(out).iter_mut().zip(flat(x)).zip(flat(size)) {
             *o += if *size > 0.0 { x / size } else { 0.0 };
         }
-    }
-}
-
-impl Expectation {
-    fn evaluate(&mut self, theta: &[Lane]) {
-        self.moments.evaluate(theta, &mut self.expected, &mut self.mean);
-        for (expected, mean) in flat_mut(&mut self.expected).iter_mut().zip(flat(&self.mean)) {
-            *expected = mean + self.variance * (*expected - mean);
-        }
-        self.due = true;
     }
 }

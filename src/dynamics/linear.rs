@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::dynamics::accounts::Accounts;
 use crate::dynamics::kernels::transition;
 use crate::dynamics::{Clock, Schedule, Stepper};
 use crate::lanes::{Lane, Normals};
@@ -38,13 +39,19 @@ pub struct Linear {
     normals: Normals,
     xi: Vec<Lane>,
     before: Vec<Lane>,
+    accounts: Accounts,
 }
 
 impl Linear {
     /// For `len` vectors of state.
     pub fn new(transitions: Arc<Transitions>, normals: Normals, len: usize) -> Self {
         let xi = vec![Lane::default(); transitions.rank() * normals.tiles()];
-        Self { transitions, normals, xi, before: vec![Lane::default(); len] }
+        Self { transitions, normals, xi, before: vec![Lane::default(); len], accounts: Accounts::default() }
+    }
+
+    /// Keeps these accounts.
+    pub fn with(self, accounts: Accounts) -> Self {
+        Self { accounts, ..self }
     }
 
     fn step(&mut self, state: &mut [Lane], index: usize) {
@@ -67,16 +74,35 @@ impl Stepper for Linear {
         to: Clock,
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
+        // Between instants there is nothing: integrals go by the trapezoidal rule.
+        self.accounts.begin(state, from.step);
+        let half = 0.5 * (to.time - from.time);
+        let leaps = matches!(self.transitions.plan, Plan::Instants(_));
+        if leaps {
+            for account in self.accounts.charges_mut() {
+                account.flow(state, to.time - from.time, 0.0);
+            }
+            self.accounts.pass(state, half);
+        }
         for step in from.step..to.step {
             let index = match &self.transitions.plan {
                 Plan::Instants(of) => of[step as usize],
-                Plan::Iterations(rate) => rate.pieces.partition_point(|p| p.0 <= step).saturating_sub(1),
+                Plan::Iterations(rate) => {
+                    self.accounts.pass(state, rate.at(step));
+                    rate.pieces.partition_point(|p| p.0 <= step).saturating_sub(1)
+                }
             };
             self.step(state, index);
             if !pulse(1) {
                 return false;
             }
         }
+        if leaps {
+            self.accounts.pass(state, half);
+        }
         true
+    }
+    fn accounts(&self, state: &[Lane], out: &mut [Vec<Lane>]) {
+        self.accounts.write(state, &[], out);
     }
 }

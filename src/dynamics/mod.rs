@@ -3,6 +3,8 @@
 //! A replica's path is a function of (study, seed, replica): every random number comes from the replica's own streams, and
 //! neither the block it is in, nor what is recorded, nor the other dynamics of the study reaches it.
 
+pub mod accounts;
+pub mod balance;
 mod descent;
 mod diffusion;
 pub mod draws;
@@ -19,9 +21,11 @@ mod svag;
 pub mod sweep;
 mod underdamped;
 
+pub use accounts::Book;
+pub use balance::Balance;
 pub use ledger::Ledger;
 pub use motion::{Motion, Setting, System, check, noise_kind};
-pub use settings::{Decay, Law, Sampling, Schedule, Training};
+pub use settings::{Budget, Decay, Law, Sampling, Schedule, Training};
 
 use crate::lanes::Lane;
 
@@ -54,16 +58,9 @@ pub trait Stepper: Send {
         &[]
     }
 
-    /// Writes the rows of the ledgers that the stepper was made with, `[rows][tiles]` each, at the θ that the last `advance` left; nothing where the law
+    /// Writes the rows of the books that the stepper was made with, `[rows][tiles]` each, at the θ that the last `advance` left; nothing where the law
     /// keeps none.
     fn accounts(&self, _theta: &[Lane], _out: &mut [Vec<Lane>]) {}
-}
-
-/// Writes the rows of accounts.
-fn write_accounts(accounts: &ledger::Accounts, theta: &[Lane], velocity: &[Lane], out: &mut [Vec<Lane>]) {
-    for (account, out) in accounts.list.iter().zip(out) {
-        account.write(theta, velocity, out);
-    }
 }
 
 #[cfg(test)]

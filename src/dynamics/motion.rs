@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::dynamics::accounts::{Accounts, Book, Noise};
 use crate::dynamics::descent::{Descent, Source};
 use crate::dynamics::diffusion::EulerMaruyama;
 use crate::dynamics::draws::{Block, Draws};
 use crate::dynamics::equations::{Force, LangevinEquation, SdeEquation, kind};
 use crate::dynamics::flow::GradientFlow;
-use crate::dynamics::integrated::{Course, Integrated};
-use crate::dynamics::ledger::{Accounts, Ledger};
+use crate::dynamics::integrated::{Charges, Course, Integrated};
 use crate::dynamics::linear::{Linear, Plan, Transitions};
 use crate::dynamics::passes::{self, Passes};
 use crate::dynamics::svag::AmplifiedGradient;
@@ -398,10 +398,10 @@ impl Motion {
         self.stepper_with(&[], seed, first, tiles)
     }
 
-    /// A stepper that keeps account of `ledgers`, where the law [can](Law::keeps_accounts).
+    /// A stepper that keeps account of `books`: of charges where the law [can](Law::budget), of balances where there are epochs.
     pub fn stepper_with(
         &self,
-        ledgers: &[Arc<Ledger>],
+        books: &[Book],
         seed: u64,
         first: u64,
         tiles: usize,
@@ -426,17 +426,18 @@ impl Motion {
                     }
                 };
                 let rate: Schedule = training.rate.clone();
-                let variance = match gradient {
-                    Gradient::Full => Some(0.0),
-                    Gradient::Minibatch => independent(training, &**model),
-                    Gradient::Gaussian(sigma) => Some(sigma * sigma),
-                    Gradient::Amplified(level) => {
-                        independent(training, &**model).map(|f| f * f64::from(*level))
-                    }
+                let size = model.population().size();
+                let (f, cycle) = (training.noise_factor(size), training.epoch(size));
+                let (variance, cycle) = match gradient {
+                    Gradient::Full => (0.0, 0),
+                    Gradient::Minibatch => (f, cycle),
+                    Gradient::Gaussian(sigma) => (sigma * sigma, 0),
+                    Gradient::Amplified(level) => (f * f64::from(*level), cycle),
                 };
-                let accounts = Accounts::new(ledgers, model, variance, tiles);
+                let noise = Noise { variance, mean: 1.0, period: cycle.max(1) };
+                let accounts = Accounts::new(books, cycle, tiles).expecting(model, noise);
                 let descent = Descent::new(source, rate, *substeps, training.decay.force(), *momentum, len);
-                let pass = self.passes.of(tiles).filter(|_| ledgers.is_empty());
+                let pass = self.passes.of(tiles).filter(|_| books.is_empty());
                 let samples = match gradient {
                     Gradient::Minibatch => training.batch * model.population().width * tiles,
                     _ => 0,
@@ -446,35 +447,56 @@ impl Motion {
             Kind::Flow { model, decay, tolerance } => {
                 let gradient = FullGradient::new(model.clone(), tiles);
                 let flow = GradientFlow::new(gradient, *decay, *tolerance, self.parameters, tiles);
-                Box::new(flow.with(Accounts::new(ledgers, model, None, tiles)))
+                Box::new(flow.with(Accounts::new(books, 0, tiles)))
             }
             Kind::Linear(transitions) => {
-                Box::new(Linear::new(transitions.clone(), block.normals(Purpose::Wiener), len))
+                let linear = Linear::new(transitions.clone(), block.normals(Purpose::Wiener), len);
+                Box::new(linear.with(Accounts::new(books, 0, tiles)))
             }
             Kind::Euler { equation, dt } => {
-                let (normals, pass) = (block.normals(Purpose::Wiener), self.passes.of(tiles));
-                Box::new(EulerMaruyama::new(equation.clone(), *dt, normals, pass))
+                // A pass keeps no accounts.
+                let pass = self.passes.of(tiles).filter(|_| books.is_empty());
+                let normals = block.normals(Purpose::Wiener);
+                let euler = EulerMaruyama::new(equation.clone(), *dt, normals, pass);
+                Box::new(euler.with(Accounts::new(books, 0, tiles)))
             }
             Kind::Underdamped(inertia) => {
-                Box::new(Underdamped::new(inertia.clone(), block.normals(Purpose::Gradient)))
+                let noise = Noise { variance: 1.0, mean: 0.0, period: 1 };
+                let accounts = Accounts::new(books, 0, tiles).expecting(&inertia.model, noise);
+                Box::new(Underdamped::new(inertia.clone(), block.normals(Purpose::Gradient)).with(accounts))
             }
             Kind::Langevin { force, rate, substeps, driven } => {
                 let equation = Box::new(LangevinEquation::new(force.clone(), tiles));
                 let course = Course::Iterations { equation, rate: rate.clone(), substeps: *substeps };
-                Box::new(integrated(course, *driven, block, Purpose::Gradient))
+                let accounts = Accounts::new(books, 0, tiles);
+                let charges = driven.charges(force.second_order);
+                let accounts = match charges {
+                    Charges::Steps => accounts,
+                    // Steps have their own noise.
+                    Charges::Bent => accounts.drifting(&force.model, 0.0, true),
+                    Charges::Drift => accounts.drifting(&force.model, force.factor, force.second_order),
+                };
+                Box::new(integrated(course, *driven, block, Purpose::Gradient).with(accounts, charges, tiles))
             }
             Kind::Equation { compiled, dt, driven } => {
                 let course = Course::Steps { equation: SdeEquation::new(compiled.clone(), tiles), dt: *dt };
-                Box::new(integrated(course, *driven, block, Purpose::Wiener))
+                let accounts = Accounts::new(books, 0, tiles);
+                let integrated = integrated(course, *driven, block, Purpose::Wiener);
+                Box::new(integrated.with(accounts, driven.charges(false), tiles))
             }
         }
     }
 }
 
-/// f of independent minibatches; those of an epoch depend on each other.
-fn independent(training: &Training, model: &dyn Model) -> Option<f64> {
-    let epochs = matches!(training.sampling, Sampling::WithoutReplacement { .. });
-    (!epochs).then(|| training.noise_factor(model.population().size()))
+impl Driven {
+    /// Euler and Maruyama's steps are accounts of their own.
+    fn charges(self, second_order: bool) -> Charges {
+        match self.method.scheme {
+            Scheme::EulerMaruyama if second_order => Charges::Bent,
+            Scheme::EulerMaruyama => Charges::Steps,
+            _ => Charges::Drift,
+        }
+    }
 }
 
 fn integrated(course: Course, driven: Driven, block: Block, normal: Purpose) -> Integrated {

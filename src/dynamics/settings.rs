@@ -90,6 +90,14 @@ pub struct Training {
 }
 
 impl Training {
+    /// Steps of an epoch of a population of that size; 0 where there are none.
+    pub fn epoch(&self, population: Option<usize>) -> u64 {
+        match (self.sampling, population) {
+            (Sampling::WithoutReplacement { drop_last: false }, Some(n)) => n.div_ceil(self.batch) as u64,
+            (Sampling::WithoutReplacement { drop_last: true }, Some(n)) => (n / self.batch) as u64,
+            _ => 0,
+        }
+    }
     /// f such that the minibatch gradient has covariance f·C: 1/S, or (N−S)/(S(N−1)) without replacement.
     pub fn noise_factor(&self, population: Option<usize>) -> f64 {
         let s = self.batch as f64;
@@ -101,6 +109,15 @@ impl Training {
             _ => 1.0 / s,
         }
     }
+}
+
+/// How the change of a charge is known along a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Budget {
+    /// Step by step, to rounding.
+    Exact,
+    /// By Itô's drift at the beginning of each step, on average over paths, to leading order in the step.
+    LeadingOrder,
 }
 
 /// A law of motion (design §3).
@@ -194,17 +211,26 @@ impl Law {
             _ => true,
         }
     }
-    /// True where the change of a charge is known for each step ([`crate::dynamics::ledger`]): the steps go along gradients of samples.
-    pub fn keeps_accounts(&self) -> bool {
+    /// How the change of a charge is known ([`crate::dynamics::ledger`]); `None` where the law of motion has none, which the symmetry would keep.
+    pub fn budget(&self) -> Option<Budget> {
         match self {
             Law::GradientFlow { .. }
             | Law::GradientDescent
             | Law::Sgd
             | Law::GaussianSgd
-            | Law::Svag { .. } => true,
-            Law::Langevin { .. } => self.plain(),
-            _ => false,
+            | Law::Svag { .. }
+            | Law::Underdamped { .. }
+            | Law::Exact => Some(Budget::Exact),
+            Law::Langevin { method, .. } | Law::Integrated { method, .. } => {
+                let steps = method.scheme == Scheme::EulerMaruyama;
+                Some(if steps { Budget::Exact } else { Budget::LeadingOrder })
+            }
+            Law::OrnsteinUhlenbeck => None,
         }
+    }
+    /// True if the state has a velocity of its own, with the momentum β of its training.
+    pub fn inertial(&self, momentum: f64) -> bool {
+        matches!(self, Law::Underdamped { .. }) || (self.takes_momentum() && momentum != 0.0)
     }
     /// Its name in the study file.
     pub fn name(&self) -> &'static str {

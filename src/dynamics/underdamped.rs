@@ -9,6 +9,7 @@
 
 use std::sync::Arc;
 
+use crate::dynamics::accounts::Accounts;
 use crate::dynamics::kernels::{add_scaled, scale};
 use crate::dynamics::sweep::{FullGradient, NoisyNodes};
 use crate::dynamics::{Clock, Schedule, Stepper};
@@ -47,6 +48,7 @@ pub struct Underdamped {
     noise: Vec<Lane>,
     xi: Vec<Lane>,
     sum: Vec<Lane>,
+    accounts: Accounts,
 }
 
 impl Underdamped {
@@ -68,7 +70,13 @@ impl Underdamped {
             sum: vec![Lane::default(); tiles],
             normals,
             inertia,
+            accounts: Accounts::default(),
         }
+    }
+
+    /// Keeps these accounts.
+    pub fn with(self, accounts: Accounts) -> Self {
+        Self { accounts, ..self }
     }
 
     fn step(&mut self, theta: &mut [Lane], rate: f64) {
@@ -77,7 +85,15 @@ impl Underdamped {
         if !self.known {
             self.measure(theta);
         }
+        self.accounts.pass(theta, h);
+        let decay = self.inertia.decay;
+        for account in self.accounts.charges_mut() {
+            account.kick(theta, -kick, decay);
+        }
         add_scaled(&mut self.momentum, &self.force, kick);
+        for account in self.accounts.charges_mut() {
+            account.glide(theta, &self.momentum, half);
+        }
         add_scaled(theta, &self.momentum, half);
         // v' = e^{−γh/η}v + n with Cov n = η²fC(1 − e^{−2γh/η})/(2γ).
         let left = 1.0 + expm1(-friction * h / rate);
@@ -88,11 +104,24 @@ impl Underdamped {
         let sigma = rate * (self.inertia.factor * spread).sqrt();
         let mut batch = NoisyNodes::new(nodes, &self.roots, &self.xi, &mut self.sum, 0.0, sigma);
         self.inertia.model.weighted_gradient(theta, &mut batch, &mut self.noise, &mut self.scratch);
+        if self.accounts.expects() {
+            self.accounts.expect_at(theta);
+            self.accounts.drawn(&self.noise, 1.0 / (sigma * sigma));
+        }
+        for account in self.accounts.charges_mut() {
+            account.friction(theta, &self.momentum, left);
+        }
         scale(&mut self.force, &self.momentum, left);
         std::mem::swap(&mut self.force, &mut self.momentum);
         add_scaled(&mut self.momentum, &self.noise, 1.0);
+        for account in self.accounts.charges_mut() {
+            account.glide(theta, &self.momentum, half);
+        }
         add_scaled(theta, &self.momentum, half);
         self.measure(theta);
+        for account in self.accounts.charges_mut() {
+            account.kick(theta, -kick, decay);
+        }
         add_scaled(&mut self.momentum, &self.force, kick);
     }
 
@@ -115,6 +144,7 @@ impl Stepper for Underdamped {
         to: Clock,
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
+        self.accounts.begin(theta, from.step);
         for iteration in from.step..to.step {
             let rate = self.inertia.rate.at(iteration);
             for _ in 0..self.inertia.substeps {
@@ -125,5 +155,8 @@ impl Stepper for Underdamped {
             }
         }
         true
+    }
+    fn accounts(&self, theta: &[Lane], out: &mut [Vec<Lane>]) {
+        self.accounts.write(theta, &self.momentum, out);
     }
 }

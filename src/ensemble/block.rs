@@ -3,11 +3,11 @@
 use crate::dynamics::{Clock, Motion, Stepper};
 use crate::ensemble::initial;
 use crate::ensemble::kernels::taint;
-use crate::ensemble::observe::{State, Tracker, Windows, ledgers};
+use crate::ensemble::observe::{State, Tracker, Windows, books};
 use crate::ensemble::sink::BlockRecord;
 use crate::lanes::stopwatch::{self, Section};
 use crate::lanes::{LANES, Lane};
-use crate::study::{Observable, ObservableKind, Study};
+use crate::study::{Observable, Study};
 
 /// What all blocks of a dynamics have in common.
 pub struct Job<'a> {
@@ -32,7 +32,7 @@ pub struct Job<'a> {
 /// An instant of a path that all replicas share.
 pub struct Point {
     theta: Vec<f64>,
-    ledgers: Vec<Vec<f64>>,
+    books: Vec<Vec<f64>>,
 }
 
 impl Job<'_> {
@@ -41,8 +41,8 @@ impl Job<'_> {
         let layout = self.study.layout();
         let mut theta = vec![Lane::default(); layout.len()];
         initial::fill(&mut theta, &self.study.starting_laws(), layout, self.study.run.seed, 0, 1);
-        let kept = ledgers(self.observables);
-        let mut rows: Vec<Vec<Lane>> = kept.iter().map(|l| vec![Lane::default(); l.rows().len()]).collect();
+        let kept = books(self.observables);
+        let mut rows: Vec<Vec<Lane>> = kept.iter().map(|book| vec![Lane::default(); book.rows()]).collect();
         let mut stepper = self.motion.stepper_with(&kept, self.study.run.seed, 0, 1);
         let mut path = Vec::with_capacity(self.instants.len());
         let mut before: Option<Clock> = None;
@@ -54,7 +54,7 @@ impl Job<'_> {
             }
             stepper.accounts(&theta, &mut rows);
             let first = |lanes: &Vec<Lane>| lanes.iter().map(|x| x.0[0]).collect::<Vec<f64>>();
-            path.push(Point { theta: first(&theta), ledgers: rows.iter().map(first).collect() });
+            path.push(Point { theta: first(&theta), books: rows.iter().map(first).collect() });
             before = Some(now);
         }
         Some(path)
@@ -67,22 +67,22 @@ impl Job<'_> {
         let replicas = (LANES * tiles).min(self.replicas - first);
         let kept = self.kept.saturating_sub(first).min(replicas);
         let mut theta = vec![Lane::default(); layout.len() * tiles];
-        let accounts = ledgers(self.observables);
+        let kept_books = books(self.observables);
         let mut rows: Vec<Vec<Lane>> =
-            accounts.iter().map(|l| vec![Lane::default(); l.rows().len() * tiles]).collect();
+            kept_books.iter().map(|book| vec![Lane::default(); book.rows() * tiles]).collect();
         let mut stepper: Option<Box<dyn Stepper>> = None;
         if self.path.is_none() {
             initial::fill(&mut theta, &self.study.starting_laws(), layout, seed, first as u64, tiles);
-            stepper = Some(self.motion.stepper_with(&accounts, seed, first as u64, tiles));
+            stepper = Some(self.motion.stepper_with(&kept_books, seed, first as u64, tiles));
         }
         let times: Vec<f64> = self.instants.iter().map(|now| now.time).collect();
-        let mut ledger = 0;
+        let mut book = 0;
         let mut trackers: Vec<Tracker> = self
             .observables
             .iter()
             .map(|observable| {
-                let before = ledger;
-                ledger += usize::from(matches!(observable.kind, ObservableKind::Ledger(_)));
+                let before = book;
+                book += usize::from(observable.kind.book().is_some());
                 Tracker::new(observable, before, &times, self.windows, tiles, replicas, kept)
             })
             .collect();
@@ -94,7 +94,7 @@ impl Job<'_> {
             if let Some(path) = &self.path {
                 let point = &path[index];
                 spread(&mut theta, &point.theta, tiles);
-                for (rows, values) in rows.iter_mut().zip(&point.ledgers) {
+                for (rows, values) in rows.iter_mut().zip(&point.books) {
                     spread(rows, values, tiles);
                 }
             } else if let (Some(stepper), Some(before)) = (&mut stepper, before) {
@@ -116,7 +116,7 @@ impl Job<'_> {
             taint(&mut tainted, &theta);
             let velocity = stepper.as_ref().map_or(&[][..], |stepper| stepper.velocity());
             for tracker in &mut trackers {
-                tracker.evaluate(State { instant: index, theta: &theta, velocity, ledgers: &rows });
+                tracker.evaluate(State { instant: index, theta: &theta, velocity, books: &rows });
                 taint(&mut tainted, tracker.value());
             }
             for (t, (alive, tainted)) in alive.iter_mut().zip(&tainted).enumerate() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use nalgebra::{DMatrix, SVD};
 
-use crate::dynamics::Ledger;
+use crate::dynamics::Book;
 use crate::ensemble::decay::DecayRate;
 use crate::ensemble::fold;
 use crate::ensemble::kernels::{largest_change, welford};
@@ -48,19 +48,13 @@ pub struct State<'a> {
     pub theta: &'a [Lane],
     /// v of the step that led here, `[P][tiles]`; empty where there is none.
     pub velocity: &'a [Lane],
-    /// Rows of each ledger that is observed, `[rows][tiles]`.
-    pub ledgers: &'a [Vec<Lane>],
+    /// Rows of each book that is kept, `[rows][tiles]`.
+    pub books: &'a [Vec<Lane>],
 }
 
-/// The ledgers among observables, in their order.
-pub fn ledgers(observables: &[Observable]) -> Vec<Arc<Ledger>> {
-    observables
-        .iter()
-        .filter_map(|o| match &o.kind {
-            ObservableKind::Ledger(ledger) => Some(ledger.clone()),
-            _ => None,
-        })
-        .collect()
+/// What observables ask to keep account of, in their order.
+pub fn books(observables: &[Observable]) -> Vec<Book> {
+    observables.iter().filter_map(|o| o.kind.book()).collect()
 }
 
 /// How the value is computed.
@@ -69,13 +63,13 @@ enum Way {
     Function { function: Arc<Function>, scratch: Scratch },
     SingularValues { function: Arc<Function>, scratch: Scratch, matrix: Vec<Lane> },
     Moving { function: Arc<Function>, scratch: Scratch, rest: Vec<Lane> },
-    Ledger { index: usize },
+    Book { index: usize },
     NoiseMoments { moments: GradientMoments, last: usize },
     DecayRate { of: Box<Way>, value: Vec<Lane>, fit: DecayRate },
 }
 
 impl Way {
-    fn new(kind: &ObservableKind, ledger: usize, times: &[f64], tiles: usize) -> Self {
+    fn new(kind: &ObservableKind, book: usize, times: &[f64], tiles: usize) -> Self {
         match kind {
             ObservableKind::Parameter { offset } => Way::Parameter { offset: *offset },
             ObservableKind::Function(function) => {
@@ -89,7 +83,9 @@ impl Way {
             ObservableKind::Moving(function) => {
                 Way::Moving { function: function.clone(), scratch: function.scratch(tiles), rest: Vec::new() }
             }
-            ObservableKind::Ledger(_) => Way::Ledger { index: ledger },
+            ObservableKind::Ledger(_) | ObservableKind::Integral(_) | ObservableKind::Balance(_) => {
+                Way::Book { index: book }
+            }
             ObservableKind::NoiseMoments(noise) => Way::NoiseMoments {
                 moments: GradientMoments::new(noise.model.clone(), noise.squares.clone(), tiles),
                 last: times.len().saturating_sub(1),
@@ -97,7 +93,7 @@ impl Way {
             ObservableKind::DecayRate { of, components, from, to } => {
                 let len = components * tiles;
                 Way::DecayRate {
-                    of: Box::new(Self::new(of, ledger, times, tiles)),
+                    of: Box::new(Self::new(of, book, times, tiles)),
                     value: vec![Lane::default(); len],
                     fit: DecayRate::new(times, *from, *to, len),
                 }
@@ -132,7 +128,7 @@ impl Way {
                 }
                 function.evaluate_with(state.theta, velocity, out, scratch);
             }
-            Way::Ledger { index } => out.copy_from_slice(&state.ledgers[*index]),
+            Way::Book { index } => out.copy_from_slice(&state.books[*index]),
             Way::NoiseMoments { moments, last } => {
                 // A sweep over the population: where it is asked for, and nowhere else.
                 if state.instant != 0 && state.instant != *last {
@@ -188,10 +184,10 @@ pub fn blank(observable: &Observable, windows: Windows) -> ObservableRecord {
 
 impl Tracker {
     /// For a block of `replicas` replicas in `tiles` vectors, of which the first `kept` keep their path; `times` are the recorded instants,
-    /// `ledger` is the number of ledgers before this observable.
+    /// `book` is the number of books before this observable.
     pub fn new(
         observable: &Observable,
-        ledger: usize,
+        book: usize,
         times: &[f64],
         windows: Windows,
         tiles: usize,
@@ -203,7 +199,7 @@ impl Tracker {
         record.ensemble.reserve_exact(components * windows.instants);
         record.trajectories = vec![f64::NAN; kept * windows.instants * components];
         let vectors = || vec![Lane::default(); components * tiles];
-        let way = Way::new(&observable.kind, ledger, times, tiles);
+        let way = Way::new(&observable.kind, book, times, tiles);
         Self {
             record,
             components,

@@ -12,6 +12,7 @@ use super::settle::{Question, Settled, settle};
 use super::verdict::{Kind, Test, Verdict};
 use crate::dynamics::{Law, Training};
 use crate::model::symmetry::{Balance, Spectrum};
+use crate::scheme::Scheme;
 use crate::stats::Estimate;
 use crate::study::System;
 
@@ -123,14 +124,20 @@ impl Weights {
         };
         let (rate, lambda) = (training.rate.last(), training.decay.force());
         let factor = training.noise_factor(population);
-        let momentum = training.momentum;
-        let share = match run.dynamics.law {
-            Law::GradientFlow { .. } => 0.0,
-            ref law => 1.0 / f64::from(law.substeps().0),
+        let law = &run.dynamics.law;
+        let (friction, share) = match law {
+            Law::GradientFlow { .. } => (1.0, 0.0),
+            Law::Underdamped { friction, .. } => (*friction, 0.0),
+            // The drift of order 2 is that of whole steps; other schemes than Euler and Maruyama's add nothing to order 1.
+            Law::Langevin { order: 2, .. } => (1.0, 1.0),
+            Law::Langevin { method, .. } if method.scheme != Scheme::EulerMaruyama => (1.0, 0.0),
+            _ => (1.0 - training.momentum, 1.0 / f64::from(law.substeps().0)),
         };
-        // (1 − ρ²)/h without momentum, ρ = 1 − hλ; with it 2λ, and the noise counts 1/(1 − β) times as much.
-        let decay = if momentum == 0.0 { lambda * (2.0 - share * rate * lambda) } else { 2.0 * lambda };
-        Self { decay, noise: rate / (1.0 - momentum), factor, share }
+        // (1 − ρ²)/h without inertia, ρ = 1 − hλ; of order 2, 2λ + ηλ²; with inertia 2λ, and the noise counts 1/(1 − β), or 1/γ, times as much.
+        let bend = if matches!(law, Law::Langevin { order: 2, .. }) { rate } else { -share * rate };
+        let decay =
+            if law.inertial(training.momentum) { 2.0 * lambda } else { lambda * (2.0 + bend * lambda) };
+        Self { decay, noise: rate / friction, factor, share }
     }
 
     fn fixed_point(&self, eigenvalues: &[f64], squares: &[f64], second: &[f64], mean: &[f64]) -> Option<f64> {

@@ -22,6 +22,7 @@ mod number;
 mod prediction;
 pub mod recursion;
 mod settle;
+mod sides;
 mod stationary_density;
 mod sums;
 mod tails;
@@ -43,7 +44,7 @@ use settle::Settled;
 /// [`Study::observables`] before the run. Calling it again afterwards returns nothing new.
 pub fn needs(study: &Study) -> Vec<Observable> {
     let mut needed = einstein::needs(study, &Centers::new(study));
-    needed.extend(fdt::needs(study));
+    needed.extend(sides::needs(study));
     needed
 }
 

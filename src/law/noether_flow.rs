@@ -1,18 +1,24 @@
 //! `noether-flow`: a charge changes, step by step and along every path, by exactly what decay and noise say ([`crate::dynamics::ledger`]).
 //!
-//! Judged are, for each path, C less the sums of the terms, which must stay where it was to the rounding of as many steps; and for
-//! independent minibatches, by its scatter over replicas, the noise term against its expectation η²(σ²Tr[ΣA] + ∇LᵀA∇L) at given θ.
+//! Where the budget is exact ([`crate::dynamics::Budget`]) judged are, for each path, C less the sums of the terms, which must stay where it was to the
+//! rounding of as many steps; and for minibatches that do not remember others, by its scatter over replicas, the noise term against its
+//! expectation η²(σ²Tr[ΣA] + ∇LᵀA∇L) at given θ. Elsewhere, for the schemes that evaluate the equation several times a
+//! step, it is the mean change of C over replicas, against Itô's drift summed along the paths, within a tolerance (0.1 unless given) of what moved the
+//! most moved of the charge's numbers.
 
 use super::measure::{Run, Size, certain, strided};
 use super::number::short;
 use super::settle::{Question, Settled, settle};
 use super::verdict::{Kind, Test, Verdict};
+use crate::dynamics::Budget;
 use crate::dynamics::ledger::Rows;
 use crate::ensemble::record::ObservableRecord;
 use crate::stats::Estimate;
 
 /// Rounding errors of the size of C's terms that one step can make.
 const ROUNDINGS: f64 = 8.0;
+/// Relative tolerance where the budget is of leading order and the study gives none.
+const LEADING_ORDER: f64 = 0.1;
 /// Of more numbers of a charge, those that change most are compared with their expectation.
 const SHOWN: usize = 4;
 
@@ -32,6 +38,9 @@ pub(super) fn judge(claim: &NoetherFlow, run: &Run, significance: f64) -> Settle
 
 fn attempt(claim: &NoetherFlow, run: &Run, significance: f64) -> Result<Settled, String> {
     let book = Book { rows: Rows::new(claim.components), record: run.observable(claim.ledger)? };
+    if run.dynamics.law.budget() == Some(Budget::LeadingOrder) {
+        return Ok(settle(drifts(claim, run, &book), significance));
+    }
     let steps =
         run.record.steps.last().copied().unwrap_or(0) as f64 * f64::from(run.dynamics.law.substeps().0);
     let size = book.largest(book.rows.size());
@@ -57,7 +66,8 @@ fn attempt(claim: &NoetherFlow, run: &Run, significance: f64) -> Result<Settled,
             short(activity)
         )),
     )];
-    let momentum = run.dynamics.training.as_ref().is_some_and(|t| t.momentum != 0.0);
+    let beta = run.dynamics.training.as_ref().map_or(0.0, |t| t.momentum);
+    let momentum = run.dynamics.law.inertial(beta);
     if momentum {
         let residual = book.largest_change(&|c| book.rows.momentum_residual(c));
         let quantity = format!("largest residual of the budget of θᵀAv of {}", claim.symmetry);
@@ -110,6 +120,48 @@ fn attempt(claim: &NoetherFlow, run: &Run, significance: f64) -> Result<Settled,
     }
     settled.tests.extend(expected.tests.into_iter().filter(|t| t.verdict != Verdict::Undecided));
     Ok(settled)
+}
+
+/// The mean change of the charge's numbers that move most is what Itô's drift adds up to.
+fn drifts(claim: &NoetherFlow, run: &Run, book: &Book) -> Vec<Question> {
+    let moved =
+        |c: usize| book.mean_last(book.rows.noise(c)).abs() + book.mean_last(book.rows.decay(c)).abs();
+    let size = book.largest(book.rows.size());
+    let most = (0..claim.components).map(moved).fold(0.0, f64::max);
+    let mut order: Vec<usize> = (0..claim.components).collect();
+    order.sort_by(|&a, &b| moved(b).total_cmp(&moved(a)).then(a.cmp(&b)));
+    order.truncate(SHOWN);
+    order.sort_unstable();
+    order
+        .into_iter()
+        .map(|component| {
+            let (noise, decay) =
+                (book.mean_last(book.rows.noise(component)), book.mean_last(book.rows.decay(component)));
+            // What its drift does not say of C's change, replica by replica.
+            let start = book.last(book.rows.start(component));
+            let rest: Vec<f64> =
+                book.last(book.rows.residual(component)).iter().zip(start).map(|(x, start)| x - start).collect();
+            let here = rest.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
+            let rest = certain(run, Estimate::of_sample(&rest));
+            let predicted = noise + decay;
+            Question {
+                quantity: format!("change of {} by the end", component_name(claim, component)),
+                estimate: Estimate { value: predicted + rest.value, ..rest },
+                prediction_error: 0.0,
+                squared: None,
+                predicted,
+                tolerance: Some(claim.tolerance.unwrap_or(LEADING_ORDER) * most),
+                resolution: 0.0,
+                size: Size { here, floor: f64::EPSILON * size },
+                note: Some(format!(
+                    "mean over replicas, by Itô's drift: noise {}, decay {}",
+                    short(noise),
+                    short(decay)
+                )),
+                doubt: None,
+            }
+        })
+        .collect()
 }
 
 /// (c(ĝ) − ⟨c(ĝ)⟩)/⟨size⟩ has mean 0, whatever θ did before.

@@ -369,8 +369,8 @@ impl<'a> Equation<'a> {
             model,
             law,
             training,
-            force: compiled(model.force(decay, 0))?,
-            noise: compiled(model.dissipation(decay))?,
+            force: compiled(model.force(decay, 0.0, 0))?,
+            noise: compiled(model.dissipation(decay, 0.0))?,
             power: rate * factor,
         }));
         Ok(Self { kind, exact: false })

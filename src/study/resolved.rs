@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::dynamics::{Law, Ledger, Training};
+use crate::dynamics::{Balance, Book, Law, Ledger, Training};
 pub use crate::model::Symmetry;
 use crate::model::formula::{Expression, FormulaModel, Function, SdeModel, Value};
 use crate::model::symmetry::{QuadraticForm, Spectrum};
@@ -222,6 +222,10 @@ pub enum ObservableKind {
     Moving(Arc<Function>),
     /// Sums over every step of what changes a charge, in the order of [`crate::dynamics::ledger::Rows`].
     Ledger(Arc<Ledger>),
+    /// ∫ f dt along the path, over every step and not only over recorded instants.
+    Integral(Arc<Function>),
+    /// What the steps of whole epochs take out and bring in, averaged; 0 where there are no epochs.
+    Balance(Arc<Balance>),
     /// What the fixed points of charges are found from, at the start and at the end.
     NoiseMoments(Arc<NoiseMoments>),
     /// For each component the fitted rate of ln|x| along the path, the number of instants at which it was 0, and its
@@ -236,6 +240,19 @@ pub enum ObservableKind {
         /// As above.
         to: f64,
     },
+}
+
+impl ObservableKind {
+    /// What is kept account of at every step.
+    pub fn book(&self) -> Option<Book> {
+        match self {
+            Self::Ledger(ledger) => Some(Book::Ledger(ledger.clone())),
+            Self::Integral(function) => Some(Book::Integral(function.clone())),
+            Self::Balance(balance) => Some(Book::Balance(balance.clone())),
+            Self::DecayRate { of, .. } => of.book(),
+            _ => None,
+        }
+    }
 }
 
 /// ‖P_iθ‖², ⟨‖P_i∇ℓ‖²⟩ and ‖P_i∇L‖² of the eigenspaces of symmetries, K numbers each: as they are at the start of the run,

@@ -200,6 +200,8 @@ pub(super) fn simulate(
                     ObservableKind::SingularValues(_)
                     | ObservableKind::Moving(_)
                     | ObservableKind::Ledger(_)
+                    | ObservableKind::Integral(_)
+                    | ObservableKind::Balance(_)
                     | ObservableKind::NoiseMoments(_)
                     | ObservableKind::DecayRate { .. } => {
                         unreachable!("not used here")

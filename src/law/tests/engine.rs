@@ -12,13 +12,31 @@ use crate::study::{Dynamics, Equation, Initial, Instant, Study};
 
 /// Runs the study with `steps` iterations, recorded every `every`.
 pub(super) fn run(study: &mut Study, replicas: usize, steps: u64, every: u64) -> Vec<ClaimResult> {
-    study.run.replicas = replicas;
     for dynamics in &mut study.dynamics {
         let training = dynamics.training.clone().unwrap();
         dynamics.instants = (0..=steps / every)
             .map(|k| Instant { step: k * every, time: training.rate.time(k * every) })
             .collect();
     }
+    ready(study, replicas)
+}
+
+/// Runs the study of an equation for a time, recorded every `every`.
+pub(super) fn run_for(study: &mut Study, replicas: usize, time: f64, every: f64) -> Vec<ClaimResult> {
+    for dynamics in &mut study.dynamics {
+        let between = match dynamics.law {
+            Law::Integrated { dt, .. } => (every / dt).round() as u64,
+            _ => 1,
+        };
+        dynamics.instants = (0..=(time / every).round() as u64)
+            .map(|k| Instant { step: k * between, time: k as f64 * every })
+            .collect();
+    }
+    ready(study, replicas)
+}
+
+fn ready(study: &mut Study, replicas: usize) -> Vec<ClaimResult> {
+    study.run.replicas = replicas;
     let needed = needs(study);
     study.observables.extend(needed);
     let stop = AtomicBool::new(false);

@@ -1,10 +1,12 @@
 //! `fdt` on the engine's own runs: each law of motion balances by its own noise, and not by another's.
 
 use super::bench::*;
-use super::engine::{named, run, small_population};
-use crate::dynamics::{Decay, Law, Sampling};
+use super::engine::{named, run, run_for, small_population};
+use crate::dynamics::{Decay, Law, Sampling, Schedule, Training};
 use crate::law::{ClaimResult, Kind, Verdict};
 use crate::model::Shape;
+use crate::model::formula::{Diffusion, SdeModel};
+use crate::scheme::{Method, Scheme};
 use crate::study::{ClaimLaw, Initial, Moment, Relation, Study};
 
 const RELATIONS: [Relation; 2] = [Relation::First, Relation::Second];
@@ -41,7 +43,6 @@ fn quadratic_losses_obey_both_relations_exactly() {
     ]);
     study.dynamics.push(dynamics("heavy", Law::Sgd, Some(heavy)));
     study.dynamics.push(dynamics("svag", Law::Svag { level: 4 }, Some(plain.clone())));
-    study.dynamics.push(dynamics("epochs", Law::Sgd, Some(partial)));
     claim_all(&mut study);
     let results = run(&mut study, 1024, 500, 5);
     for relation in 0..2 {
@@ -60,10 +61,152 @@ fn quadratic_losses_obey_both_relations_exactly() {
                 assert_eq!(covariance.verdict, Verdict::Fails, "{covariance:#?}");
             }
         }
-        let memory = of(&results, relation, 0, "epochs");
-        assert_eq!(memory.verdict, Verdict::Undecided);
-        assert!(memory.reason.as_ref().unwrap().contains("remember each other"));
     }
+}
+
+#[test]
+fn epochs_balance_by_the_minibatches_that_were_drawn() {
+    let mut epochs = training(0.12, 2);
+    epochs.decay = Decay::Penalty(0.1);
+    epochs.sampling = Sampling::WithoutReplacement { drop_last: false };
+    let mut heavy = epochs.clone();
+    heavy.momentum = 0.8;
+    heavy.sampling = Sampling::WithoutReplacement { drop_last: true };
+    let mut study = small_population();
+    study.dynamics = vec![
+        dynamics("epochs", Law::Sgd, Some(epochs.clone())),
+        dynamics("heavy", Law::Sgd, Some(heavy.clone())),
+    ];
+    claim_all(&mut study);
+    // Recorded every 5 steps, epochs are of three and of two.
+    for result in run(&mut study, 512, 500, 5) {
+        // By the gradient at θ, as if batches knew nothing of each other, nothing balances.
+        let own = result.claim % 3 == 0;
+        assert_eq!(result.verdict, if own { Verdict::Holds } else { Verdict::Fails }, "{result:#?}");
+        assert_eq!(result.tests[0].kind, Kind::Exact);
+    }
+    // A loss that is not quadratic: the first relation is as exact.
+    let mut net = loss_study(
+        &[("w", Shape::SCALAR), ("u", Shape::SCALAR)],
+        &[("x", "normal(0, 1)"), ("y", "normal(0, 0.7) + tanh(x)")],
+        Some(6),
+        "(u*tanh(w*x) - y)^2 + 0.1*(u^2 + w^2)",
+    );
+    net.initial = vec![Initial::Fixed(vec![1.0]), Initial::Fixed(vec![1.0])];
+    net.dynamics = vec![dynamics("heavy", Law::Sgd, Some(Training { rate: Schedule::constant(0.1), ..heavy }))];
+    claim_all(&mut net);
+    let results = run(&mut net, 512, 600, 10);
+    let (first, second) = (of(&results, 0, 0, "heavy"), of(&results, 1, 0, "heavy"));
+    assert_eq!((first.verdict, first.tests[0].kind), (Verdict::Holds, Kind::Exact), "{first:#?}");
+    assert_eq!(second.tests[0].kind, Kind::LeadingOrder, "{second:#?}");
+    assert_eq!(of(&results, 0, 1, "heavy").verdict, Verdict::Fails);
+    // A window that begins before an epoch has ended.
+    net.run.burn_in = 0.0;
+    let result = run(&mut net, 64, 600, 10).remove(0);
+    assert_eq!(result.verdict, Verdict::Undecided);
+    assert!(result.reason.unwrap().contains("two whole epochs"));
+}
+
+#[test]
+fn the_drift_of_order_2_and_other_schemes_balance_by_their_own() {
+    let mut plain = training(0.2, 4);
+    plain.decay = Decay::Penalty(0.1);
+    let langevin = |order, substeps, scheme| Law::Langevin {
+        order,
+        substeps,
+        method: Method { scheme, ..Method::default() },
+    };
+    let mut study = small_population();
+    study.dynamics = vec![
+        dynamics("second", langevin(2, 2, Scheme::EulerMaruyama), Some(plain.clone())),
+        dynamics("weak", langevin(2, 2, Scheme::Weak2), Some(plain.clone())),
+        dynamics("heun", langevin(1, 4, Scheme::Heun), Some(plain)),
+    ];
+    claim_all(&mut study);
+    let results = run(&mut study, 1024, 300, 5);
+    for relation in 0..2 {
+        for (name, kind) in
+            [("second", Kind::Exact), ("weak", Kind::LeadingOrder), ("heun", Kind::LeadingOrder)]
+        {
+            let own = of(&results, relation, 0, name);
+            assert_eq!((own.verdict, own.tests[0].kind), (Verdict::Holds, kind), "{own:#?}");
+        }
+        // Without the drift's second part: η a/2 of it (what Euler and Maruyama's two steps of η/2 add happens to make up for half).
+        let first_order = of(&results, relation, 2, "weak");
+        assert_eq!(first_order.verdict, Verdict::Fails, "{first_order:#?}");
+        assert_eq!(of(&results, relation, 1, "heun").verdict, Verdict::Fails);
+    }
+}
+
+#[test]
+fn equations_balance_by_their_generator() {
+    let build = |drift: [&str; 2], diffusion: [&str; 2], stratonovich| {
+        let mut layout = crate::model::Layout::default();
+        layout.push("a", Shape::SCALAR);
+        layout.push("b", Shape::SCALAR);
+        let entry = |name: &str, text: &str| (name.to_owned(), formula(text));
+        let noise = |name: &str, text: &str| (name.to_owned(), Diffusion::Own(formula(text)));
+        let model = SdeModel::new(
+            layout,
+            &std::collections::BTreeMap::new(),
+            &[entry("a", drift[0]), entry("b", drift[1])],
+            &[noise("a", diffusion[0]), noise("b", diffusion[1])],
+            stratonovich,
+        );
+        sde_study(model.unwrap_or_else(|e| panic!("{e:?}")))
+    };
+    let scheme = |scheme, dt| Law::Integrated { dt, method: Method { scheme, ..Method::default() } };
+    let claims = |study: &mut Study| {
+        study.claims = MOMENTS
+            .into_iter()
+            .map(|moment| {
+                let law = ClaimLaw::Fdt { relation: Relation::First, moment, tolerance: None };
+                let mut claim = claim(law, &[0]);
+                claim.dynamics = (0..study.dynamics.len()).collect();
+                claim
+            })
+            .collect();
+    };
+    // Linear, about (3, 0); and with noise that grows with the state, after Stratonovich.
+    let mut linear = build(["3 - a + 0.5*b", "-2*b - 0.5*(a - 3)"], ["1", "0.7"], false);
+    linear.dynamics = vec![
+        dynamics("exact", Law::Exact, None),
+        dynamics("em", scheme(Scheme::EulerMaruyama, 0.4), None),
+        dynamics("heun", scheme(Scheme::Heun, 0.05), None),
+    ];
+    let mut curved = build(["-a^3 - a", "-3*b"], ["0.4*sqrt(1 + a^2)", "b + 1"], true);
+    curved.dynamics = vec![
+        dynamics("em", scheme(Scheme::EulerMaruyama, 0.2), None),
+        dynamics("milstein", scheme(Scheme::Milstein, 0.02), None),
+        dynamics("strong", scheme(Scheme::StochasticRungeKutta, 0.02), None),
+    ];
+    for study in [&mut linear, &mut curved] {
+        claims(study);
+        let results = run_for(study, 1024, 40.0, 0.4);
+        for (index, result) in results.iter().enumerate() {
+            let own = index < 3;
+            let exact = ["exact", "em"].contains(&result.dynamics.as_str());
+            if own {
+                let kind = if exact { Kind::Exact } else { Kind::LeadingOrder };
+                assert_eq!((result.verdict, result.tests[0].kind), (Verdict::Holds, kind), "{result:#?}");
+            }
+        }
+        // Euler and Maruyama's step is seen.
+        let covariance = results.iter().find(|r| r.claim == 2 && r.dynamics == "em").unwrap();
+        assert_eq!(covariance.verdict, Verdict::Fails, "{covariance:#?}");
+    }
+    // Control: what is written after Stratonovich is not balanced as if it were Itô's.
+    let mut wrong = build(["-a^3 - a", "-3*b"], ["0.4*sqrt(1 + a^2)", "b + 1"], false);
+    wrong.dynamics = vec![dynamics("em", scheme(Scheme::EulerMaruyama, 0.2), None)];
+    claims(&mut wrong);
+    let needed = crate::law::needs(&wrong);
+    let mut mixed = curved.clone();
+    mixed.dynamics.truncate(1);
+    mixed.claims = wrong.claims[..1].to_vec();
+    mixed.observables.retain(|o| !o.name.starts_with("fdt:"));
+    mixed.observables.extend(needed);
+    let result = run_for(&mut mixed, 1024, 40.0, 0.4).remove(0);
+    assert_eq!(result.verdict, Verdict::Fails, "{result:#?}");
 }
 
 #[test]

@@ -60,16 +60,54 @@ fn the_budget_closes_to_rounding_for_every_law_that_keeps_accounts() {
             (DECAY, "{ langevin = { substeps = 3 } }"),
             (DECAY, "{ svag = { level = 3 } }"),
             (PENALTY, "\"gradient-flow\""),
+            (DECAY, "{ langevin = { order = 2, substeps = 3 } }"),
+            (DECAY, "{ underdamped = { friction = 0.5, substeps = 2 } }"),
+            (PENALTY, "{ langevin = { increments = \"rademacher\" } }"),
         ] {
             let result = judged(&study(net, training, dynamics, 100, ""));
             assert_eq!(result.verdict, Verdict::Holds, "{net} {training} {dynamics}: {result:#?}");
             assert!(result.tests[0].tolerance < 1e-8, "{result:?}");
         }
     }
-    // Epochs: the identity holds all the same, and nothing is said of expectations.
+}
+
+#[test]
+fn epochs_close_their_budget_and_their_first_batches_have_the_noise_of_a_batch() {
     let epochs = format!("{PLAIN}\nsampling = \"without-replacement\"");
+    // Twelve steps an epoch: recorded every 10, 1 and 5 instants of 11 and 6 are beginnings of one.
     let result = judged(&study(true, &epochs, "\"sgd\"", 100, ""));
-    assert_eq!((result.verdict, result.tests.len()), (Verdict::Holds, 2));
+    assert_eq!(result.verdict, Verdict::Holds, "{result:#?}");
+    let aligned = study(true, &epochs, "\"sgd\"", 120, "");
+    let record = recorded(&aligned);
+    let result = judge(&aligned, &record).remove(0);
+    assert_eq!(result.verdict, Verdict::Holds, "{result:#?}");
+    assert!(result.tests.len() > 2, "{result:#?}");
+    // Without the factor (N − S)/(N − 1) the noise is 22/23 of what is expected: seen by many replicas alone.
+    let ledger = record.dynamics[0].observables.iter().find(|o| o.name.starts_with("ledger")).unwrap();
+    let rows = crate::dynamics::ledger::Rows::new(9);
+    assert!(ledger.last.chunks(rows.len()).all(|replica| replica[rows.sampled()] == 10.0));
+}
+
+#[test]
+fn schemes_and_the_drift_of_order_2_change_charges_by_itos_drift() {
+    for (dynamics, net) in [
+        ("{ langevin = { scheme = \"heun\" } }", false),
+        ("{ langevin = { scheme = \"weak-2\", increments = \"three-point\" } }", false),
+        ("{ langevin = { order = 2, substeps = 2, scheme = \"heun\" } }", true),
+    ] {
+        for (training, wrong, expected) in [
+            (PLAIN, "", Verdict::Holds),
+            (PLAIN, ", noise = 0.5", Verdict::Fails),
+            (PLAIN, ", noise = 2", Verdict::Fails),
+            (PENALTY, "", Verdict::Holds),
+            (PENALTY, ", decay = 0.5", Verdict::Fails),
+        ] {
+            let mut study = study(net, training, dynamics, 100, wrong);
+            study.run.replicas = 2048;
+            let result = judged(&study);
+            assert_eq!(result.verdict, expected, "{net} {training} {dynamics} {wrong}: {result:#?}");
+        }
+    }
 }
 
 #[test]
@@ -81,6 +119,10 @@ fn wrong_factors_fail() {
         (PENALTY, "\"gradient-flow\"", "decay = 0.5"),
         ("rate = 0.01\nbatch = 2\npenalty = 0.2\nmomentum = 0.8", "\"sgd\"", "decay = 0.5"),
         ("rate = 0.01\nbatch = 2\nmomentum = 0.8", "\"sgd\"", "noise = 1.001"),
+        (PENALTY, "{ underdamped = { friction = 0.5 } }", "noise = 1.001"),
+        (PENALTY, "{ langevin = { order = 2 } }", "decay = 1.001"),
+        (PLAIN, "{ langevin = { order = 2 } }", "noise = 1.001"),
+        (PENALTY, "{ underdamped = { friction = 0.5 } }", "decay = 1.001"),
     ] {
         for net in [false, true] {
             let result = judged(&study(net, training, dynamics, 100, &format!(", {wrong}")));

@@ -1,14 +1,14 @@
 //! An SDE made ready for a scheme: its drift in the scheme's calculus, and what its noise is like.
 
 use super::formula_model::parameter_nodes;
-use super::function::{NoSamples, scratch_for};
+use super::function::{Function, NoSamples, scratch_for};
 use super::gradient::directional;
 use super::graph::{Graph, Node};
 use super::program::{Inputs, Program};
 use super::sde::SdeModel;
 use crate::lanes::stream::{Purpose, Stream};
 use crate::lanes::{Lane, flat, flat_mut, vectorized};
-use crate::model::{Layout, Scratch};
+use crate::model::{Layout, Scratch, Shape};
 
 /// Most Wiener processes whose state-dependent coefficients are differentiated one by one.
 const MOST_NOISES: usize = 256;
@@ -56,15 +56,7 @@ impl SdeModel {
     /// A sentence, where too many processes have coefficients that depend on the state.
     pub fn compiled(&self, stratonovich: bool, slope: bool) -> Result<CompiledSde, String> {
         let mut graph = self.graph.clone();
-        let mut drift = self.drift.clone();
-        if self.stratonovich() != stratonovich && !self.additive() {
-            let sign = if stratonovich { -0.5 } else { 0.5 };
-            let correction = self.correction(&mut graph)?;
-            for (drift, correction) in drift.iter_mut().zip(correction) {
-                let part = graph.scale(sign, correction);
-                *drift = graph.add(*drift, part);
-            }
-        }
+        let drift = self.drift_in(stratonovich, &mut graph)?;
         let outputs: Vec<Node> = drift.iter().chain(&self.increment).copied().collect();
         let program = Program::new(&graph, &outputs, 0).map_err(|e| e.to_string())?;
         let slope = if slope && !self.additive() {
@@ -75,6 +67,77 @@ impl SdeModel {
             None
         };
         Ok(CompiledSde { layout: self.layout.clone(), noises: self.noises(), program, slope })
+    }
+
+    /// The drift in Stratonovich's form, or in Itô's, one node a parameter.
+    fn drift_in(&self, stratonovich: bool, graph: &mut Graph) -> Result<Vec<Node>, String> {
+        let mut drift = self.drift.clone();
+        if self.stratonovich() != stratonovich && !self.additive() {
+            let sign = if stratonovich { -0.5 } else { 0.5 };
+            let correction = self.correction(graph)?;
+            for (drift, correction) in drift.iter_mut().zip(correction) {
+                let part = graph.scale(sign, correction);
+                *drift = graph.add(*drift, part);
+            }
+        }
+        Ok(drift)
+    }
+
+    /// `[−x·a, ‖a‖², Tr[BBᵀ], ‖x‖²]` with the drift a in Itô's form.
+    ///
+    /// # Errors
+    /// As [`SdeModel::compiled`].
+    pub fn dissipation(&self) -> Result<Function, String> {
+        let mut graph = self.graph.clone();
+        let drift = self.drift_in(false, &mut graph)?;
+        let state = parameter_nodes(&mut graph, &self.layout);
+        let columns: Vec<Vec<Node>> = if self.noise_structure().diagonal {
+            // Each process moves one coordinate: all columns at once.
+            vec![graph.with_auxiliary(&self.increment, &vec![1.0; self.noises()])]
+        } else if self.noises() > MOST_NOISES {
+            return Err(format!("the columns of {} Wiener processes, more than {MOST_NOISES}", self.noises()));
+        } else {
+            (0..self.noises())
+                .map(|j| {
+                    let unit: Vec<f64> = (0..self.noises()).map(|k| f64::from(u8::from(k == j))).collect();
+                    graph.with_auxiliary(&self.increment, &unit)
+                })
+                .collect()
+        };
+        let mut dot = |a: &[Node], b: &[Node]| {
+            let mut total = graph.number(0.0);
+            for (&a, &b) in a.iter().zip(b) {
+                let product = graph.dot(a, b);
+                total = graph.add(total, product);
+            }
+            total
+        };
+        let (work, square, norm) = (dot(&state, &drift), dot(&drift, &drift), dot(&state, &state));
+        let traces: Vec<Node> = columns.iter().map(|column| dot(column, column)).collect();
+        let mut trace = graph.number(0.0);
+        for part in traces {
+            trace = graph.add(trace, part);
+        }
+        let shape = Shape::vector(4);
+        let mut total = graph.constant(shape, &[0.0; 4]);
+        for (i, (scalar, sign)) in [(work, -1.0), (square, 1.0), (trace, 1.0), (norm, 1.0)].into_iter().enumerate() {
+            let unit: Vec<f64> = (0..4).map(|k| if k == i { sign } else { 0.0 }).collect();
+            let unit = graph.constant(shape, &unit);
+            let part = graph.multiply(scalar, unit);
+            total = graph.add(total, part);
+        }
+        self.compile_state(&graph, total)
+    }
+
+    /// The part of −a that belongs to parameter `index`, in its shape, with the drift a in Itô's form.
+    ///
+    /// # Errors
+    /// As [`SdeModel::compiled`].
+    pub fn force(&self, index: usize) -> Result<Function, String> {
+        let mut graph = self.graph.clone();
+        let drift = self.drift_in(false, &mut graph)?;
+        let force = graph.negate(drift[index]);
+        self.compile_state(&graph, force)
     }
 
     /// Σ_j (∂b_j) b_j, one node a parameter.

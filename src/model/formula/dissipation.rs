@@ -14,35 +14,107 @@ use crate::model::{Layout, Parameter, Shape};
 pub const MOST_PARAMETERS: usize = 32;
 
 impl FormulaModel {
-    /// `[θ·∇f, ‖∇f‖², Tr C₁, ‖θ‖²]` with the decay λ of the force.
+    /// `[θ·F, ‖F‖², Tr C₁, ‖θ‖²]` with the decay λ of the force and F = ∇f + bend·H∇f.
     ///
     /// # Errors
     /// As [`FormulaModel::function`].
-    pub fn dissipation(&self, decay: f64) -> Result<Function, FormulaError> {
+    pub fn dissipation(&self, decay: f64, bend: f64) -> Result<Function, FormulaError> {
         let mut parts = Parts::new(self, decay);
-        let work = parts.dot(&parts.theta.clone(), &parts.force.clone());
-        let square = parts.dot(&parts.force.clone(), &parts.force.clone());
+        let force = self.bent(&mut parts, decay, bend);
+        let work = parts.dot(&parts.theta.clone(), &force);
+        let square = parts.dot(&force, &force);
         let trace = parts.noise_trace();
         let norm = parts.dot(&parts.theta.clone(), &parts.theta.clone());
         self.vector(parts.graph, &[work, square, trace, norm])
     }
 
-    /// The part of ∇f that belongs to parameter `index`, in its shape, with the decay λ of the force.
+    /// The part of F that belongs to parameter `index`, in its shape.
     ///
     /// # Errors
     /// As [`FormulaModel::function`].
-    pub fn force(&self, decay: f64, index: usize) -> Result<Function, FormulaError> {
-        let parts = Parts::new(self, decay);
-        self.compile_function(&parts.graph, parts.force[index])
+    pub fn force(&self, decay: f64, bend: f64, index: usize) -> Result<Function, FormulaError> {
+        let mut parts = Parts::new(self, decay);
+        let force = self.bent(&mut parts, decay, bend);
+        self.compile_function(&parts.graph, force[index])
     }
 
-    /// `[‖∇f‖², Tr[H C₁], ∇fᵀH∇f, f]` with the decay λ of the force.
+    /// F = ∇f + bend·H∇f, one node a parameter.
+    fn bent(&self, parts: &mut Parts, decay: f64, bend: f64) -> Vec<Node> {
+        if bend == 0.0 {
+            return parts.force.clone();
+        }
+        let rows = self.hessian_rows(parts);
+        let force = parts.force.clone();
+        let mut bent = Vec::new();
+        for (p, &own) in self.layout.parameters().iter().zip(&force) {
+            let graph = &mut parts.graph;
+            let mut total = graph.scale(1.0 + bend * decay, own);
+            for e in 0..p.shape.len() {
+                let product = dot(graph, &rows[p.offset + e], &force);
+                let unit: Vec<f64> = (0..p.shape.len()).map(|k| bend * f64::from(u8::from(k == e))).collect();
+                let unit = graph.constant(p.shape, &unit);
+                let part = graph.multiply(product, unit);
+                total = graph.add(total, part);
+            }
+            bent.push(total);
+        }
+        bent
+    }
+
+    /// `[∇f·a, aᵀHa]` with the decay λ of the force, for a direction a in the second input.
+    ///
+    /// Where the loss is quadratic, ∇f and H are linear maps of few parameters that know no sample any more.
     ///
     /// # Errors
     /// As [`FormulaModel::function`].
-    pub fn curvature_dissipation(&self, decay: f64) -> Result<Function, FormulaError> {
+    pub fn work(&self, decay: f64) -> Result<Function, FormulaError> {
+        let size = self.layout.len();
         let mut parts = Parts::new(self, decay);
-        let square = parts.dot(&parts.force.clone(), &parts.force.clone());
+        let along: Vec<Node> =
+            self.layout.parameters().iter().map(|p| parts.graph.auxiliary(p.offset, p.shape)).collect();
+        let (descent, curved) = if self.quadratic() && size <= MOST_PARAMETERS {
+            let slope = self.mean_gradient(&vec![0.0; size]);
+            let rows = self.hessian_rows(&mut parts);
+            let Parts { graph, theta, .. } = &mut parts;
+            let constants: Vec<Node> = self
+                .layout
+                .parameters()
+                .iter()
+                .map(|p| graph.constant(p.shape, &slope[p.offset..p.offset + p.shape.len()]))
+                .collect();
+            let mut descent = dot(graph, &constants, &along);
+            let mut curved = graph.number(0.0);
+            for (i, row) in rows.iter().enumerate() {
+                let component = element(graph, &along, i, &self.layout);
+                for (sum, vector) in [(&mut descent, &*theta), (&mut curved, &along)] {
+                    let product = dot(graph, row, vector);
+                    let term = graph.multiply(component, product);
+                    *sum = graph.add(*sum, term);
+                }
+            }
+            let pull = dot(graph, theta, &along);
+            let pull = graph.scale(decay, pull);
+            (graph.add(descent, pull), curved)
+        } else {
+            let product =
+                gradient_along(&mut parts.graph, &parts.gradient.clone(), &parts.theta.clone(), &self.layout);
+            (parts.dot(&parts.force.clone(), &along), parts.dot(&along, &product))
+        };
+        let square = parts.dot(&along, &along);
+        let damped = parts.graph.scale(decay, square);
+        let curved = parts.graph.add(curved, damped);
+        self.vector(parts.graph, &[descent, curved])
+    }
+
+    /// `[∇f·F, Tr[H C₁], FᵀHF, f]` with the decay λ of the force and F = ∇f + bend·H∇f.
+    ///
+    /// # Errors
+    /// As [`FormulaModel::function`].
+    pub fn curvature_dissipation(&self, decay: f64, bend: f64) -> Result<Function, FormulaError> {
+        let mut parts = Parts::new(self, decay);
+        let force = self.bent(&mut parts, decay, bend);
+        let gain = parts.dot(&parts.force.clone(), &force);
+        let square = parts.dot(&force, &force);
         let rows = self.hessian_rows(&mut parts);
         // Σ_j h_j·⟨g_j g⟩ of single samples, and of their mean.
         let graph = &mut parts.graph;
@@ -67,8 +139,8 @@ impl FormulaModel {
         let trace = parts.graph.add(bare, damped);
         let mut curved = parts.graph.number(0.0);
         for (j, row) in rows.iter().enumerate() {
-            let component = element(&mut parts.graph, &parts.force, j, &self.layout);
-            let product = parts.dot(row, &parts.force.clone());
+            let component = element(&mut parts.graph, &force, j, &self.layout);
+            let product = parts.dot(row, &force);
             let term = parts.graph.multiply(component, product);
             curved = parts.graph.add(curved, term);
         }
@@ -78,7 +150,7 @@ impl FormulaModel {
         let energy = parts.graph.scale(0.5 * decay, norm);
         let loss = averaged(&mut parts.graph, self.loss);
         let objective = parts.graph.add(loss, energy);
-        self.vector(parts.graph, &[square, trace, curved, objective])
+        self.vector(parts.graph, &[gain, trace, curved, objective])
     }
 
     /// `[‖v‖², vᵀHv]` with the decay λ of the force, for a velocity v in the second input.

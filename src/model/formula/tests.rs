@@ -773,24 +773,32 @@ fn dissipation_is_what_gradients_and_hessians_make_of_it() {
         };
         let norm = dot(&theta, &theta);
         let trace = over(&|g| dot(g, g)) - dot(&mean, &mean);
-        near(
-            &m.dissipation(decay).unwrap().value(&theta),
-            &[dot(&theta, &force), dot(&force, &force), trace, norm],
-        );
-        for (index, q) in m.layout().parameters().iter().enumerate() {
-            near(&m.force(decay, index).unwrap().value(&theta), &force[q.offset..q.offset + q.shape.len()]);
-        }
         let curved = over(&|g| form(g)) - form(&mean);
         let objective = m.mean_loss(&theta) + 0.5 * decay * norm;
-        near(
-            &m.curvature_dissipation(decay).unwrap().value(&theta),
-            &[dot(&force, &force), curved, form(&force), objective],
-        );
+        for bend in [0.0, 0.17] {
+            let bent: Vec<f64> =
+                (0..p).map(|i| force[i] + bend * dot(&hessian[i * p..(i + 1) * p], &force)).collect();
+            near(
+                &m.dissipation(decay, bend).unwrap().value(&theta),
+                &[dot(&theta, &bent), dot(&bent, &bent), trace, norm],
+            );
+            for (index, q) in m.layout().parameters().iter().enumerate() {
+                let part = &bent[q.offset..q.offset + q.shape.len()];
+                near(&m.force(decay, bend, index).unwrap().value(&theta), part);
+            }
+            near(
+                &m.curvature_dissipation(decay, bend).unwrap().value(&theta),
+                &[dot(&force, &bent), curved, form(&bent), objective],
+            );
+        }
         let kinetic = m.kinetic(decay).unwrap();
         let splat = |x: &[f64]| x.iter().map(|&x| Lane::splat(x)).collect::<Vec<_>>();
         let mut out = vec![Lane::default(); 2];
         kinetic.evaluate_with(&splat(&theta), &splat(&velocity), &mut out, &mut kinetic.scratch(1));
         near(&[out[0].0[3], out[1].0[3]], &[dot(&velocity, &velocity), form(&velocity)]);
+        let work = m.work(decay).unwrap();
+        work.evaluate_with(&splat(&theta), &splat(&velocity), &mut out, &mut work.scratch(1));
+        near(&[out[0].0[3], out[1].0[3]], &[dot(&force, &velocity), form(&velocity)]);
     }
 }
 

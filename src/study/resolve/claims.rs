@@ -230,11 +230,13 @@ fn resolve(
             })
         }
         ClaimLawSpec::Fdt { relation, moment, tolerance } => {
-            if parts.kind == Some(Kind::Sde) {
+            if let (Some(Kind::Sde), Some(given)) = (parts.kind, relation.given())
+                && given.value == Relation::Second
+            {
                 errors.at(
-                    spec.at,
-                    "`fdt` speaks of the gradient of a loss, and this study has none",
-                    "claim with `einstein` or `equals`",
+                    given.span,
+                    "the second relation speaks of a loss, and this study has none",
+                    "claim relation = 1, or write the study with a [loss]",
                 );
             }
             needs_formula(spec, "fdt", parts, errors);
@@ -416,22 +418,22 @@ fn step_by_step(spec: &ClaimSpec, list: &mut Vec<usize>, parts: &Parts<'_>, erro
     let law = format!("`{}`", spec.law.name());
     if let Some(given) = spec.dynamics.given() {
         for name in &given.value {
-            if let Some(motion) = motions.iter().find(|m| m.name == name.value && !m.law.keeps_accounts()) {
+            if let Some(motion) = motions.iter().find(|m| m.name == name.value && m.law.budget().is_none()) {
                 errors.at(
                     name.span,
-                    format!("{law} is a law of steps along gradients, and `{}` ({}) has none", name.value, motion.law.name()),
-                    "name sgd, gaussian-sgd, gradient-descent, svag, gradient-flow, or langevin of order 1 by euler-maruyama",
+                    format!("{law} speaks of the loss's symmetry, which `{}` ({}) has not kept", name.value, motion.law.name()),
+                    "the equation linearised about a minimum has a symmetry of its own at most: name sgd, langevin, or another",
                 );
             }
         }
         return;
     }
-    list.retain(|&index| motions[index].law.keeps_accounts());
+    list.retain(|&index| motions[index].law.budget().is_some());
     if list.is_empty() && !motions.is_empty() && !parts.motion.broken {
         errors.at(
             spec.at,
-            format!("{law} is a law of steps along gradients, and no dynamics of this study has such steps"),
-            "add sgd, or langevin of order 1, to [dynamics]",
+            format!("{law} speaks of a symmetry that no dynamics of this study has kept"),
+            "add sgd, or langevin, to [dynamics]",
         );
     }
 }
