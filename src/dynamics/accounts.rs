@@ -166,7 +166,9 @@ impl Accounts {
     }
 
     fn charges(&self) -> impl Iterator<Item = &Account> {
-        self.pages.iter().filter_map(|page| if let Page::Charge(account) = page { Some(account) } else { None })
+        self.pages
+            .iter()
+            .filter_map(|page| if let Page::Charge(account) = page { Some(account) } else { None })
     }
 
     /// The accounts of charges.

@@ -131,8 +131,11 @@ impl BalanceAccount {
         let (gain, noise) = sums.split_at_mut(tiles);
         match &*self.balance {
             Balance::First { .. } => {
-                for ((theta, u), v) in
-                    step.theta.chunks_exact(tiles).zip(force.chunks_exact(tiles)).zip(velocity.chunks_exact(tiles))
+                for ((theta, u), v) in step
+                    .theta
+                    .chunks_exact(tiles)
+                    .zip(force.chunks_exact(tiles))
+                    .zip(velocity.chunks_exact(tiles))
                 {
                     add_product(gain, theta, u);
                     add_product(noise, v, v);

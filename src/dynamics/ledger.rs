@@ -295,8 +295,7 @@ impl Account {
         difference.fill(Lane::default());
         self.ledger.charge.add(gradient, scale, difference, self.tiles);
         add_scaled(difference, &expected[..row], -1.0);
-        for (to, from) in
-            self.surprise.chunks_exact_mut(self.tiles).zip(difference.chunks_exact(self.tiles))
+        for (to, from) in self.surprise.chunks_exact_mut(self.tiles).zip(difference.chunks_exact(self.tiles))
         {
             add_share(to, from, &expected[row..]);
         }

@@ -399,13 +399,7 @@ impl Motion {
     }
 
     /// A stepper that keeps account of `books`: of charges where the law [can](Law::budget), of balances where there are epochs.
-    pub fn stepper_with(
-        &self,
-        books: &[Book],
-        seed: u64,
-        first: u64,
-        tiles: usize,
-    ) -> Box<dyn Stepper> {
+    pub fn stepper_with(&self, books: &[Book], seed: u64, first: u64, tiles: usize) -> Box<dyn Stepper> {
         let block = Block { seed, first, tiles };
         let len = self.parameters * tiles;
         match &self.kind {

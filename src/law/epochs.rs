@@ -5,11 +5,12 @@
 //! and g = −η(1, 1), the noise of the first m batches has the covariance N_ij Q_m,
 //! `Q_m = V_m − U_i U_jᵀ/(n − 1)`, `V_{m+1} = F_i V_m F_jᵀ + g gᵀ n/(s(n − 1))`, `U_{m+1} = F U_m + g`,
 //! and epochs are independent: `S_0 = F_i^B S_0 (F_j^B)ᵀ + Q_B`, and within an epoch `S_m = F_i^m S_0 (F_j^m)ᵀ + Q_m`.
-//! This is exact where N does not depend on θ. Where it does, N is taken at the second moment averaged over an epoch, as if θ kept still within it: of
-//! leading order in η. What fluctuates faster feeds noise into the slow directions that an epoch does not cancel, so that their variance is somewhat
-//! larger (by some η times the largest curvature).
+//! This is exact where N does not depend on θ. Where it does and the loss is quadratic, [`super::shuffles`] takes the expectations over permutations
+//! themselves; else N is taken at the second moment averaged over an epoch, as if θ kept still within it: of leading order in η. What
+//! fluctuates faster feeds noise into the slow directions that an epoch does not cancel, so that their variance is larger than this (by some η times
+//! the largest curvature).
 
-use nalgebra::{DMatrix, Matrix2, Matrix4, Vector2, Vector4};
+use nalgebra::{DMatrix, Matrix2, Matrix4, SymmetricEigen, Vector2, Vector4};
 
 use super::recursion::{Kernel, Linearised, Response, stationary_by};
 
@@ -30,6 +31,68 @@ impl Epoch {
         }
         Self { samples, batches }
     }
+
+    /// Share of the iterations `steps` at each place within an epoch.
+    pub fn phases(&self, steps: &[u64]) -> Vec<f64> {
+        let mut shares = vec![0.0; self.batches.len()];
+        for step in steps {
+            shares[(step % self.batches.len() as u64) as usize] += 1.0 / steps.len() as f64;
+        }
+        shares
+    }
+}
+
+/// Covariances of (δ, v), or of δ alone without momentum, that the first m batches make of noise of the covariance N, from m = 0 to all; H and N are
+/// `[size][size]`.
+pub(super) fn covariances(
+    hessian: &[f64],
+    noise: &[f64],
+    size: usize,
+    (rate, momentum): (f64, f64),
+    epoch: &Epoch,
+) -> Vec<DMatrix<f64>> {
+    let eigen = SymmetricEigen::new(DMatrix::from_row_slice(size, size, hessian));
+    let (curvature, rotation) = (&eigen.eigenvalues, &eigen.eigenvectors);
+    let noise = rotation.tr_mul(&DMatrix::from_row_slice(size, size, noise)) * rotation;
+    let halves = if momentum == 0.0 { 1 } else { 2 };
+    let mut list = vec![DMatrix::zeros(halves * size, halves * size); epoch.batches.len() + 1];
+    for i in 0..size {
+        for j in 0..size {
+            for (sum, q) in list.iter_mut().zip(pushed(curvature[i], curvature[j], (rate, momentum), epoch)) {
+                for (a, b) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                    if a < halves && b < halves {
+                        sum[(a * size + i, b * size + j)] = noise[(i, j)] * q[(a, b)];
+                    }
+                }
+            }
+        }
+    }
+    let mut turn = DMatrix::zeros(halves * size, halves * size);
+    for half in 0..halves {
+        turn.view_mut((half * size, half * size), (size, size)).copy_from(rotation);
+    }
+    list.into_iter().map(|q| &turn * q * turn.transpose()).collect()
+}
+
+/// Q_0 … Q_B per unit of N_ij, for two curvatures.
+fn pushed(a: f64, b: f64, (rate, momentum): (f64, f64), epoch: &Epoch) -> Vec<Matrix2<f64>> {
+    let (fa, fb) = (step_of(a, rate, momentum), step_of(b, rate, momentum));
+    let kick = Vector2::repeat(-rate);
+    let n = epoch.samples as f64;
+    let (mut va, mut ua, mut ub) = (Matrix2::zeros(), Vector2::zeros(), Vector2::zeros());
+    let mut places = vec![Matrix2::zeros()];
+    for &batch in &epoch.batches {
+        va = fa * va * fb.transpose() + kick * kick.transpose() * (n / (batch as f64 * (n - 1.0)));
+        ua = fa * ua + kick;
+        ub = fb * ub + kick;
+        places.push(va - ua * ub.transpose() / (n - 1.0));
+    }
+    places
+}
+
+/// The step of (δ, v) for one curvature.
+fn step_of(curvature: f64, rate: f64, momentum: f64) -> Matrix2<f64> {
+    Matrix2::new(1.0 - rate * curvature, momentum, -rate * curvature, momentum)
 }
 
 /// The second moment about the minimum, averaged over the iterations `steps` at which it is recorded; the system's factor is 1.
@@ -44,10 +107,7 @@ pub(super) fn stationary(
 ) -> Result<DMatrix<f64>, String> {
     let batches = epoch.batches.len();
     let everywhere = vec![1.0 / batches as f64; batches];
-    let mut recorded = vec![0.0; batches];
-    for step in steps {
-        recorded[(step % batches as u64) as usize] += 1.0 / steps.len() as f64;
-    }
+    let recorded = epoch.phases(steps);
     let kernels = |a: f64, b: f64| Kernel {
         felt: mode(a, b, (rate, momentum), epoch, &everywhere),
         recorded: mode(a, b, (rate, momentum), epoch, &recorded),
@@ -57,24 +117,16 @@ pub(super) fn stationary(
 
 /// ⟨δ_i δ_j⟩ per unit of N_ij, with the weights `phases` of the places within an epoch.
 fn mode(a: f64, b: f64, (rate, momentum): (f64, f64), epoch: &Epoch, phases: &[f64]) -> f64 {
-    let step = |h: f64| Matrix2::new(1.0 - rate * h, momentum, -rate * h, momentum);
-    let (fa, fb) = (step(a), step(b));
-    let kick = Vector2::repeat(-rate);
-    let n = epoch.samples as f64;
-    let (mut va, mut ua, mut ub) = (Matrix2::zeros(), Vector2::zeros(), Vector2::zeros());
+    let (fa, fb) = (step_of(a, rate, momentum), step_of(b, rate, momentum));
+    let noises = pushed(a, b, (rate, momentum), epoch);
     let (mut pa, mut pb) = (Matrix2::identity(), Matrix2::identity());
     let mut places = Vec::with_capacity(epoch.batches.len());
-    let inside =
-        |va: &Matrix2<f64>, ua: &Vector2<f64>, ub: &Vector2<f64>| va - ua * ub.transpose() / (n - 1.0);
-    for &batch in &epoch.batches {
-        places.push((pa, pb, inside(&va, &ua, &ub)));
-        va = fa * va * fb.transpose() + kick * kick.transpose() * (n / (batch as f64 * (n - 1.0)));
-        ua = fa * ua + kick;
-        ub = fb * ub + kick;
+    for noise in &noises[..epoch.batches.len()] {
+        places.push((pa, pb, *noise));
         pa = fa * pa;
         pb = fb * pb;
     }
-    let whole = inside(&va, &ua, &ub);
+    let whole = noises[epoch.batches.len()];
     let system = Matrix4::from_fn(|row, column| {
         let (i, j, k, l) = (row / 2, row % 2, column / 2, column % 2);
         f64::from(u8::from(row == column)) - pa[(i, k)] * pb[(j, l)]

@@ -22,6 +22,7 @@ mod number;
 mod prediction;
 pub mod recursion;
 mod settle;
+mod shuffles;
 mod sides;
 mod stationary_density;
 mod sums;

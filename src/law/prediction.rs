@@ -7,6 +7,7 @@ use super::epochs::{self, Epoch};
 use super::lyapunov;
 use super::number::short;
 use super::recursion::{Linearised, Response, stationary};
+use super::shuffles::{self, Descent};
 use super::sums::{Sampled, Sums, curvature_samples};
 use super::tails::{self, Multiplier};
 use crate::dynamics::{Law, Sampling, Training};
@@ -107,15 +108,32 @@ pub(super) fn of_loss(
     let linear = own && *law == Law::OrnsteinUhlenbeck;
     let quadratic = !linear && model.quadratic();
     let exact = linear || (quadratic && exact_for_quadratic(own, law, training, model));
-    let tolerance = match tolerance {
-        None if !exact => Some(LEADING_ORDER),
-        given => given,
-    };
+    let given = tolerance;
+    let tolerance = tolerance.or_else(|| (!exact).then_some(LEADING_ORDER));
     let decay = training.decay.force();
     if let (true, Law::Sgd, Sampling::WithoutReplacement { drop_last }, Some(samples)) =
         (own, law, training.sampling, model.population().size())
     {
         let epoch = Epoch::new(samples, training.batch, drop_last);
+        if quadratic && !exact && size <= DENSE {
+            let descent = Descent { rate, momentum: training.momentum, decay, epoch: &epoch };
+            let found = shuffles::stationary(model, minimum, descent, &epoch.phases(steps), seed);
+            if let Some(found) = found.map_err(Refusal::Unstable)? {
+                let which = if found.all { "all" } else { "a sample of" };
+                return Ok(Prediction {
+                    mean: mean + found.about.0,
+                    second_moment: found.about.1,
+                    mean_error: found.errors.0,
+                    second_moment_error: found.errors.1,
+                    tolerance: given,
+                    note: format!(
+                        "S = E[MSMᵀ + bbᵀ] over {which} {} permutations, at the recorded places within an epoch",
+                        found.permutations
+                    ),
+                    heavy_tails: None,
+                });
+            }
+        }
         let matrix = |values: &[f64]| DMatrix::from_row_slice(size, size, values);
         let curvatures = (quadratic && size <= DENSE && !exact)
             .then(|| Sums::of_nodes(model, &minimum.theta).curvatures());

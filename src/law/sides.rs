@@ -376,9 +376,11 @@ fn of_equation(model: &SdeModel, moment: Moment, law: &Law) -> Sides {
     let (noise, exact, note) = match moment {
         Moment::Own if !exact || step == 0.0 => (vec![trace], exact, "against ½⟨Tr BBᵀ⟩"),
         Moment::Covariance => (vec![trace], step == 0.0, "against ½⟨Tr BBᵀ⟩, without the scheme's step"),
-        Moment::Own | Moment::Second => {
-            (vec![trace, term(FIRST_SQUARE, 0.5 * step)], exact, "against ½⟨Tr BBᵀ⟩ and the scheme's (dt/2)⟨‖a‖²⟩")
-        }
+        Moment::Own | Moment::Second => (
+            vec![trace, term(FIRST_SQUARE, 0.5 * step)],
+            exact,
+            "against ½⟨Tr BBᵀ⟩ and the scheme's (dt/2)⟨‖a‖²⟩",
+        ),
     };
     Sides {
         gain: term(GAIN, 1.0),

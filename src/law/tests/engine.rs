@@ -184,3 +184,40 @@ fn epochs_and_schemes_with_additive_noise_are_exact() {
     // Recorded every 5 iterations: all three places of an epoch of three batches.
     own_and_neighbours(&mut study, 600, 5, &own, &neighbours);
 }
+
+#[test]
+fn epochs_of_a_quadratic_loss_are_predicted_over_permutations() {
+    // At rates where taking θ to keep still within an epoch is 10 % and more off.
+    let mut plain = training(0.3, 1);
+    plain.sampling = Sampling::WithoutReplacement { drop_last: false };
+    let mut heavy = training(0.1, 2);
+    heavy.sampling = Sampling::WithoutReplacement { drop_last: true };
+    heavy.momentum = 0.6;
+    heavy.decay = Decay::Penalty(0.1);
+    for size in [5, 12] {
+        // All 120 permutations, and a sample of many.
+        let mut study = loss_study(
+            &[("a", Shape::SCALAR), ("b", Shape::SCALAR)],
+            &[("x", "normal(0.5, 1)"), ("y", "0.7*x + normal(0, 0.5)")],
+            Some(size),
+            "0.5*(a*x + b - y)^2",
+        );
+        study.dynamics = vec![
+            dynamics("epochs", Law::Sgd, Some(plain.clone())),
+            dynamics("heavy", Law::Sgd, Some(heavy.clone())),
+        ];
+        claims_on_all(&mut study);
+        let results = run(&mut study, 2048, 720, 6);
+        for name in ["epochs", "heavy"] {
+            let own = results.iter().find(|r| r.claim == 0 && r.dynamics == name).unwrap();
+            assert_eq!(own.verdict, Verdict::Holds, "{size} {own:#?}");
+            assert_eq!(own.tests[0].kind, crate::law::Kind::Exact);
+            let all = own.tests[0].note.as_ref().unwrap().contains("all 120 permutations");
+            assert_eq!(all, size == 5, "{own:#?}");
+            for equation in [1, 2] {
+                let other = results.iter().find(|r| r.claim == equation && r.dynamics == name).unwrap();
+                assert_eq!(other.verdict, Verdict::Fails, "{size} {other:#?}");
+            }
+        }
+    }
+}

@@ -93,7 +93,8 @@ fn epochs_balance_by_the_minibatches_that_were_drawn() {
         "(u*tanh(w*x) - y)^2 + 0.1*(u^2 + w^2)",
     );
     net.initial = vec![Initial::Fixed(vec![1.0]), Initial::Fixed(vec![1.0])];
-    net.dynamics = vec![dynamics("heavy", Law::Sgd, Some(Training { rate: Schedule::constant(0.1), ..heavy }))];
+    net.dynamics =
+        vec![dynamics("heavy", Law::Sgd, Some(Training { rate: Schedule::constant(0.1), ..heavy }))];
     claim_all(&mut net);
     let results = run(&mut net, 512, 600, 10);
     let (first, second) = (of(&results, 0, 0, "heavy"), of(&results, 1, 0, "heavy"));

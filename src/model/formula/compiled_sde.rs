@@ -95,7 +95,10 @@ impl SdeModel {
             // Each process moves one coordinate: all columns at once.
             vec![graph.with_auxiliary(&self.increment, &vec![1.0; self.noises()])]
         } else if self.noises() > MOST_NOISES {
-            return Err(format!("the columns of {} Wiener processes, more than {MOST_NOISES}", self.noises()));
+            return Err(format!(
+                "the columns of {} Wiener processes, more than {MOST_NOISES}",
+                self.noises()
+            ));
         } else {
             (0..self.noises())
                 .map(|j| {
@@ -120,7 +123,9 @@ impl SdeModel {
         }
         let shape = Shape::vector(4);
         let mut total = graph.constant(shape, &[0.0; 4]);
-        for (i, (scalar, sign)) in [(work, -1.0), (square, 1.0), (trace, 1.0), (norm, 1.0)].into_iter().enumerate() {
+        for (i, (scalar, sign)) in
+            [(work, -1.0), (square, 1.0), (trace, 1.0), (norm, 1.0)].into_iter().enumerate()
+        {
             let unit: Vec<f64> = (0..4).map(|k| if k == i { sign } else { 0.0 }).collect();
             let unit = graph.constant(shape, &unit);
             let part = graph.multiply(scalar, unit);
