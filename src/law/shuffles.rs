@@ -391,12 +391,7 @@ mod tests {
     use super::*;
 
     /// Regressions x_k, y_k with two parameters.
-    fn maps<'a>(
-        samples: usize,
-        descent: Descent<'a>,
-        state: usize,
-        curved: bool,
-    ) -> (Maps<'a>, DMatrix<f64>) {
+    fn maps(samples: usize, descent: Descent<'_>, state: usize, curved: bool) -> (Maps<'_>, DMatrix<f64>) {
         let x = |k: usize| [1.0, ((k * 37 + 11) % 17) as f64 / 8.0 - 1.0];
         let hessians: Vec<DMatrix<f64>> = (0..samples)
             .map(|k| DMatrix::from_fn(2, 2, |i, j| x(k)[i] * x(k)[j]) + DMatrix::identity(2, 2) * 0.3)
@@ -406,7 +401,9 @@ mod tests {
             .map(|k| DVector::from_column_slice(&x(k)) * (((k * 29 + 5) % 13) as f64 / 6.0 - 1.0))
             .collect();
         let mean = slopes.iter().sum::<DVector<f64>>() / samples as f64;
-        slopes.iter_mut().for_each(|g| *g -= &mean);
+        for g in &mut slopes {
+            *g -= &mean;
+        }
         let noise = slopes.iter().map(|g| g * g.transpose()).sum::<DMatrix<f64>>() / samples as f64;
         let curvatures = if curved { hessians } else { vec![hessian.clone(); samples] };
         (Maps { descent, size: 2, state, curvatures, slopes, hessian }, noise)
