@@ -236,7 +236,10 @@ pub const PRECISION: Section = Section {
 /// `{ … }` of an observable.
 pub const OBSERVE: Section = Section {
     name: "an observable",
-    keys: &[key("singular_values", "a string", "", "spectrum = { singular_values = \"W\" }")],
+    keys: &[
+        key("singular_values", "a string", "", "spectrum = { singular_values = \"W\" }"),
+        key("integral", "a string", "", "work = { integral = \"gradient_norm2\" }"),
+    ],
 };
 
 /// Kinds of symmetries.

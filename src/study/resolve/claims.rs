@@ -105,6 +105,14 @@ fn resolve(
             }
             let found = symmetry.given().and_then(|name| {
                 let symmetry = declared(name, parts, errors)?;
+                if parts.kind == Some(Kind::Sde) {
+                    errors.at(
+                        name.span,
+                        "`fixed-point` weighs the gradient noise of a loss, and this study has none",
+                        "claim noether-flow, or equals of the charge, of an [sde]",
+                    );
+                    return None;
+                }
                 charge_of(name, symmetry, parts, errors)?;
                 Some((name.value.clone(), symmetry.spectra(parts.layout)?))
             });
@@ -127,14 +135,15 @@ fn resolve(
             let found = symmetry.given().and_then(|name| {
                 let symmetry = declared(name, parts, errors)?;
                 let charge = charge_of(name, symmetry, parts, errors)?;
-                Some((name.value.clone(), charge))
+                Some((name.value.clone(), charge, parts.symmetries.relaxation(&name.value)))
             });
             let (noise, decay) = (factor(noise), factor(decay));
-            found.map(|(symmetry, form)| {
+            found.map(|(symmetry, form, relaxation)| {
                 let components = form.shape().len();
                 let name = format!("ledger({symmetry}; noise {noise}, decay {decay})");
+                let ledger = Ledger::new(form, noise, decay).relaxing(relaxation);
                 ClaimLaw::NoetherFlow {
-                    ledger: observables.ledger(&name, Ledger::new(form, noise, decay)),
+                    ledger: observables.ledger(&name, ledger),
                     symmetry,
                     components,
                     noise,
@@ -421,8 +430,12 @@ fn step_by_step(spec: &ClaimSpec, list: &mut Vec<usize>, parts: &Parts<'_>, erro
             if let Some(motion) = motions.iter().find(|m| m.name == name.value && m.law.budget().is_none()) {
                 errors.at(
                     name.span,
-                    format!("{law} speaks of the loss's symmetry, which `{}` ({}) has not kept", name.value, motion.law.name()),
-                    "the equation linearised about a minimum has a symmetry of its own at most: name sgd, langevin, or another",
+                    format!(
+                        "{law} speaks of a symmetry of the loss, and the law of `{}` ({}) has none",
+                        name.value,
+                        motion.law.name()
+                    ),
+                    "it is the equation linearised about a minimum: name sgd, langevin, or another",
                 );
             }
         }
@@ -432,7 +445,7 @@ fn step_by_step(spec: &ClaimSpec, list: &mut Vec<usize>, parts: &Parts<'_>, erro
     if list.is_empty() && !motions.is_empty() && !parts.motion.broken {
         errors.at(
             spec.at,
-            format!("{law} speaks of a symmetry that no dynamics of this study has kept"),
+            format!("{law} speaks of a symmetry of the loss, and no dynamics of this study has it"),
             "add sgd, or langevin, to [dynamics]",
         );
     }
@@ -462,14 +475,6 @@ fn charge_of(
     parts: &Parts<'_>,
     errors: &mut Errors<'_>,
 ) -> Option<QuadraticForm> {
-    if parts.kind == Some(Kind::Sde) {
-        errors.at(
-            name.span,
-            format!("`{}` was not checked: an [sde] has no loss to be symmetric", name.value),
-            "claim this of a [loss]",
-        );
-        return None;
-    }
     if let Err(reason) = charge(symmetry, parts.layout) {
         no_charge(name, reason, errors);
     }

@@ -71,6 +71,9 @@ pub fn observables<'a>(
                 observables.definitions.push((entry.name.value.clone(), text.value.clone()));
                 (function.shape(), ObservableKind::Function(Arc::new(function)))
             }),
+            ObserveSpec::Integral(text) => observables
+                .function(text, errors)
+                .map(|function| (function.shape(), ObservableKind::Integral(Arc::new(function)))),
             ObserveSpec::SingularValues(text) => observables.function(text, errors).and_then(|function| {
                 let shape = function.shape();
                 if shape.is_scalar() {

@@ -1,7 +1,7 @@
 //! `[symmetries]`: names and shapes checked, matrices over all parameters, and their charges as formulas.
 
 use super::Parameters;
-use crate::model::symmetry::{Violation, check};
+use crate::model::symmetry::{Breach, BreachKind, Violation, check, check_equation};
 use crate::model::{Layout, Parameter};
 use crate::study::resolved::{LossSystem, Symmetry, System};
 use crate::study::source::{Span, Spanned};
@@ -13,6 +13,16 @@ pub struct Symmetries {
     pub list: Vec<(String, Symmetry)>,
     /// Every name written.
     pub names: Vec<String>,
+    /// κ of each of the list's charges under an `[sde]`, dC = −2κC dt beside the noise.
+    pub relaxations: Vec<f64>,
+}
+
+impl Symmetries {
+    /// κ of a symmetry's charge.
+    pub fn relaxation(&self, name: &str) -> f64 {
+        let at = self.list.iter().position(|(n, _)| n == name);
+        at.and_then(|i| self.relaxations.get(i)).copied().unwrap_or(0.0)
+    }
 }
 
 pub fn symmetries(
@@ -22,7 +32,7 @@ pub fn symmetries(
     seed: u64,
     errors: &mut Errors<'_>,
 ) -> Symmetries {
-    let mut all = Symmetries { list: Vec::new(), names: Vec::new() };
+    let mut all = Symmetries { list: Vec::new(), names: Vec::new(), relaxations: Vec::new() };
     for entry in &spec.symmetries {
         all.names.push(entry.name.value.clone());
         let Some(written) = entry.value.given() else { continue };
@@ -38,13 +48,61 @@ pub fn symmetries(
             errors.at(entry.name.span, message, help);
             continue;
         }
+        let mut relaxation = 0.0;
+        if let Some(System::Sde(equation)) = system {
+            match check_equation(&symmetry, equation, seed) {
+                Ok(found) => relaxation = found,
+                Err(None) => {}
+                Err(Some(breach)) => {
+                    let (message, help) = breached(&entry.name.value, &breach, &parameters.layout);
+                    errors.at(entry.name.span, message, help);
+                    continue;
+                }
+            }
+        }
         all.list.push((entry.name.value.clone(), symmetry));
+        all.relaxations.push(relaxation);
     }
     all
 }
 
 /// Most numbers that a message shows.
 const SHOWN: usize = 4;
+
+/// What to say of a symmetry that an equation does not have.
+fn breached(name: &str, breach: &Breach, layout: &Layout) -> (String, String) {
+    let shown: Vec<String> = breach
+        .state
+        .iter()
+        .enumerate()
+        .take(SHOWN)
+        .map(|(e, x)| format!("{} = {}", layout.element_name(e), short(*x)))
+        .collect();
+    let more = if breach.state.len() > SHOWN { ", …" } else { "" };
+    let place = format!("at {}{more}", shown.join(", "));
+    let (what, help) = match breach.kind {
+        BreachKind::Drift(work) => (
+            format!(
+                "xᵀA times the drift is {} {place}, and no multiple of the charge that would be the same everywhere",
+                short(work)
+            ),
+            "the drift, in Itô's form, of an equation with this charge has xᵀAa(x) = −κ xᵀAx, κ = 0 or a decay",
+        ),
+        BreachKind::Noise(process, work) => (
+            format!("xᵀA times the noise of process {} is {} {place}", process + 1, short(work)),
+            "the noise of an equation with this charge does not move it: xᵀAB(x) = 0",
+        ),
+        BreachKind::Moved => (
+            format!("the drift of the transformed state is not the transformed drift {place}"),
+            "a symmetry g of an equation has a(gx) = g a(x), in Itô's form, and BBᵀ(gx) = g BBᵀ(x) gᵀ",
+        ),
+        BreachKind::Spread => (
+            format!("the noise of the transformed state is not that of the state, transformed, {place}"),
+            "a symmetry g of an equation has a(gx) = g a(x), in Itô's form, and BBᵀ(gx) = g BBᵀ(x) gᵀ",
+        ),
+    };
+    (format!("the equation does not have the symmetry `{name}`: {what}"), help.to_owned())
+}
 
 /// What to say of a symmetry that the loss does not have.
 fn broken(name: &str, violation: &Violation, loss: &LossSystem, layout: &Layout) -> (String, String) {

@@ -129,6 +129,8 @@ pub enum ObserveSpec {
     Formula(Spanned<String>),
     /// `{ singular_values = "W" }`.
     SingularValues(Spanned<String>),
+    /// `{ integral = "…" }`.
+    Integral(Spanned<String>),
 }
 
 pub fn observe(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> Field<ObserveSpec> {
@@ -136,10 +138,23 @@ pub fn observe(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> 
         Value::String(text) => Some(ObserveSpec::Formula(Spanned::new(text.clone(), node.span))),
         Value::Table(table) => {
             let fields = Fields::new(&keys::OBSERVE, table, name.span, errors);
-            let formula = fields.string("singular_values", errors);
+            let values = fields.string("singular_values", errors);
+            let integral = fields.string("integral", errors);
             let unknown = table.entries.iter().any(|(k, _)| keys::OBSERVE.key(&k.value).is_none());
-            let formula = if unknown { formula } else { fields.require("singular_values", formula, errors) };
-            formula.given().cloned().map(ObserveSpec::SingularValues)
+            match (values.given(), integral.given()) {
+                (Some(_), Some(other)) => {
+                    errors.at(other.span, "an observable is one thing", "give singular_values, or integral");
+                    None
+                }
+                (Some(text), None) => Some(ObserveSpec::SingularValues(text.clone())),
+                (None, Some(text)) => Some(ObserveSpec::Integral(text.clone())),
+                (None, None) => {
+                    if !unknown && values.is_absent() && integral.is_absent() {
+                        fields.require("singular_values", values, errors);
+                    }
+                    None
+                }
+            }
         }
         other => {
             errors.at(
