@@ -511,3 +511,32 @@ decay-rate = { observable = " u+ w", value = "4*rate" }
         [("u", false), ("w", false), ("charge", false), ("u + w", true), ("decay-rate(u + w, 0, 1)", true)]
     );
 }
+
+#[test]
+fn examples_of_the_claims_stand_in_the_studies_they_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/claims.md")).unwrap();
+    let (mut study, mut block, mut inside, mut seen) = (String::new(), Vec::new(), false, 0);
+    for line in text.lines() {
+        if let Some(at) = line.find("](../models/") {
+            let name = &line[at + "](../".len()..];
+            study = fs::read_to_string(root.join(&name[..name.find(')').unwrap()])).unwrap();
+        }
+        match line {
+            "```toml" => inside = true,
+            "```" if inside => {
+                // Remarks may stand behind a line.
+                let lines: Vec<&str> =
+                    study.lines().map(|l| l.split('#').next().unwrap().trim_end()).collect();
+                let found = lines.windows(block.len()).any(|window| window == &block[..]);
+                assert!(found, "{block:?} stands in no study");
+                (inside, seen) = (false, seen + 1);
+                block.clear();
+            }
+            _ if inside => block.push(line),
+            _ => {}
+        }
+    }
+    // Every claim, and a control of each.
+    assert_eq!(seen, 20);
+}

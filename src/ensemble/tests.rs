@@ -378,3 +378,45 @@ fn an_ensemble_grows_to_its_precision_and_is_the_one_of_that_size() {
     let first = simulate(&rescaling(100), 1, None);
     assert_eq!(digest_of_first(&grown, 100), digest_of_first(&first, 100));
 }
+
+#[test]
+fn an_integral_is_the_sum_over_every_step_whatever_is_recorded() {
+    let text = |record: &str| {
+        format!(
+            "[parameters]\nw = {{ init = \"normal(1, 0.3)\" }}\n[data]\nx = \"normal(0, 1)\"\ny = \"x + normal(0, 0.5)\"\n\
+             [population]\nsize = 12\n[loss]\nformula = \"0.5*(w*x - y)^2\"\n\
+             [training]\nrate = [[0, 0.1], [13, 0.05]]\nbatch = 4\n\
+             [dynamics]\nsgd = \"sgd\"\nheavy = {{ sgd = {{ momentum = 0.5 }} }}\nflow = \"gradient-flow\"\n\
+             em = {{ langevin = {{ substeps = 1 }} }}\nheun = {{ langevin = {{ scheme = \"heun\", order = 2 }} }}\n\
+             inertia = {{ underdamped = {{ friction = 0.5 }} }}\nou = \"ornstein-uhlenbeck\"\n\
+             [run]\nsteps = 40\nreplicas = 9\nseed = 3\nrecord = {record}\ntrajectories = 9\n\
+             [observe]\nwork = {{ integral = \"w^2 + loss\" }}\nrate_of_it = \"w^2 + loss\"\n"
+        )
+    };
+    let record = |record: &str| {
+        let study = crate::study::parse("s.toml", &text(record), std::path::Path::new(""), &[]);
+        simulate(&study.unwrap_or_else(|e| panic!("{}", crate::study::Rendered(&e))), 1, None)
+    };
+    let (all, few) = (record("40"), record("4"));
+    for (every, fourth) in all.dynamics.iter().zip(&few.dynamics) {
+        let of = |d: &crate::ensemble::DynamicsRecord, name: &str| {
+            d.observables.iter().find(|o| o.name == name).unwrap().clone()
+        };
+        let (work, rate) = (of(every, "work"), of(every, "rate_of_it"));
+        let trapezoidal = every.name == "flow";
+        for replica in 0..9 {
+            let path = |o: &crate::ensemble::ObservableRecord, k: usize| o.trajectories[replica * 41 + k];
+            let mut sum = 0.0;
+            for k in 0..40 {
+                let h = every.times[k + 1] - every.times[k];
+                let other = if trapezoidal { path(&rate, k + 1) } else { path(&rate, k) };
+                sum += 0.5 * h * (path(&rate, k) + other);
+                assert!((path(&work, k + 1) - sum).abs() < 1e-12 * sum, "{} {k}", every.name);
+            }
+            // Coarsely recorded it is the same, but for gradient flow's rule.
+            let coarse = of(fourth, "work").last[replica];
+            let allowed = if trapezoidal { 0.05 } else { 1e-12 };
+            assert!((coarse - sum).abs() <= allowed * sum, "{} {coarse} {sum}", every.name);
+        }
+    }
+}

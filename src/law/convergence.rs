@@ -33,6 +33,11 @@ pub(super) fn judge(ladder: &Convergence, study: &Study, record: &Record, signif
 type Refusal = (Verdict, String);
 
 fn questions(ladder: &Convergence, study: &Study, record: &Record) -> Result<Vec<Question>, Refusal> {
+    if record.hidden.is_empty() && !record.interrupted {
+        let reason = "the runs of this claim are not stored: its verdict is that of the time when the study was run, in /claims of the file, and \
+                      running the study again makes it anew";
+        return Err((Verdict::Undecided, reason.to_owned()));
+    }
     let runs = study.hidden_runs();
     let found = |wanted: &crate::study::HiddenRun| {
         runs.iter()

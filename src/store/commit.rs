@@ -17,6 +17,8 @@ use crate::stats::moments::Moments;
 /// What is known of a dynamics at its end.
 pub(super) struct Finish {
     pub seconds: f64,
+    /// Replicas that were asked for in the end, as an ensemble may grow.
+    pub requested: i64,
     /// `[observable][time][component]`.
     pub ensemble: Vec<Vec<Moments>>,
 }
@@ -239,6 +241,7 @@ impl Dynamics {
         if let Some(finish) = &self.finish {
             let time = file.dataset_writer(&format!("{}/ensemble/time", self.group))?;
             skeleton::set_end(&time, finish.seconds, true)?;
+            group.set_attr_numeric("requested", &finish.requested)?;
         }
         Ok(())
     }
@@ -385,7 +388,7 @@ mod tests {
 
     fn finish(plan: &DynamicsRecord) -> Finish {
         let moments = |o: &ObservableRecord| vec![Moments::of([1.0, 2.0, 4.0]); INSTANTS * o.components()];
-        Finish { seconds: 2.5, ensemble: plan.observables.iter().map(moments).collect() }
+        Finish { seconds: 2.5, requested: 4096, ensemble: plan.observables.iter().map(moments).collect() }
     }
 
     struct File {

@@ -183,6 +183,7 @@ impl Writer {
         progress.finished = true;
         let finish = Finish {
             seconds: record.seconds,
+            requested: i64::try_from(record.requested).unwrap_or(i64::MAX),
             ensemble: record.observables.iter().map(|o| o.ensemble.clone()).collect(),
         };
         self.send(Message::Finish(dynamics, finish))

@@ -376,7 +376,12 @@ pub const NOETHER_FLOW: Section = Section {
         key("symmetry", "a string", "", "symmetry = \"rescaling\""),
         key("noise", "a number", "1, the law itself", "noise = 0.5"),
         key("decay", "a number", "1, the law itself", "decay = 0.5"),
-        key("tolerance", "a number", "rounding of so many steps", "tolerance = 1e-9"),
+        key(
+            "tolerance",
+            "a number",
+            "rounding of so many steps; 0.1 of what moved by schemes",
+            "tolerance = 1e-9",
+        ),
         DYNAMICS,
     ],
 };

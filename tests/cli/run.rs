@@ -169,6 +169,9 @@ fn precision_grows_the_ensemble_and_the_file() {
     for count in ["64", &replicas.to_string()] {
         assert_eq!(first("grown.h5", count), first("whole.h5", count));
     }
+    // What was asked for in the end, not at first.
+    let inspected = place.perrin(&["inspect", "grown.h5", "--json"]).expect(0).json();
+    assert_eq!(inspected["dynamics"]["sgd"]["requested"], grown["dynamics"]["sgd"]["replicas"]);
     // A cap that is too low is said.
     let capped = "run.precision={ observable = \"w\", standard_error = 1e-6, most = 700 }";
     let outcome = place.perrin(&["run", "study.toml", "-o", "capped.h5", "--set", capped]).expect(0);

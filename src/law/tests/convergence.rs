@@ -133,6 +133,17 @@ fn a_ladder_leaves_the_digest_and_too_few_replicas_say_so() {
     let without = made(&head);
     assert_eq!(digest(&with), digest(&without));
     assert_eq!((with.hidden.len(), without.hidden.len()), (4, 0));
+    // As a file gives the record back: without the ladder's runs, which is said.
+    let study = study::parse(
+        "test.toml",
+        &format!("{head}[[claims]]\nconvergence = {{ {ladder} }}\n"),
+        Path::new(""),
+        &[],
+    );
+    let stored = ensemble::Record { hidden: Vec::new(), ..with };
+    let again = judge(&study.unwrap(), &stored).remove(0);
+    assert_eq!(again.verdict, Verdict::Undecided);
+    assert!(again.reason.unwrap().contains("are not stored"));
 }
 
 #[test]
