@@ -119,9 +119,10 @@ fn relaxation(charge: &QuadraticForm, equation: &mut Equation, states: &[Vec<f64
         }
         let (work, size) = polar(charge, x, &drift);
         let value = charge.value(x);
+        // Each state counts alike, whatever its scale.
+        let norm = x.iter().map(|x| x * x).sum::<f64>();
+        let weight = 1.0 / (norm * norm).max(f64::MIN_POSITIVE);
         for (w, c) in work.iter().zip(&value) {
-            // Each state counts alike, whatever its scale.
-            let weight = 1.0 / x.iter().map(|x| x * x).sum::<f64>().powi(2).max(f64::MIN_POSITIVE);
             product -= weight * w * c;
             square += weight * c * c;
         }
