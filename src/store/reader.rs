@@ -160,6 +160,8 @@ impl Reader {
         let rows = |kind| tables.iter().find(|t| t.kind == kind).map_or(Ok(0), |t| self.rows(t));
         // A kill in the middle of a commit's second phase leaves some extents moved and others not.
         record.replicas = rows(TableKind::Final)?.min(rows(TableKind::Stationary)?);
+        // An ensemble that grew to a precision was asked for what it has; numbers of a group's attributes cannot be read.
+        record.requested = layout.requested.max(record.replicas);
         let paths = rows(TableKind::Trajectories)?.min(record.replicas);
         let time = self.file.dataset(&format!("{}/ensemble/time", layout.group))?;
         record.seconds = time.attr("seconds")?.read_numeric()?;
