@@ -3,6 +3,7 @@
 use crate::dynamics::accounts::Accounts;
 use crate::dynamics::equations::{LangevinEquation, SdeEquation};
 use crate::dynamics::kernels::add_scaled;
+use crate::dynamics::ledger::Account;
 use crate::dynamics::{Clock, Schedule, Stepper};
 use crate::lanes::Lane;
 use crate::scheme::{Equation as _, Stepping, Wiener};
@@ -68,7 +69,10 @@ impl Integrated {
     }
 
     /// Keeps these accounts, for blocks of `tiles` vectors.
-    pub fn with(self, accounts: Accounts, charges: Charges, tiles: usize) -> Self {
+    pub fn with(self, mut accounts: Accounts, charges: Charges, tiles: usize) -> Self {
+        if charges == Charges::Drift {
+            accounts.charges_mut().for_each(Account::relative);
+        }
         let (dimension, noises) = self.course.size();
         let count = if accounts.has_charges() { tiles } else { 0 };
         let vectors = |n: usize| vec![Lane::default(); n * count];

@@ -61,13 +61,13 @@ impl Rows {
     }
     /// All numbers.
     pub fn len(self) -> usize {
-        7 * self.components + 3
+        6 * self.components + 3
     }
     /// There is always a number.
     pub fn is_empty(self) -> bool {
         false
     }
-    /// C less all that should have changed it.
+    /// C less all that should have changed it; where that is Itô's drift, less what it was at the start, too.
     pub fn residual(self, component: usize) -> usize {
         component
     }
@@ -103,10 +103,6 @@ impl Rows {
     pub fn sampled(self) -> usize {
         6 * self.components + 2
     }
-    /// C at the start of the path.
-    pub fn start(self, component: usize) -> usize {
-        6 * self.components + 3 + component
-    }
 }
 
 impl Ledger {
@@ -141,7 +137,9 @@ pub struct Account {
     surprise: Vec<Lane>,
     activity: Vec<Lane>,
     sampled: Vec<Lane>,
-    /// C at the start, once the path has begun.
+    /// The residual counts from the start.
+    relative: bool,
+    /// C there, once the path has begun.
     start: Option<Vec<Lane>>,
 }
 
@@ -159,6 +157,7 @@ impl Account {
             surprise: row(),
             activity: single(),
             sampled: single(),
+            relative: false,
             start: None,
             ledger,
             tiles,
@@ -170,9 +169,14 @@ impl Account {
         &self.ledger
     }
 
+    /// From now on the residual counts from the start.
+    pub fn relative(&mut self) {
+        self.relative = true;
+    }
+
     /// The path goes on from θ; the first time, from its start.
     pub fn begin(&mut self, theta: &[Lane]) {
-        let Self { ledger, noise, tiles, start, .. } = self;
+        let Self { ledger, noise, tiles, relative: true, start, .. } = self else { return };
         start.get_or_insert_with(|| {
             let mut start = vec![Lane::default(); noise.len()];
             ledger.charge.add(theta, 1.0, &mut start, *tiles);
@@ -312,6 +316,11 @@ impl Account {
         for sum in [&self.noise, &self.decay, &self.momentum] {
             add_scaled(residual, sum, -1.0);
         }
+        match &self.start {
+            Some(start) => add_scaled(residual, start, -1.0),
+            None if self.relative => residual.fill(Lane::default()),
+            None => {}
+        }
         for (to, sum) in rest.chunks_exact_mut(row).zip([&self.noise, &self.decay, &self.momentum]) {
             to.copy_from_slice(sum);
         }
@@ -325,11 +334,7 @@ impl Account {
         surprise.copy_from_slice(&self.surprise);
         self.ledger.absolute.add(theta, 1.0, &mut rest[..tiles], tiles);
         rest[tiles..2 * tiles].copy_from_slice(&self.activity);
-        rest[2 * tiles..3 * tiles].copy_from_slice(&self.sampled);
-        match &self.start {
-            Some(start) => rest[3 * tiles..].copy_from_slice(start),
-            None => self.ledger.charge.add(theta, 1.0, &mut rest[3 * tiles..], tiles),
-        }
+        rest[2 * tiles..].copy_from_slice(&self.sampled);
     }
 }
 

@@ -138,13 +138,7 @@ fn drifts(claim: &NoetherFlow, run: &Run, book: &Book) -> Vec<Question> {
             let (noise, decay) =
                 (book.mean_last(book.rows.noise(component)), book.mean_last(book.rows.decay(component)));
             // What its drift does not say of C's change, replica by replica.
-            let start = book.last(book.rows.start(component));
-            let rest: Vec<f64> = book
-                .last(book.rows.residual(component))
-                .iter()
-                .zip(start)
-                .map(|(x, start)| x - start)
-                .collect();
+            let rest = book.last(book.rows.residual(component));
             let here = rest.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
             let rest = certain(run, Estimate::of_sample(&rest));
             let predicted = noise + decay;
