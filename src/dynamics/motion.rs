@@ -236,15 +236,16 @@ impl Motion {
     ) -> Result<Self, String> {
         let parameters = model.layout().len();
         let f = training.noise_factor(model.population().size());
-        let everything = model.population().nodes.len();
+        // Asked for only where all nodes are gone over: they may have to be made.
+        let everything = || model.population().nodes.len();
         let (gradient, substeps, momentum) = match *setting.law {
             Law::GradientFlow { tolerance } => {
-                let hot = Adaptive::footprint(parameters) + model.working_set(everything);
+                let hot = Adaptive::footprint(parameters) + model.working_set(everything());
                 let kind = Kind::Flow { model: model.clone(), decay: training.decay.force(), tolerance };
                 return Ok(Self {
                     kind,
                     parameters,
-                    footprint: Footprint { hot, streamed: 0, length: model.run_length(everything) },
+                    footprint: Footprint { hot, streamed: 0, length: model.run_length(everything()) },
                     passes: Passes::default(),
                 });
             }
@@ -273,17 +274,18 @@ impl Motion {
                     stratonovich,
                 };
                 let curved = force.curvature.as_ref().map_or(0, |c| c.scratch(1).lanes.len());
-                let hot = 10 * parameters + model.working_set(everything) + curved;
+                let hot = 10 * parameters + model.working_set(everything()) + curved;
                 let footprint =
-                    Footprint { hot, streamed: 3 * everything, length: model.run_length(everything) };
+                    Footprint { hot, streamed: 3 * everything(), length: model.run_length(everything()) };
                 let driven = Driven { method, noise, together: setting.together };
                 let kind = Kind::Langevin { force, rate: training.rate.clone(), substeps, driven };
                 return Ok(Self { kind, parameters, footprint, passes: Passes::default() });
             }
             Law::Svag { level } => (Gradient::Amplified(level), level, 0.0),
             Law::Underdamped { friction, substeps } => {
-                let hot = 5 * parameters + model.working_set(everything);
-                let footprint = Footprint { hot, streamed: everything, length: model.run_length(everything) };
+                let hot = 5 * parameters + model.working_set(everything());
+                let footprint =
+                    Footprint { hot, streamed: everything(), length: model.run_length(everything()) };
                 let inertia = Inertia {
                     model: model.clone(),
                     rate: training.rate.clone(),
@@ -300,16 +302,18 @@ impl Motion {
             }
         };
         let (samples, streamed) = match gradient {
-            Gradient::Full => (everything, 0),
+            Gradient::Full => (everything(), 0),
             Gradient::Minibatch | Gradient::Amplified(_) => {
                 (training.batch, Draws::footprint(&**model, training.sampling))
             }
-            Gradient::Gaussian(_) => (everything, GaussianGradient::footprint(&**model)),
+            Gradient::Gaussian(_) => (everything(), GaussianGradient::footprint(&**model)),
         };
         let held = if momentum == 0.0 && !matches!(gradient, Gradient::Amplified(_)) { 2 } else { 3 };
         let drawn = matches!(gradient, Gradient::Minibatch | Gradient::Amplified(_));
-        let rows = drawn && model.population().size().is_some() && model.takes_rows(samples);
-        let set = if rows { model.working_set_of_rows(samples) } else { model.working_set(samples) };
+        let rows = model.over_rows(samples).filter(|_| drawn && model.population().size().is_some());
+        let set = rows.map_or_else(|| model.working_set(samples), |rows| rows.working_set);
+        let length = rows.map_or_else(|| model.run_length(samples), |rows| rows.run_length);
+        let streamed = streamed + rows.map_or(0, |rows| rows.streamed);
         let hot = parameters * held + set;
         let over = match gradient {
             Gradient::Minibatch if Draws::even(&**model, samples, training.sampling) => {
@@ -320,14 +324,14 @@ impl Motion {
             }
             _ => None,
         };
-        let over = over.filter(|_| !rows);
+        let over = over.filter(|_| rows.is_none());
         let recipe = over.and_then(|over| passes::descent(&**model, over, training.decay.force(), momentum));
         let kind =
             Kind::Descent { model: model.clone(), training: training.clone(), gradient, substeps, momentum };
         Ok(Self {
             kind,
             parameters,
-            footprint: Footprint { hot, streamed, length: model.run_length(samples) },
+            footprint: Footprint { hot, streamed, length },
             passes: Passes::new(recipe),
         })
     }

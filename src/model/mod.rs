@@ -14,7 +14,7 @@ pub mod symmetry;
 use crate::lanes::pass::{Recipe, Value};
 use crate::lanes::{Indices, Lane};
 pub use layout::{Layout, Parameter, Shape};
-pub use population::{Nodes, Origin, Population, SingleNode, StandardLaw, Variate};
+pub use population::{LazyNodes, Nodes, Origin, Population, SingleNode, StandardLaw, Variate};
 pub use symmetry::Symmetry;
 
 /// A mini-batch, a set of quadrature nodes or a whole table, given to a model chunk by chunk.
@@ -70,6 +70,17 @@ pub enum Over {
     },
 }
 
+/// What a gradient over rows of a table touches, in vectors a tile.
+#[derive(Clone, Copy, Debug)]
+pub struct OverRows {
+    /// In all, but for the rows themselves.
+    pub working_set: usize,
+    /// An operation, on average: of those that do not go over rows.
+    pub run_length: usize,
+    /// The rows.
+    pub streamed: usize,
+}
+
 /// A loss over a population: the one thing a law of motion needs to know of a system.
 pub trait Model: Send + Sync {
     /// Names and shapes of the parameters.
@@ -82,17 +93,13 @@ pub trait Model: Send + Sync {
     fn working_set(&self, _samples: usize) -> usize {
         self.scratch(1).lanes.len()
     }
-    /// True if a gradient over `samples` rows of the population, other ones for every replica, takes them by [`Batch::rows`].
-    fn takes_rows(&self, _samples: usize) -> bool {
-        false
-    }
-    /// The working set of such a gradient.
-    fn working_set_of_rows(&self, samples: usize) -> usize {
-        self.working_set(samples)
-    }
     /// Vectors a tile that an operation of such a gradient goes over, on average: short ones pay for wide blocks.
     fn run_length(&self, _samples: usize) -> usize {
         1
+    }
+    /// What a gradient over `samples` rows of the population, other ones for every replica, touches, if it takes them by [`Batch::rows`].
+    fn over_rows(&self, _samples: usize) -> Option<OverRows> {
+        None
     }
     /// Σ_k a_k ∇ℓ(θ; z_k), written to `gradient` (`[parameters][tiles]`); θ has the same shape.
     fn weighted_gradient(

@@ -1,5 +1,9 @@
 //! Samples and their law: a table, or fresh draws; with weighted nodes for expectations.
 
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, LazyLock};
+
 use super::Batch;
 use crate::lanes::Lane;
 
@@ -85,6 +89,40 @@ impl Nodes {
     }
 }
 
+/// Nodes that are made when they are first asked for: a run of fresh draws may never need those of expectations.
+#[derive(Clone)]
+pub struct LazyNodes(Arc<LazyLock<Nodes, Make>>);
+
+/// Makes the nodes.
+type Make = Box<dyn FnOnce() -> Nodes + Send>;
+
+impl LazyNodes {
+    /// What `make` will make.
+    pub fn new(make: impl FnOnce() -> Nodes + Send + 'static) -> Self {
+        let make: Make = Box::new(make);
+        Self(Arc::new(LazyLock::new(make)))
+    }
+}
+
+impl From<Nodes> for LazyNodes {
+    fn from(nodes: Nodes) -> Self {
+        Self::new(|| nodes)
+    }
+}
+
+impl Deref for LazyNodes {
+    type Target = Nodes;
+    fn deref(&self) -> &Nodes {
+        &self.0
+    }
+}
+
+impl fmt::Debug for LazyNodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
 /// The law of samples.
 #[derive(Clone, Debug)]
 pub struct Population {
@@ -93,7 +131,7 @@ pub struct Population {
     /// Draws that make a fresh sample; `None` for a finite population, whose samples are the nodes.
     pub fresh: Option<Vec<Variate>>,
     /// Weighted nodes for expectations; for a finite population the table itself, ω = 1/N.
-    pub nodes: Nodes,
+    pub nodes: LazyNodes,
 }
 
 impl Population {

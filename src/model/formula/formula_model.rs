@@ -1,7 +1,7 @@
 //! A loss formula over a population, compiled.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use super::data::{self, DataGraph};
 use super::elaborate::{Scope, elaborate};
@@ -19,13 +19,14 @@ use super::{Expression, ModelSpec, Place, Value};
 use crate::lanes::pass::{Recipe, Rows, Value as InRegister};
 use crate::lanes::stream::{Purpose, Stream};
 use crate::lanes::{LANES, Lane};
-use crate::model::{Batch, Layout, Model, Nodes, Origin, Over, Population, Scratch, Shape};
+use crate::model::{
+    Batch, Layout, LazyNodes, Model, Nodes, Origin, Over, OverRows, Population, Scratch, Shape,
+};
 
 /// A model given by its formula.
 pub struct FormulaModel {
     pub(super) layout: Layout,
     population: Population,
-    nodes: Arc<Nodes>,
     constants: BTreeMap<String, Value>,
     decay: f64,
     pub(super) graph: Graph,
@@ -109,8 +110,7 @@ impl FormulaModel {
         let sums = Sums::new(&graph, &summed, width, few);
         let empty = Nodes { width, values: vec![], weights: vec![], origin: Origin::Table };
         let mut model = Self {
-            population: Population { width, fresh: None, nodes: empty.clone() },
-            nodes: Arc::new(empty),
+            population: Population { width, fresh: None, nodes: empty.into() },
             layout: spec.layout,
             constants: spec.constants,
             decay: spec.decay,
@@ -129,26 +129,25 @@ impl FormulaModel {
         let nodes = match &infinite {
             Err(values) => {
                 let rows = spec.size.unwrap_or(1).max(1);
-                Nodes {
+                LazyNodes::from(Nodes {
                     width,
                     values: values.clone(),
                     weights: vec![1.0 / rows as f64; rows],
                     origin: Origin::Table,
-                }
+                })
             }
             Ok(data) => {
-                let states = model.probe_states(spec.seed);
-                nodes::expectation(&data.draws, width, spec.seed, &|nodes| model.probe(&states, nodes))
+                let (probe, draws, seed) = (model.probe(spec.seed), data.draws.clone(), spec.seed);
+                LazyNodes::new(move || nodes::expectation(&draws, width, seed, &|nodes| probe.moments(nodes)))
             }
         };
         model.check_labels(&nodes, &spec.loss)?;
-        model.nodes = Arc::new(nodes.clone());
         model.population = Population { width, fresh: infinite.ok().map(|d| d.variates()), nodes };
         Ok(model)
     }
 
     /// Labels of `cross_entropy` that come from data must be whole numbers within the logits' range.
-    fn check_labels(&self, nodes: &Nodes, loss: &Expression) -> Result<(), Vec<(Place, FormulaError)>> {
+    fn check_labels(&self, nodes: &LazyNodes, loss: &Expression) -> Result<(), Vec<(Place, FormulaError)>> {
         for &node in &self.graph.reachable(&[self.loss]) {
             let entry = self.graph.entry(node);
             let Op::Call(operation, _) = entry.op else { continue };
@@ -187,8 +186,9 @@ impl FormulaModel {
         Ok(())
     }
 
-    /// Eight states at once, standard normal about 0, at which quadrature rules are compared.
-    fn probe_states(&self, seed: u64) -> Vec<Lane> {
+    /// What tells whether quadrature rules are fine enough.
+    fn probe(&self, seed: u64) -> Probe {
+        let parameters = self.layout.parameters().len();
         let mut stream = Stream::new(seed, Purpose::Reference, 1);
         let mut states = vec![Lane::default(); self.layout.len()];
         for lane in 0..LANES {
@@ -198,29 +198,8 @@ impl FormulaModel {
                 x.0[lane] = scale * stream.normal();
             }
         }
-        states
-    }
-
-    /// Mean gradient, and mean squares of the gradient's elements, at the probe states.
-    fn probe(&self, states: &[Lane], nodes: &Nodes) -> Vec<f64> {
-        let mut out = Vec::new();
-        let p = self.layout.len();
-        let mut mean = vec![Lane::default(); p];
-        let mut squares = vec![Lane::default(); p];
-        self.for_each_sample_gradient(states, nodes, 1, |k, gradient| {
-            let weight = nodes.weights[k];
-            for e in 0..p {
-                for l in 0..LANES {
-                    mean[e].0[l] += weight * gradient[e].0[l];
-                    squares[e].0[l] += weight * gradient[e].0[l] * gradient[e].0[l];
-                }
-            }
-        });
-        for lane in mean.iter().chain(&squares) {
-            out.extend(lane.0);
-        }
-        out.iter_mut().filter(|x| !x.is_finite()).for_each(|x| *x = 0.0);
-        out
+        let outputs = self.sample_gradients[..parameters].iter().map(|g| g.1).collect();
+        Probe { graph: self.graph.clone(), outputs, states }
     }
 
     /// Calls `each(k, gradient)` with ∇ℓ(θ; z_k), `[P][tiles]`, for every node in order.
@@ -275,7 +254,8 @@ impl FormulaModel {
             return None;
         }
         let (mut mean, mut variance) = (recipe.constant(0.0), recipe.constant(0.0));
-        let weights: Vec<InRegister> = self.nodes.weights.iter().map(|&w| recipe.constant(w)).collect();
+        let weights: Vec<InRegister> =
+            self.population.nodes.weights.iter().map(|&w| recipe.constant(w)).collect();
         for (k, &weight) in weights.iter().enumerate() {
             let phi = pass.value(recipe, summand, k)?[0];
             let part = recipe.multiply(weight, phi);
@@ -305,7 +285,7 @@ impl FormulaModel {
             FormulaError::new(0..0, e.to_string())
                 .help("name the mean as an observable of its own, and combine the two when plotting")
         })?;
-        Ok(Function::new(program, shape, Arc::clone(&self.nodes)))
+        Ok(Function::new(program, shape, self.population.nodes.clone()))
     }
 
     /// Compiles a formula over parameters, constants, `loss`, `objective`, `gradient_norm2`, data and the loss's named
@@ -332,26 +312,26 @@ impl FormulaModel {
     }
     /// The flattened outer product (θ−c)(θ−c)ᵀ, P×P.
     pub fn second_moments_about(&self, center: &[f64]) -> Function {
-        second_moments(center, &self.nodes)
+        second_moments(center, &self.population.nodes)
     }
     /// ∇L(θ) over the population's nodes (without decay).
     pub fn mean_gradient(&self, theta: &[f64]) -> Vec<f64> {
         let mut gradient = vec![Lane::default(); self.layout.len()];
-        let mut batch = NodeBatch::new(&self.nodes, 1);
+        let mut batch = NodeBatch::new(&self.population.nodes, 1);
         self.weighted_gradient(&splat(theta), &mut batch, &mut gradient, &mut self.scratch(1));
         first_lane(&gradient)
     }
     /// L(θ) over the population's nodes (without decay).
     pub fn mean_loss(&self, theta: &[f64]) -> f64 {
         let mut loss = [Lane::default()];
-        let mut batch = NodeBatch::new(&self.nodes, 1);
+        let mut batch = NodeBatch::new(&self.population.nodes, 1);
         self.weighted_loss(&splat(theta), &mut batch, &mut loss, &mut self.scratch(1));
         loss[0].0[0]
     }
     /// ∇ℓ(θ; z_k) of every node: `[n][P]`.
     pub fn sample_gradients(&self, theta: &[f64]) -> Vec<f64> {
-        let mut all = Vec::with_capacity(self.nodes.len() * self.layout.len());
-        self.for_each_sample_gradient(&splat(theta), &self.nodes, 1, |_, gradient| {
+        let mut all = Vec::with_capacity(self.population.nodes.len() * self.layout.len());
+        self.for_each_sample_gradient(&splat(theta), &self.population.nodes, 1, |_, gradient| {
             all.extend(first_lane(gradient));
         });
         all
@@ -363,15 +343,23 @@ impl FormulaModel {
         let p = self.layout.len();
         let tiles = p.div_ceil(LANES);
         let (theta, directions) = (spread(theta, tiles), unit_directions(p, tiles));
-        let mut all = vec![0.0; self.nodes.len() * p * p];
-        let Ok(program) = Program::new(&graph, &products, self.nodes.width) else { return all };
-        run_samples(&program, products.len(), &theta, &directions, &self.nodes, tiles, &mut |k, product| {
-            for j in 0..p {
-                for i in 0..p {
-                    all[(k * p + i) * p + j] = product[i * tiles + j / LANES].0[j % LANES];
+        let mut all = vec![0.0; self.population.nodes.len() * p * p];
+        let Ok(program) = Program::new(&graph, &products, self.population.nodes.width) else { return all };
+        run_samples(
+            &program,
+            products.len(),
+            &theta,
+            &directions,
+            &self.population.nodes,
+            tiles,
+            &mut |k, product| {
+                for j in 0..p {
+                    for i in 0..p {
+                        all[(k * p + i) * p + j] = product[i * tiles + j / LANES].0[j % LANES];
+                    }
                 }
-            }
-        });
+            },
+        );
         all
     }
     /// Hessian of L over the population's nodes (without decay): `[P][P]`.
@@ -383,12 +371,19 @@ impl FormulaModel {
         let gradients = gradient(&mut graph, self.loss, weight, &parameters);
         let products = gradient_along(&mut graph, &gradients, &parameters, &self.layout);
         let mut hessian = vec![0.0; p * p];
-        let Ok(program) = Program::new(&graph, &products, self.nodes.width) else { return hessian };
+        let Ok(program) = Program::new(&graph, &products, self.population.nodes.width) else {
+            return hessian;
+        };
         let tiles = p.div_ceil(LANES);
         let (theta, directions) = (spread(theta, tiles), unit_directions(p, tiles));
         let inputs = Inputs { theta: &theta, auxiliary: &directions, tiles };
         let mut scratch = scratch_for(&[&program], tiles);
-        program.run(&inputs, &mut NodeBatch::new(&self.nodes, tiles), &mut scratch.lanes, |_, _, _| {});
+        program.run(
+            &inputs,
+            &mut NodeBatch::new(&self.population.nodes, tiles),
+            &mut scratch.lanes,
+            |_, _, _| {},
+        );
         let mut row = 0;
         for output in 0..products.len() {
             let value = program.output(output, &inputs, &scratch.lanes, 0);
@@ -434,7 +429,7 @@ impl FormulaModel {
     /// The population's columns as a batch of its rows is cheapest to run over, if that is not sample by sample.
     fn tables(&self, batch: &dyn Batch) -> Option<&Tables> {
         let gathering = self.sum_program.gathering(batch.len()).filter(|_| batch.has_rows())?;
-        let Nodes { values, width, .. } = &self.population.nodes;
+        let Nodes { values, width, .. } = &*self.population.nodes;
         Some(self.tables.get_or_init(|| Tables::new(gathering, values, *width)))
     }
 
@@ -443,6 +438,33 @@ impl FormulaModel {
         let lifted: Vec<Node> = lifted_parameters(graph, &self.layout).into_iter().map(|p| p.1).collect();
         let gradients: Vec<Node> = self.sample_gradients[..lifted.len()].iter().map(|g| g.1).collect();
         gradient_along(graph, &gradients, &lifted, &self.layout)
+    }
+}
+
+/// Gradients at eight states at once, standard normal about 0, at which quadrature rules are compared.
+struct Probe {
+    graph: Graph,
+    /// ∇ℓ, parameter by parameter.
+    outputs: Vec<Node>,
+    states: Vec<Lane>,
+}
+
+impl Probe {
+    /// Mean gradient, and mean squares of the gradient's elements.
+    fn moments(&self, nodes: &Nodes) -> Vec<f64> {
+        let p = self.states.len();
+        let mut mean = vec![Lane::default(); p];
+        let mut squares = vec![Lane::default(); p];
+        // A second pass cannot be needed: these outputs hold no sums over the batch.
+        if let Ok(program) = Program::new(&self.graph, &self.outputs, nodes.width) {
+            let outputs = self.outputs.len();
+            run_samples(&program, outputs, &self.states, &[], nodes, 1, &mut |k, gradient| {
+                operations::add_moments(&mut mean, &mut squares, gradient, nodes.weights[k]);
+            });
+        }
+        let mut out: Vec<f64> = mean.iter().chain(&squares).flat_map(|lane| lane.0).collect();
+        out.iter_mut().filter(|x| !x.is_finite()).for_each(|x| *x = 0.0);
+        out
     }
 }
 
@@ -549,7 +571,7 @@ pub(super) fn magnitude(graph: &mut Graph, node: Node, layout: &Layout) -> Node 
 }
 
 /// (θ−c)(θ−c)ᵀ.
-pub(super) fn second_moments(center: &[f64], nodes: &Arc<Nodes>) -> Function {
+pub(super) fn second_moments(center: &[f64], nodes: &LazyNodes) -> Function {
     let p = center.len();
     let mut graph = Graph::default();
     let theta = graph.parameter(0, Shape::vector(p));
@@ -557,7 +579,7 @@ pub(super) fn second_moments(center: &[f64], nodes: &Arc<Nodes>) -> Function {
     let deviation = graph.subtract(theta, center);
     let product = graph.apply(&MATRIX_PRODUCT, Attribute::flags(false, true), &[deviation, deviation]);
     match Program::writing(&graph, &[product], nodes.width) {
-        Ok(program) => Function::new(program, Shape::matrix(p, p), Arc::clone(nodes)),
+        Ok(program) => Function::new(program, Shape::matrix(p, p), nodes.clone()),
         Err(error) => unreachable!("no population enters: {error}"),
     }
 }
@@ -701,11 +723,8 @@ impl Model for FormulaModel {
     fn working_set(&self, samples: usize) -> usize {
         self.sum_program.working_set(samples)
     }
-    fn takes_rows(&self, samples: usize) -> bool {
-        self.sum_program.gathering(samples).is_some()
-    }
-    fn working_set_of_rows(&self, samples: usize) -> usize {
-        self.sum_program.working_set_of_rows(samples)
+    fn over_rows(&self, samples: usize) -> Option<OverRows> {
+        self.sum_program.over_rows(samples)
     }
     fn run_length(&self, samples: usize) -> usize {
         self.sum_program.run_length(samples)
@@ -772,7 +791,7 @@ impl Model for FormulaModel {
                 if sums.next().is_some() {
                     return None;
                 }
-                let mut pass = InPass::new(&self.graph, Samples::Nodes(&self.nodes), &[]);
+                let mut pass = InPass::new(&self.graph, Samples::Nodes(&self.population.nodes), &[]);
                 let noisy = self.noisy_sum(&mut pass, recipe, self.graph.entry(sum).args[0], sigma)?;
                 pass.replace(sum, noisy);
                 self.summed_in_pass(&mut pass, recipe)

@@ -1,21 +1,19 @@
 //! A compiled formula over the state, or the population mean of one.
 
-use std::sync::Arc;
-
 use super::program::{Inputs, Program};
 use crate::lanes::Lane;
-use crate::model::{Batch, Nodes, Scratch, Shape};
+use crate::model::{Batch, LazyNodes, Nodes, Scratch, Shape};
 
 /// A compiled formula over the state, or a population mean of one.
 pub struct Function {
     program: Program,
     shape: Shape,
-    nodes: Arc<Nodes>,
+    nodes: LazyNodes,
 }
 
 impl Function {
     /// Of a program that writes one output.
-    pub(super) fn new(program: Program, shape: Shape, nodes: Arc<Nodes>) -> Self {
+    pub(super) fn new(program: Program, shape: Shape, nodes: LazyNodes) -> Self {
         Self { program, shape, nodes }
     }
     /// Shape of the value.
@@ -34,7 +32,13 @@ impl Function {
     pub fn evaluate_with(&self, theta: &[Lane], auxiliary: &[Lane], out: &mut [Lane], scratch: &mut Scratch) {
         let tiles = out.len() / self.shape.len();
         let inputs = Inputs { theta, auxiliary, tiles };
-        self.program.run_to(&inputs, &mut NodeBatch::new(&self.nodes, tiles), &mut scratch.lanes, out);
+        if self.program.batched() {
+            let mut batch = NodeBatch::new(&self.nodes, tiles);
+            self.program.run_to(&inputs, &mut batch, &mut scratch.lanes, out);
+        } else {
+            // The nodes need not be made for it.
+            self.program.run_to(&inputs, &mut NoSamples, &mut scratch.lanes, out);
+        }
     }
     /// The value for one state.
     pub fn value(&self, theta: &[f64]) -> Vec<f64> {

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 use crate::lanes::rows::{self, Elements, Samples};
 use crate::lanes::{Indices, Lane};
-use crate::model::{Batch, Shape};
+use crate::model::{Batch, OverRows, Shape};
 
 /// Numbers a body's batched registers should hold at most, all samples of a chunk together.
 const CHUNK_ELEMENTS: usize = 256;
@@ -109,6 +109,10 @@ impl Program {
         Ok(Compiler::new(graph, outputs, width)?.finish(outputs, true))
     }
 
+    /// True if anything differs between samples.
+    pub fn batched(&self) -> bool {
+        self.batched
+    }
     /// Vectors of scratch memory a block of `tiles` needs.
     pub fn scratch_len(&self, tiles: usize) -> usize {
         self.elements * tiles
@@ -118,13 +122,18 @@ impl Program {
         let count = self.chunk.min(samples);
         self.elements - self.batched_elements() * (self.capacity - count) - self.gathering.turned_len()
     }
-    /// The same for samples that are rows of a table.
-    pub fn working_set_of_rows(&self, samples: usize) -> usize {
-        if !self.gathering.worth(samples) {
-            return self.working_set(samples);
-        }
-        let (gathered, count) = (self.gathering.width(), self.capacity.min(samples));
-        self.elements - gathered * count - self.batched_elements() * (self.capacity - count)
+    /// What a run over `samples` rows of a table touches, if they are used where they lie.
+    pub fn over_rows(&self, samples: usize) -> Option<OverRows> {
+        let gathered = self.gathering(samples)?.width();
+        let count = self.capacity.min(samples);
+        let others =
+            || self.prologue.iter().chain(&self.body).chain(&self.epilogue).filter(|i| i.gathered.is_none());
+        let long = |i: &Instruction| i.shape.len() * if i.batched || i.accumulate { count } else { 1 };
+        Some(OverRows {
+            working_set: self.elements - gathered * count - self.batched_elements() * (self.capacity - count),
+            run_length: (others().map(long).sum::<usize>() / others().count().max(1)).max(1),
+            streamed: gathered * samples,
+        })
     }
     /// Elements of the registers that there are for every sample of a chunk.
     fn batched_elements(&self) -> usize {
@@ -179,7 +188,7 @@ impl Program {
             while first < total {
                 let chunk = Chunk { first, count: capacity.min(total - first) };
                 if let Some((tables, indices)) = tables.and_then(|t| Some((t, batch.rows(chunk.count)?))) {
-                    self.over_rows(
+                    self.body_over_rows(
                         inputs,
                         tables,
                         indices,
@@ -208,7 +217,7 @@ impl Program {
 
     /// The body over a chunk of samples that are rows `indices` of tables.
     #[allow(clippy::too_many_arguments, reason = "the pieces of one evaluation")]
-    fn over_rows(
+    fn body_over_rows(
         &self,
         inputs: &Inputs<'_>,
         tables: &Tables,

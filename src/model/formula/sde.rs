@@ -1,7 +1,6 @@
 //! Drift and diffusion of a stochastic differential equation, compiled.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::elaborate::{Scope, elaborate};
 use super::error::FormulaError;
@@ -13,7 +12,7 @@ use super::program::{Inputs, Program};
 use super::{Expression, Place, Value};
 use crate::lanes::Lane;
 use crate::lanes::pass::{Recipe, Value as InRegister};
-use crate::model::{Layout, Nodes, Origin, Scratch, Shape};
+use crate::model::{Layout, LazyNodes, Nodes, Origin, Scratch, Shape};
 
 /// Diffusion of one parameter.
 #[derive(Clone, Debug)]
@@ -36,7 +35,7 @@ pub struct SdeModel {
     /// One a parameter: linear in the second input, which is dW.
     pub(super) increment: Vec<Node>,
     program: Program,
-    nodes: Arc<Nodes>,
+    nodes: LazyNodes,
 }
 
 /// A `[P][P]`, c `[P]` and B `[P][M]` of dx = (A x + c) dt + B dW.
@@ -157,7 +156,7 @@ impl SdeModel {
         let outputs: Vec<Node> = drifts.iter().chain(&increments).copied().collect();
         let program = Program::writing(&graph, &outputs, 0)
             .map_err(|e| vec![(Place::Drift(0), FormulaError::new(0..0, e.to_string()))])?;
-        let nodes = Arc::new(Nodes { width: 0, values: vec![], weights: vec![1.0], origin: Origin::Table });
+        let nodes = Nodes { width: 0, values: vec![], weights: vec![1.0], origin: Origin::Table }.into();
         Ok(Self {
             layout,
             constants: constants.clone(),
@@ -287,7 +286,7 @@ impl SdeModel {
         let node = then(&mut graph, node);
         let program = Program::writing(&graph, &[node], 0)
             .map_err(|e| FormulaError::new(0..formula.text().len(), e.to_string()))?;
-        Ok(Function::new(program, graph.shape(node), Arc::clone(&self.nodes)))
+        Ok(Function::new(program, graph.shape(node), self.nodes.clone()))
     }
     /// A node of the equation's graph as a function of the state.
     pub(super) fn compile_state(&self, graph: &Graph, node: Node) -> Result<Function, String> {

@@ -84,6 +84,13 @@ vectorized! {
             *a *= factor;
         }
     }
+    /// mean += a x, squares += a x·x.
+    pub(super) fn add_moments(mean: &mut [Lane], squares: &mut [Lane], x: &[Lane], a: f64) {
+        for ((mean, squares), x) in flat_mut(mean).iter_mut().zip(flat_mut(squares)).zip(flat(x)) {
+            *mean += a * x;
+            *squares += a * x * x;
+        }
+    }
     /// out = (a·b + shift)·factor.
     pub(super) fn affine_product(out: &mut [Lane], a: &[Lane], b: &[Lane], shift: f64, factor: f64) {
         for ((out, a), b) in flat_mut(out).iter_mut().zip(flat(a)).zip(flat(b)) {

@@ -246,6 +246,11 @@ pub fn scale_in_place(a: &mut [Lane], factor: f64) {
     kernels::scale_in_place(a, factor);
 }
 
+/// mean += a x, squares += a x·x.
+pub fn add_moments(mean: &mut [Lane], squares: &mut [Lane], x: &[Lane], a: f64) {
+    kernels::add_moments(mean, squares, x, a);
+}
+
 /// Copies; its accumulation is the sum over a batch.
 pub static IDENTITY: Identity = Identity;
 
