@@ -89,6 +89,14 @@ impl<'a> Outlook<'a> {
         }
     }
 
+    /// Rows of a finite population.
+    fn size(&self) -> Option<usize> {
+        match &self.study.system {
+            System::Loss(loss) => loss.model.population().size(),
+            System::Sde(_) => None,
+        }
+    }
+
     fn population(&self) -> Option<(Option<usize>, &'a Origin, usize)> {
         match &self.study.system {
             System::Loss(loss) => {
@@ -115,18 +123,19 @@ impl<'a> Outlook<'a> {
                 ));
             }
         }
-        if let Some((_, Origin::Reference { size, error }, _)) = self.population() {
-            let means = self.dynamics.iter().filter(|d| d.law != Law::Sgd).map(|d| format!("`{}`", d.name));
-            let means: Vec<String> = means.collect();
-            if !means.is_empty() {
-                warnings.push(format!(
-                    "{} follow{} the law of a reference sample of {size}, which stands for the population (its mean \
-                     gradient and gradient covariance are off by up to {} %)",
-                    means.join(", "),
-                    if means.len() == 1 { "s" } else { "" },
-                    plain(100.0 * error, 2)
-                ));
-            }
+        let means: Vec<String> =
+            self.dynamics.iter().filter(|d| d.law != Law::Sgd).map(|d| format!("`{}`", d.name)).collect();
+        // The nodes need not be made where nothing follows them.
+        if !means.is_empty()
+            && let Some((_, Origin::Reference { size, error }, _)) = self.population()
+        {
+            warnings.push(format!(
+                "{} follow{} the law of a reference sample of {size}, which stands for the population (its mean \
+                 gradient and gradient covariance are off by up to {} %)",
+                means.join(", "),
+                if means.len() == 1 { "s" } else { "" },
+                plain(100.0 * error, 2)
+            ));
         }
         let instants = self.dynamics.iter().map(|d| self.window(d)).min();
         let judged = self.study.claims.iter().any(|c| stationary(&c.law));
@@ -194,7 +203,7 @@ impl<'a> Outlook<'a> {
     }
 
     fn dynamics_text(&self, dynamics: &Dynamics, style: &Style) -> Vec<String> {
-        let size = self.population().and_then(|p| p.0);
+        let size = self.size();
         let words = describe(&dynamics.law, dynamics.training.as_ref(), size);
         let cost = self.cost(dynamics);
         let end = dynamics.instants.last().map_or(0.0, |i| i.time);
@@ -244,7 +253,7 @@ impl<'a> Outlook<'a> {
 
     /// The same as one JSON document.
     pub fn json(&self) -> Value {
-        let size = self.population().and_then(|p| p.0);
+        let size = self.size();
         let mut dynamics = Map::new();
         for one in self.dynamics {
             let words = describe(&one.law, one.training.as_ref(), size);
