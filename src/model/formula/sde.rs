@@ -291,7 +291,7 @@ impl SdeModel {
     /// A node of the equation's graph as a function of the state.
     pub(super) fn compile_state(&self, graph: &Graph, node: Node) -> Result<Function, String> {
         let program = Program::writing(graph, &[node], 0).map_err(|e| e.to_string())?;
-        Ok(Function::new(program, graph.shape(node), Arc::clone(&self.nodes)))
+        Ok(Function::new(program, graph.shape(node), self.nodes.clone()))
     }
     /// Compiles a formula over the state and constants.
     ///
