@@ -25,7 +25,7 @@
 //! Source: Yaida (2018), arXiv 1810.00004, equations (FDR1), (FDR1') and (FDR2); the momentum form of the second, the scheme's terms, epochs
 //! and order 2, from the same stationarity.
 
-use super::measure::{Run, Size, Watched, all_stationary, component_name, window};
+use super::measure::{Run, Size, Watched, component_name, stationarity, window};
 use super::settle::{Question, Settled, settle};
 use super::sides::{Force, Sides, parameter_name, sides};
 use super::verdict::Verdict;
@@ -50,8 +50,8 @@ pub(super) fn judge(
         .and_then(|(sides, balance)| {
             let tolerance = tolerance.or_else(|| (!sides.exact).then_some(LEADING_ORDER));
             let question = balance.question(&sides, tolerance, run);
-            balance.check_stationary(run, &question, significance)?;
-            Ok(settle(vec![question], significance))
+            let moving = balance.stationarity(run, &question, significance)?;
+            Ok(settle(vec![question], significance).but_moving(moving))
         });
     outcome.unwrap_or_else(|reason| Settled::without_tests(Verdict::Undecided, reason))
 }
@@ -141,7 +141,12 @@ impl<'a> Balance<'a> {
     }
 
     /// With a tolerance, drifts of a quarter of it do not matter.
-    fn check_stationary(&self, run: &Run, question: &Question, significance: f64) -> Result<(), String> {
+    fn stationarity(
+        &self,
+        run: &Run,
+        question: &Question,
+        significance: f64,
+    ) -> Result<Option<String>, String> {
         let quarter = 0.25 * question.tolerance.unwrap_or(0.0);
         let watched: Vec<Watched> = self
             .watched
@@ -155,6 +160,6 @@ impl<'a> Balance<'a> {
                 allowance: quarter * scale,
             })
             .collect();
-        all_stationary(run, &watched, significance)
+        stationarity(run, &watched, significance)
     }
 }

@@ -221,14 +221,6 @@ pub(super) fn stationarity(
     Ok(moving.map(|(_, reason)| reason))
 }
 
-/// Refuses windows that are not stationary, together at level `significance`.
-///
-/// # Errors
-/// A sentence that names the worst one and how much longer to run.
-pub(super) fn all_stationary(run: &Run, watched: &[Watched], significance: f64) -> Result<(), String> {
-    stationarity(run, watched, significance)?.map_or(Ok(()), Err)
-}
-
 /// The drift is shown to be smaller than `allowance`.
 fn negligible(verdict: &Stationarity, watched: &Watched, significance: f64) -> bool {
     let allowance = watched.allowance;

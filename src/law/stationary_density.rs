@@ -15,7 +15,7 @@
 use super::density::{Density, Reading};
 use super::einstein;
 use super::kesten;
-use super::measure::{Run, Size, Watched, all_stationary, window};
+use super::measure::{Run, Size, Watched, stationarity, window};
 use super::number::{round_up, short};
 use super::settle::{Question, Settled, settle};
 use super::verdict::{Kind, Test, Verdict};
@@ -75,9 +75,10 @@ fn attempt(claim: &StationaryDensity, run: &Run, significance: f64) -> Result<Se
     match claim.tail {
         None => {
             let density = Density::new(&|xs| equation.at(xs), start, reading).map_err(Refusal::Wrong)?;
-            stationary(run, observable, claim.tolerance, significance).map_err(Refusal::Unknown)?;
+            let moving = settled(run, observable, claim.tolerance, significance).map_err(Refusal::Unknown)?;
             let values = of_state.at(&density.points);
-            Ok(compare(claim, run, &equation, &density, &values, &sample, significance))
+            let compared = compare(claim, run, &equation, &density, &values, &sample, significance);
+            Ok(compared.but_moving(moving))
         }
         Some(tail) => {
             let own = tail == Tail::Own;
@@ -109,12 +110,12 @@ fn sample(run: &Run, observable: &ObservableRecord) -> Result<Vec<f64>, String> 
     Ok(sample)
 }
 
-fn stationary(
+fn settled(
     run: &Run,
     observable: &ObservableRecord,
     tolerance: Option<f64>,
     significance: f64,
-) -> Result<(), String> {
+) -> Result<Option<String>, String> {
     let window = window(run, observable, 0)?;
     // A drift by a share of the standard deviation moves the distribution by less than that.
     let allowance = 0.25 * tolerance.unwrap_or(0.0) * window.variance().value.max(0.0).sqrt();
@@ -126,7 +127,7 @@ fn stationary(
         mean_alone: false,
         allowance,
     };
-    all_stationary(run, &[watched], significance)
+    stationarity(run, &[watched], significance)
 }
 
 /// Share of replicas by which the halves of the window may differ.
