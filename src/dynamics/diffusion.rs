@@ -49,7 +49,7 @@ impl EulerMaruyama {
     fn step(&mut self, state: &mut [Lane]) {
         let Self { equation, wiener, moves, scratch, normals, .. } = self;
         let tiles = normals.tiles();
-        if let Some(pass) = &self.pass {
+        if let Some(pass) = &mut self.pass {
             let noises = wiener.len() / tiles;
             if let Some(rows) = normals.rows(noises) {
                 return pass.run(state, &mut [], &[], rows);

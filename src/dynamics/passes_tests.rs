@@ -146,10 +146,17 @@ fn minibatches() {
     let heavy = Training { momentum: 0.5, ..decay };
     compare(&Law::Sgd, Some(&heavy), &product, true, "momentum");
     compare(&Law::Sgd, Some(&Training { momentum: 0.9, ..training(1) }), &fresh, true, "more momentum");
-    // A batch that is shorter than the others, and functions that are no single instructions.
+    // A batch that is shorter than the others, and what has no form in a pass; functions that are no single instructions have.
     compare(&Law::Sgd, Some(&Training { sampling: epochs, ..training(3) }), &table, false, "uneven");
+    let nested =
+        loss(&vector, &mixed, None, "softplus(dot(a, tanh(x*a)) - e) + log(1 + exp(b*e)) + (1 + e)^0.3*b^2");
+    let soft = loss(&vector, &mixed, None, "dot(softmax(a), x)^2 + b^2");
     let tanh = loss(&two, &normal, None, "(u*tanh(w*x) - 1)^2");
-    compare(&Law::Sgd, Some(&training(1)), &tanh, false, "tanh");
+    for batch in [1, 3] {
+        compare(&Law::Sgd, Some(&training(batch)), &tanh, true, "tanh");
+        compare(&Law::Sgd, Some(&training(batch)), &nested, true, "nested");
+    }
+    compare(&Law::Sgd, Some(&training(1)), &soft, false, "softmax");
 }
 
 #[test]
@@ -184,5 +191,5 @@ fn equations() {
     let shared: &[(&str, &[(&str, &str)])] =
         &[("q", &[("a", "0.1"), ("b", "0.2*norm2(p)")]), ("p", &[("b", "0.3")])];
     compare(&law, None, &sde(&phase, &drift, shared), true, "shared noise");
-    compare(&law, None, &sde(&x, &[("x", "-sin(x)")], &[("x", &[("", "0.5")])]), false, "sine");
+    compare(&law, None, &sde(&x, &[("x", "-sin(x)")], &[("x", &[("", "0.5*exp(-x)")])]), true, "sine");
 }

@@ -1,6 +1,6 @@
 //! Passes as machine code of x86-64: vectors of 512 bits (EVEX) or, two to a [`Lane`], of 256 (VEX).
 //!
-//! A pass is a function `(state, samples, noise, table, bytes, velocity)`: its loop goes over the bytes of a row of the block, and reads and writes
+//! A pass is a function `(state, samples, noise, table, bytes, velocity, scratch)`: its loop goes over the bytes of a row of the block, and reads and writes
 //! element `e` at the distance `e · bytes` from where its rows begin. Encodings after Intel's manual, volume 2, §2.3 (VEX) and §2.7 (EVEX).
 
 #![allow(
@@ -20,9 +20,11 @@ const SAMPLES: u8 = 6;
 const NOISE: u8 = 2;
 const TABLE: u8 = 1;
 const VELOCITY: u8 = 9;
+/// Loaded from the stack, where the seventh argument is.
+const SCRATCH: u8 = 10;
 
 type Function =
-    unsafe extern "sysv64" fn(*mut f64, *const f64, *const f64, *const f64, bytes: usize, *mut f64);
+    unsafe extern "sysv64" fn(*mut f64, *const f64, *const f64, *const f64, bytes: usize, *mut f64, *mut f64);
 
 /// Pages that hold a function.
 pub(super) struct Code {
@@ -66,21 +68,14 @@ impl Code {
 
     /// Runs it; the caller has seen that all rows of the recipe are there.
     #[inline]
-    pub(super) fn run(
-        &self,
-        state: &mut [Lane],
-        velocity: &mut [Lane],
-        samples: &[Lane],
-        noise: &[Lane],
-        table: &[f64],
-    ) {
+    pub(super) fn run(&self, written: [&mut [Lane]; 3], samples: &[Lane], noise: &[Lane], table: &[f64]) {
         // SAFETY: the pages hold a function of this type, made for the instruction set of this machine's level; it reads and writes
         // within the rows that `Pass::run` has measured, and the table that was made with it.
         unsafe {
             let function: Function = std::mem::transmute(self.pages);
-            let (state, velocity) = (state.as_mut_ptr().cast(), velocity.as_mut_ptr().cast());
+            let [state, velocity, scratch] = written.map(|rows| rows.as_mut_ptr().cast());
             let (samples, noise) = (samples.as_ptr().cast(), noise.as_ptr().cast());
-            function(state, samples, noise, table.as_ptr(), self.bytes, velocity);
+            function(state, samples, noise, table.as_ptr(), self.bytes, velocity, scratch);
         }
     }
 }
@@ -130,6 +125,9 @@ struct Writer<'r> {
 /// Most vectors on the stack: well below a page.
 const MOST_ASIDE: usize = 48;
 
+/// Where in the code their number stands.
+const FRAME: usize = 8;
+
 const ADD: u8 = 0x58;
 const MULTIPLY: u8 = 0x59;
 const SUBTRACT: u8 = 0x5c;
@@ -158,7 +156,9 @@ impl<'r> Writer<'r> {
         i32::try_from(reach).ok()?;
         // A written row that goes to another element would have to be read before that is written.
         let moved = |&(to, at, value): &(Rows, usize, Value)| match recipe.steps[value.index()] {
-            Step::Row(rows @ (Rows::State | Rows::Velocity), from) => (rows, from) != (to, at),
+            Step::Row(rows, from) => {
+                (rows, from) != (to, at) && recipe.stores.iter().any(|s| (s.0, s.1) == (rows, from))
+            }
             _ => false,
         };
         if recipe.stores.iter().any(moved) {
@@ -181,8 +181,8 @@ impl<'r> Writer<'r> {
 
     /// The whole function; `None` if too much must be put aside.
     fn written(mut self) -> Option<Vec<u8>> {
-        // sub rsp, what is put aside; xor eax, eax
-        self.code.extend([0x48, 0x81, 0xec, 0, 0, 0, 0, 0x31, 0xc0]);
+        // mov r10, [rsp + 8]; sub rsp, what is put aside; xor eax, eax
+        self.code.extend([0x4c, 0x8b, 0x54, 0x24, 0x08, 0x48, 0x81, 0xec, 0, 0, 0, 0, 0x31, 0xc0]);
         let top = self.code.len();
         let end = self.recipe.steps.len();
         let mut stores = self.pending();
@@ -209,7 +209,7 @@ impl<'r> Writer<'r> {
         self.code.extend(i32::try_from(back).ok()?.to_le_bytes());
         // add rsp, what was put aside; vzeroupper; ret
         let frame = u32::try_from(LANE * self.aside).ok()?.to_le_bytes();
-        self.code[3..7].copy_from_slice(&frame);
+        self.code[FRAME..FRAME + 4].copy_from_slice(&frame);
         self.code.extend([0x48, 0x81, 0xc4]);
         self.code.extend(frame);
         self.code.extend([0xc5, 0xf8, 0x77, 0xc3]);
@@ -241,10 +241,8 @@ impl<'r> Writer<'r> {
 
     /// The next step behind `at` that reads a value.
     fn next_reader(&self, value: Value, at: usize) -> Option<usize> {
-        let reads = |&later: &usize| {
-            self.plan.last[later].is_some() && self.recipe.steps[later].operands().any(|a| a == value)
-        };
-        (at + 1..self.recipe.steps.len()).find(reads)
+        let readers = &self.plan.readers[value.index()];
+        readers.get(readers.partition_point(|&reader| reader <= at)).copied()
     }
 
     /// Gives back the place of a value that step `at` reads last.
@@ -307,6 +305,7 @@ impl<'r> Writer<'r> {
             Rows::Velocity => VELOCITY,
             Rows::Samples => SAMPLES,
             Rows::Noise => NOISE,
+            Rows::Scratch => SCRATCH,
         };
         Last::Row(base, (element * self.bytes) as i32)
     }

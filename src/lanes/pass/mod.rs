@@ -1,7 +1,8 @@
 //! A *pass*: one loop over the vectors of a block, in which whole formulas are computed in registers.
 //!
 //! The operations of a [`Recipe`] are those of IEEE 754, each rounded by itself, so a pass gives to the bit what separate loops give; it
-//! only leaves out their loads, stores and calls. A pass is machine code, made when the program runs, for the vectors of the present
+//! only leaves out their loads, stores and calls. A function that is no single operation divides a pass: its arguments are computed first,
+//! then the kernel runs over them, and the rest reads what it gave. A pass is machine code, made when the program runs, for the vectors of the present
 //! [`Level`]; where none can be made ([`Recipe::pass`] says `None`) callers keep to their loops.
 
 #[cfg(all(unix, target_arch = "x86_64"))]
@@ -9,6 +10,7 @@ mod machine;
 
 use super::{Lane, Level};
 use std::collections::HashMap;
+use std::fmt;
 #[cfg(all(unix, target_arch = "x86_64"))]
 use std::sync::Arc;
 
@@ -25,6 +27,36 @@ impl Value {
     }
 }
 
+/// A kernel over the numbers of rows.
+#[derive(Clone, Copy)]
+pub enum Kernel {
+    /// out = f(x).
+    Plain(fn(&mut [Lane], &[Lane])),
+    /// out = f(x, c).
+    With(fn(&mut [Lane], &[Lane], f64), f64),
+}
+
+impl Kernel {
+    fn run(self, out: &mut [Lane], x: &[Lane]) {
+        match self {
+            Self::Plain(kernel) => kernel(out, x),
+            Self::With(kernel, c) => kernel(out, x, c),
+        }
+    }
+    fn of(self, x: f64) -> f64 {
+        let mut out = [Lane::default()];
+        self.run(&mut out, &[Lane::splat(x)]);
+        out[0].0[0]
+    }
+    /// Tells kernels of one name apart.
+    fn bits(self) -> u64 {
+        match self {
+            Self::Plain(_) => 0,
+            Self::With(_, c) => c.to_bits(),
+        }
+    }
+}
+
 /// Whose rows are read: element `e` of a block is row `e`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rows {
@@ -36,7 +68,12 @@ pub enum Rows {
     Samples,
     /// Random numbers.
     Noise,
+    /// Arguments and values of functions, of the pass itself.
+    Scratch,
 }
+
+/// Kinds of rows.
+const KINDS: usize = 5;
 
 /// Operations of two numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,13 +128,15 @@ enum Step {
     Parameter(usize),
     Two(Two, Value, Value),
     Root(Value),
+    /// A function by its name and number, see [`Kernel::bits`].
+    Call(&'static str, u64, Value),
 }
 
 impl Step {
     fn operands(self) -> impl Iterator<Item = Value> {
         let pair = match self {
             Self::Two(_, a, b) => [Some(a), Some(b)],
-            Self::Root(a) => [Some(a), None],
+            Self::Root(a) | Self::Call(_, _, a) => [Some(a), None],
             _ => [None, None],
         };
         pair.into_iter().flatten()
@@ -105,12 +144,22 @@ impl Step {
 }
 
 /// What a pass computes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Recipe {
     steps: Vec<Step>,
     known: HashMap<Step, Value>,
     /// Elements of the state or the velocity, and their new values.
     stores: Vec<(Rows, usize, Value)>,
+    kernels: HashMap<(&'static str, u64), Kernel>,
+}
+
+impl fmt::Debug for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recipe")
+            .field("steps", &self.steps)
+            .field("stores", &self.stores)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Recipe {
@@ -203,6 +252,14 @@ impl Recipe {
             None => self.push(Step::Root(a)),
         }
     }
+    /// f(a) by the kernel of that name.
+    pub fn call(&mut self, name: &'static str, kernel: Kernel, a: Value) -> Value {
+        if let Some(a) = self.number(a) {
+            return self.constant(kernel.of(a));
+        }
+        self.kernels.insert((name, kernel.bits()), kernel);
+        self.push(Step::Call(name, kernel.bits(), a))
+    }
     /// Σ a_i, from the left; `None` of nothing.
     pub fn sum(&mut self, values: impl IntoIterator<Item = Value>) -> Option<Value> {
         let mut values = values.into_iter();
@@ -211,7 +268,7 @@ impl Recipe {
     }
     /// An element of the state or the velocity gets this value, at the end of the pass.
     pub fn store(&mut self, rows: Rows, element: usize, value: Value) {
-        debug_assert!(matches!(rows, Rows::State | Rows::Velocity), "other rows are only read");
+        debug_assert!(!matches!(rows, Rows::Samples | Rows::Noise), "these rows are only read");
         self.stores.push((rows, element, value));
     }
     /// Numbers read and computed.
@@ -234,30 +291,116 @@ impl Recipe {
         }
         #[cfg(all(unix, target_arch = "x86_64"))]
         {
-            let level = Level::current();
-            if level == Level::V1 {
+            if Level::current() == Level::V1 {
                 return None;
             }
-            let plan = Plan::new(self);
-            let code = machine::Code::new(self, &plan, tiles, level == Level::V4)?;
-            let mut needs = [0; 4];
-            for (step, live) in self.steps.iter().zip(&plan.last) {
-                if let (&Step::Row(rows, element), Some(_)) = (step, live) {
-                    let need = &mut needs[rows as usize];
-                    *need = (*need).max((element + 1) * tiles);
-                }
+            let (mut stages, mut scratch) = (Vec::new(), 0);
+            for (recipe, calls) in self.stages() {
+                stages.push(Stage::new(&recipe, tiles, calls)?);
             }
-            for &(rows, element, _) in &self.stores {
-                let need = &mut needs[rows as usize];
-                *need = (*need).max((element + 1) * tiles);
+            for call in stages.iter().flat_map(|stage| &stage.calls) {
+                scratch = scratch.max(call.values + call.count);
             }
-            let parameter = plan.constants.len();
-            let mut table: Vec<f64> = plan.constants.iter().map(|&bits| f64::from_bits(bits)).collect();
-            table.resize(parameter + plan.parameters, 0.0);
-            Some(Pass { code: Arc::new(code), table, parameter, needs })
+            Some(Pass { stages, scratch: vec![Lane::default(); scratch * tiles], tiles })
         }
         #[cfg(not(all(unix, target_arch = "x86_64")))]
         None
+    }
+
+    /// Recipes without calls, each with the calls that follow it.
+    #[cfg(all(unix, target_arch = "x86_64"))]
+    fn stages(&self) -> Vec<(Recipe, Vec<Calls>)> {
+        let live = Plan::new(self).last;
+        // How many calls lie one behind the other up to a value.
+        let mut depth = vec![0; self.steps.len()];
+        for (at, step) in self.steps.iter().enumerate() {
+            let before = step.operands().map(|a| depth[a.index()]).max().unwrap_or(0);
+            depth[at] = before + usize::from(matches!(step, Step::Call(..)));
+        }
+        let mut calls: Vec<(usize, &'static str, u64, Value)> = Vec::new();
+        for (at, step) in self.steps.iter().enumerate() {
+            if let (&Step::Call(name, bits, _), Some(_)) = (step, live[at]) {
+                calls.push((depth[at], name, bits, Value(at as u32)));
+            }
+        }
+        calls.sort_unstable();
+        // Arguments first, then values: those of one kernel and stage lie side by side.
+        let value_row = |call: usize| calls.len() + call;
+        let row_of: HashMap<Value, usize> =
+            calls.iter().enumerate().map(|(call, &(.., value))| (value, value_row(call))).collect();
+        let last = calls.last().map_or(0, |call| call.0);
+        let mut stages = Vec::new();
+        for stage in 1..=last {
+            let mut recipe = Recipe::default();
+            let mut known = HashMap::new();
+            let mut groups: Vec<Calls> = Vec::new();
+            for (call, &(_, name, bits, value)) in
+                calls.iter().enumerate().filter(|(_, call)| call.0 == stage)
+            {
+                for argument in self.steps[value.index()].operands() {
+                    let argument = self.copied(&mut recipe, &mut known, &row_of, argument);
+                    recipe.store(Rows::Scratch, call, argument);
+                }
+                let kernel = (name, bits);
+                match groups.last_mut().filter(|group| group.kernel == kernel) {
+                    Some(group) => group.count += 1,
+                    None => groups.push(Calls {
+                        kernel,
+                        run: self.kernels[&kernel],
+                        arguments: call,
+                        values: value_row(call),
+                        count: 1,
+                    }),
+                }
+            }
+            stages.push((recipe, groups));
+        }
+        let (mut recipe, mut known) = (Recipe::default(), HashMap::new());
+        for &(rows, element, value) in &self.stores {
+            let value = self.copied(&mut recipe, &mut known, &row_of, value);
+            recipe.store(rows, element, value);
+        }
+        stages.push((recipe, Vec::new()));
+        stages
+    }
+
+    /// A value, and what it needs, in another recipe, where values of functions are rows.
+    #[cfg(all(unix, target_arch = "x86_64"))]
+    fn copied(
+        &self,
+        to: &mut Recipe,
+        known: &mut HashMap<Value, Value>,
+        row_of: &HashMap<Value, usize>,
+        value: Value,
+    ) -> Value {
+        // In the order of this recipe, which is that of need; deep recursion is spared.
+        let mut needed = vec![value];
+        let mut stack = vec![value];
+        while let Some(value) = stack.pop() {
+            if known.contains_key(&value) || row_of.contains_key(&value) {
+                continue;
+            }
+            for a in self.steps[value.index()].operands() {
+                needed.push(a);
+                stack.push(a);
+            }
+        }
+        needed.sort_unstable();
+        needed.dedup();
+        for value in needed {
+            if known.contains_key(&value) {
+                continue;
+            }
+            let step = match (row_of.get(&value), self.steps[value.index()]) {
+                (Some(&row), _) => Step::Row(Rows::Scratch, row),
+                (None, Step::Two(operation, a, b)) => Step::Two(operation, known[&a], known[&b]),
+                (None, Step::Root(a)) => Step::Root(known[&a]),
+                (None, step) => step,
+            };
+            let copy = to.push(step);
+            known.insert(value, copy);
+        }
+        known[&value]
     }
 
     /// The state and the velocity after a pass over one replica, by plain arithmetic; rows in the order of [`Rows`].
@@ -272,6 +415,7 @@ impl Recipe {
                 Step::Parameter(p) => parameters[p],
                 Step::Two(operation, a, b) => operation.of(of(a), of(b)),
                 Step::Root(a) => of(a).sqrt(),
+                Step::Call(name, bits, a) => self.kernels[&(name, bits)].of(of(a)),
             });
         }
         let mut moved = [rows[0].to_vec(), rows[1].to_vec()];
@@ -287,6 +431,8 @@ impl Recipe {
 struct Plan {
     /// The last step that reads a value, its stores as the step behind the last; `None` if nothing does.
     last: Vec<Option<usize>>,
+    /// The needed steps that read a value, in order.
+    readers: Vec<Vec<usize>>,
     constants: Vec<u64>,
     parameters: usize,
 }
@@ -306,6 +452,10 @@ impl Plan {
                 }
             }
         }
+        let mut readers = vec![Vec::new(); end];
+        for (at, step) in recipe.steps.iter().enumerate().filter(|(at, _)| last[*at].is_some()) {
+            step.operands().for_each(|a| readers[a.index()].push(at));
+        }
         let (mut constants, mut parameters) = (Vec::new(), 0);
         for (step, live) in recipe.steps.iter().zip(&last) {
             match (step, live) {
@@ -314,7 +464,55 @@ impl Plan {
                 _ => {}
             }
         }
-        Self { last, constants, parameters }
+        Self { last, readers, constants, parameters }
+    }
+}
+
+/// Calls of one kernel: arguments and values are rows of the scratch memory, side by side.
+#[cfg(all(unix, target_arch = "x86_64"))]
+#[derive(Clone)]
+struct Calls {
+    kernel: (&'static str, u64),
+    run: Kernel,
+    arguments: usize,
+    values: usize,
+    count: usize,
+}
+
+/// A loop, and the calls behind it.
+#[cfg(all(unix, target_arch = "x86_64"))]
+#[derive(Clone)]
+struct Stage {
+    code: Arc<machine::Code>,
+    /// Constants, then parameters.
+    table: Vec<f64>,
+    parameter: usize,
+    /// Vectors that are read or written of each kind of [`Rows`].
+    needs: [usize; KINDS],
+    calls: Vec<Calls>,
+}
+
+#[cfg(all(unix, target_arch = "x86_64"))]
+impl Stage {
+    /// `None` if there is no code for it.
+    fn new(recipe: &Recipe, tiles: usize, calls: Vec<Calls>) -> Option<Self> {
+        let plan = Plan::new(recipe);
+        let code = machine::Code::new(recipe, &plan, tiles, Level::current() == Level::V4)?;
+        let mut needs = [0; KINDS];
+        let mut need = |rows: Rows, element: usize| {
+            let need = &mut needs[rows as usize];
+            *need = (*need).max((element + 1) * tiles);
+        };
+        for (step, live) in recipe.steps.iter().zip(&plan.last) {
+            if let (&Step::Row(rows, element), Some(_)) = (step, live) {
+                need(rows, element);
+            }
+        }
+        recipe.stores.iter().for_each(|&(rows, element, _)| need(rows, element));
+        let parameter = plan.constants.len();
+        let mut table: Vec<f64> = plan.constants.iter().map(|&bits| f64::from_bits(bits)).collect();
+        table.resize(parameter + plan.parameters, 0.0);
+        Some(Self { code: Arc::new(code), table, parameter, needs, calls })
     }
 }
 
@@ -322,20 +520,24 @@ impl Plan {
 #[derive(Clone)]
 pub struct Pass {
     #[cfg(all(unix, target_arch = "x86_64"))]
-    code: Arc<machine::Code>,
-    /// Constants, then parameters.
-    table: Vec<f64>,
-    parameter: usize,
-    /// Vectors that are read or written of each kind of [`Rows`].
-    needs: [usize; 4],
+    stages: Vec<Stage>,
+    #[cfg(all(unix, target_arch = "x86_64"))]
+    scratch: Vec<Lane>,
+    #[cfg(all(unix, target_arch = "x86_64"))]
+    tiles: usize,
 }
 
 impl Pass {
     /// Gives a parameter its value; one that the recipe does not read is let be.
     pub fn set(&mut self, which: usize, value: f64) {
-        if let Some(place) = self.table.get_mut(self.parameter + which) {
-            *place = value;
+        #[cfg(all(unix, target_arch = "x86_64"))]
+        for stage in &mut self.stages {
+            if let Some(place) = stage.table.get_mut(stage.parameter + which) {
+                *place = value;
+            }
         }
+        #[cfg(not(all(unix, target_arch = "x86_64")))]
+        let _ = (which, value);
     }
 
     /// Moves the state on, and the velocity where there is one: all rows are `[…][tiles]`.
@@ -343,15 +545,25 @@ impl Pass {
     /// # Panics
     /// If there are fewer rows than the recipe reads.
     #[inline]
-    pub fn run(&self, state: &mut [Lane], velocity: &mut [Lane], samples: &[Lane], noise: &[Lane]) {
-        let there = [state.len(), velocity.len(), samples.len(), noise.len()];
-        assert!(
-            there.iter().zip(&self.needs).all(|(there, need)| there >= need),
-            "rows for {:?} vectors",
-            self.needs
-        );
+    pub fn run(&mut self, state: &mut [Lane], velocity: &mut [Lane], samples: &[Lane], noise: &[Lane]) {
         #[cfg(all(unix, target_arch = "x86_64"))]
-        self.code.run(state, velocity, samples, noise, &self.table);
+        for stage in &self.stages {
+            let scratch = &mut self.scratch[..];
+            let there = [state.len(), velocity.len(), samples.len(), noise.len(), scratch.len()];
+            assert!(
+                there.iter().zip(&stage.needs).all(|(there, need)| there >= need),
+                "rows for {:?} vectors",
+                stage.needs
+            );
+            stage.code.run([state, velocity, scratch], samples, noise, &stage.table);
+            for call in &stage.calls {
+                let (arguments, values) = scratch.split_at_mut(call.values * self.tiles);
+                let length = call.count * self.tiles;
+                call.run.run(&mut values[..length], &arguments[call.arguments * self.tiles..][..length]);
+            }
+        }
+        #[cfg(not(all(unix, target_arch = "x86_64")))]
+        let _ = (state, velocity, samples, noise);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Machine code gives what plain arithmetic gives, to the bit.
 
 use super::*;
-use crate::lanes::{LANES, Purpose, Stream};
+use crate::lanes::{LANES, Purpose, Stream, math};
 
 const LEVELS: [Level; 3] = Level::ALL;
 
@@ -49,7 +49,7 @@ fn random(stream: &mut Stream, operations: usize, rows: usize) -> Recipe {
     for _ in 0..operations {
         let mut any = || values[stream.below(values.len() as u64) as usize];
         let (a, b) = (any(), any());
-        let value = match stream.below(12) {
+        let value = match stream.below(14) {
             0 | 1 => recipe.add(a, b),
             2 | 3 => recipe.subtract(a, b),
             4 | 5 => recipe.multiply(a, b),
@@ -58,6 +58,11 @@ fn random(stream: &mut Stream, operations: usize, rows: usize) -> Recipe {
             8 => recipe.negate(a),
             9 => recipe.step(a),
             10 => recipe.sign(a),
+            11 => recipe.call("tanh", Kernel::Plain(math::tanh), a),
+            12 => {
+                let exponent = 0.5 + stream.below(2) as f64;
+                recipe.call("power", Kernel::With(math::power, exponent), a)
+            }
             _ if stream.sign() > 0.0 => recipe.abs(a),
             _ => recipe.positive_part(a),
         };
@@ -84,6 +89,36 @@ fn random_recipes_give_the_bits_of_plain_arithmetic() {
         }
     }
     assert!(levels().count() == 0 || made > 500, "{made}");
+}
+
+#[test]
+fn functions_divide_a_pass() {
+    let mut recipe = Recipe::default();
+    let rows: Vec<Value> = (0..3).map(|e| recipe.row(Rows::State, e)).collect();
+    let rate = recipe.parameter(0);
+    let call = |recipe: &mut Recipe, a| recipe.call("exp", Kernel::Plain(math::exp), a);
+    // Two side by side, one of them of a bare row, and one of what they give.
+    let scaled = recipe.multiply(rows[0], rate);
+    let (a, b) = (call(&mut recipe, scaled), call(&mut recipe, rows[1]));
+    let sum = recipe.add(a, b);
+    let root = recipe.call("power", Kernel::With(math::power, 0.25), sum);
+    let all = recipe.multiply(root, a);
+    let all = recipe.subtract(all, rows[2]);
+    recipe.store(Rows::State, 0, all);
+    recipe.store(Rows::State, 2, a);
+    // Of a constant nothing is called.
+    let two = recipe.constant(2.0);
+    let constant = call(&mut recipe, two);
+    recipe.store(Rows::Velocity, 0, constant);
+    for level in levels() {
+        Level::force(level, || {
+            assert!(agrees(&recipe, 3, 3, &[0.3], 8));
+            let stages = recipe.stages();
+            let calls: Vec<Vec<usize>> =
+                stages.iter().map(|(_, calls)| calls.iter().map(|c| c.count).collect()).collect();
+            assert_eq!(calls, [vec![2], vec![1], vec![]]);
+        });
+    }
 }
 
 #[test]
@@ -180,7 +215,7 @@ fn too_few_rows_are_refused() {
     let x = recipe.row(Rows::Noise, 1);
     recipe.store(Rows::State, 0, x);
     match recipe.pass(2) {
-        Some(pass) => pass.run(&mut [Lane::default(); 2], &mut [], &[], &[Lane::default(); 3]),
+        Some(mut pass) => pass.run(&mut [Lane::default(); 2], &mut [], &[], &[Lane::default(); 3]),
         None => panic!("rows for none"),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::kernels;
 use super::{Attribute, Call, Elements, Frame, Operand, Operation, Straight};
-use crate::lanes::pass::{Recipe, Value};
+use crate::lanes::pass::{Kernel, Recipe, Value};
 use crate::lanes::{Lane, math};
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
@@ -13,7 +13,7 @@ pub struct Unary {
     kernel: fn(&mut [Lane], &[Lane]),
     /// f' as a node, from x and y; `None` where f is locally constant.
     slope: Option<fn(&mut Graph, Node, Node) -> Node>,
-    /// In a pass.
+    /// In a pass, if it is not a call of the kernel.
     register: Option<fn(&mut Recipe, Value) -> Value>,
 }
 
@@ -37,8 +37,11 @@ impl Operation for Unary {
         args: &[Elements<'_>],
         _: Shape,
     ) -> Option<Vec<Value>> {
-        let apply = self.register?;
-        Some(args[0].values.iter().map(|&a| apply(recipe, a)).collect())
+        let value = |&a: &Value| match self.register {
+            Some(apply) => apply(recipe, a),
+            None => recipe.call(self.name, Kernel::Plain(self.kernel), a),
+        };
+        Some(args[0].values.iter().map(value).collect())
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         let slope = self.slope?(graph, call.args[0], call.value);
@@ -260,6 +263,16 @@ impl Operation for RealPower {
     fn evaluate(&self, attribute: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
         let exponent = attribute.as_real();
         elementwise(frame, &args[0], out, |out, a| math::power(out, a, exponent));
+    }
+    fn in_pass(
+        &self,
+        attribute: Attribute,
+        recipe: &mut Recipe,
+        args: &[Elements<'_>],
+        _: Shape,
+    ) -> Option<Vec<Value>> {
+        let kernel = Kernel::With(math::power, attribute.as_real());
+        Some(args[0].values.iter().map(|&a| recipe.call(self.name(), kernel, a)).collect())
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         let exponent = call.attribute.as_real();
