@@ -10,14 +10,14 @@ use crate::dynamics::equations::{Force, LangevinEquation, SdeEquation, kind};
 use crate::dynamics::flow::GradientFlow;
 use crate::dynamics::integrated::{Charges, Course, Integrated};
 use crate::dynamics::linear::{Linear, Plan, Transitions};
-use crate::dynamics::passes::{self, Passes};
+use crate::dynamics::passes::{self, Over, Passes};
 use crate::dynamics::svag::AmplifiedGradient;
 use crate::dynamics::sweep::{FullGradient, GaussianGradient, Way};
 use crate::dynamics::underdamped::{Inertia, Underdamped};
 use crate::dynamics::{Clock, Law, Sampling, Schedule, Stepper, Training};
 use crate::lanes::{LANES, Points, Purpose, Values};
 use crate::model::formula::{CompiledSde, FormulaModel, SdeModel};
-use crate::model::{Model, Over, critical};
+use crate::model::{Model, critical};
 use crate::scheme::linear::Transition;
 use crate::scheme::runge_kutta::Adaptive;
 use crate::scheme::{Calculus, Increments, Method, NoiseKind, Scheme, Stepping, Wiener};
@@ -319,9 +319,7 @@ impl Motion {
             Gradient::Minibatch if Draws::even(&**model, samples, training.sampling) => {
                 Some(Over::Samples(samples))
             }
-            Gradient::Gaussian(sigma) if Way::of(&**model) == Way::Sums && model.sums() == Some(1) => {
-                Some(Over::NoisySum { sigma })
-            }
+            Gradient::Gaussian(sigma) if Way::of(&**model) == Way::Sums => Some(Over::NoisySums { sigma }),
             _ => None,
         };
         let over = over.filter(|_| rows.is_none());

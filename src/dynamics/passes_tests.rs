@@ -172,9 +172,18 @@ fn noise_in_one_sum() {
         compare(&law, Some(&Training { decay: Decay::Force(0.3), ..training(2) }), &table, true, "table");
     }
     compare(&Law::GaussianSgd, Some(&training(2)), &product, true, "gaussian");
-    // Two sums, and so a factor of their covariance.
-    let line = loss(&two, &[("x", "normal(0, 1)", None)], None, "(u*x + w - 1)^2");
-    compare(&Law::GaussianSgd, Some(&training(2)), &line, false, "two sums");
+    // More sums, and so a factor of their covariance; of rank one where the two are alike.
+    let line = loss(&two, &normal, None, "(u*x + w - 1)^2");
+    compare(&Law::GaussianSgd, Some(&training(2)), &line, true, "two sums");
+    let heavy = Training { momentum: 0.5, decay: Decay::Force(0.1), ..training(2) };
+    compare(&Law::GaussianSgd, Some(&heavy), &line, true, "two sums with momentum");
+    let alike = loss(&two, &normal, None, "(u*x - 1)^2 + (w*x - 1)^2");
+    compare(&Law::GaussianSgd, Some(&training(1)), &alike, true, "two sums alike");
+    let three = [("a", S), ("b", S), ("c", S)];
+    let parabola = loss(&three, &[("x", "uniform(-1, 1)", None)], None, "(a + b*x + c*x^2 - 1)^2");
+    compare(&Law::GaussianSgd, Some(&training(1)), &parabola, true, "three sums");
+    let table = loss(&three, &normal, Some(3), "(a + b*x + c*x^2 - 1)^2");
+    compare(&Law::GaussianSgd, Some(&training(1)), &table, true, "three sums of rank two");
 }
 
 #[test]

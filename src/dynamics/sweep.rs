@@ -185,9 +185,15 @@ impl GaussianGradient {
         Self { scratch, tiles, sigma, normals: block.normals(purpose), memory, model }
     }
 
-    /// The next normal of every replica, where one a step is all the noise there is.
+    /// The normals of a step, where a row for each sum is all the noise there is.
     pub fn normals(&mut self) -> &[Lane] {
-        self.normals.row()
+        match &mut self.memory {
+            Memory::Sums { xi, .. } if xi.len() > self.tiles => {
+                self.normals.fill(xi);
+                xi
+            }
+            _ => self.normals.row(),
+        }
     }
 
     /// Vectors a tile that are kept or made anew at each step.

@@ -57,19 +57,6 @@ pub struct Scratch {
     pub parts: Vec<Vec<Lane>>,
 }
 
-/// What a gradient in a pass is taken over.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Over {
-    /// So many samples of one weight, `[count][width]` rows of samples.
-    Samples(usize),
-    /// All nodes, with Gaussian noise in the one sum that the gradient is a function of (see [`Model::sums`]): m + σ√V ξ with the sum's mean
-    /// m and variance V over the nodes, and ξ the first row of noise.
-    NoisySum {
-        /// σ.
-        sigma: f64,
-    },
-}
-
 /// What a gradient over rows of a table touches, in vectors a tile.
 #[derive(Clone, Copy, Debug)]
 pub struct OverRows {
@@ -109,9 +96,9 @@ pub trait Model: Send + Sync {
         gradient: &mut [Lane],
         scratch: &mut Scratch,
     );
-    /// The gradient's elements as values of a pass, with θ the state, to the bit those of [`Model::weighted_gradient`] by [`Batch::fill`]; `None`
-    /// where they have no such form.
-    fn gradient_in_pass(&self, _recipe: &mut Recipe, _over: Over) -> Option<Vec<Value>> {
+    /// The gradient's elements over `samples` samples of one weight, as values of a pass: the state is θ, the samples are
+    /// `[samples][width]`. To the bit those of [`Model::weighted_gradient`] by [`Batch::fill`]; `None` where they have no such form.
+    fn gradient_in_pass(&self, _recipe: &mut Recipe, _samples: usize) -> Option<Vec<Value>> {
         None
     }
     /// As [`Model::weighted_gradient`] but for a factor, which is returned and not multiplied: Σ_k a_k ∇ℓ(θ; z_k) = factor·gradient.
@@ -139,6 +126,14 @@ pub trait Model: Send + Sync {
         _gradient: &mut [Lane],
         _scratch: &mut Scratch,
     ) {
+    }
+    /// φ of every node, `[r][nodes]`, as values of a pass; see [`Model::summands`].
+    fn summands_in_pass(&self, _recipe: &mut Recipe) -> Option<Vec<Vec<Value>>> {
+        None
+    }
+    /// A(θ)s as values of a pass; see [`Model::gradient_of_sums`].
+    fn gradient_of_sums_in_pass(&self, _recipe: &mut Recipe, _sums: &[Value]) -> Option<Vec<Value>> {
+        None
     }
     /// Σ_k a_k ℓ(θ; z_k), written to `loss` (`[tiles]`).
     fn weighted_loss(&self, theta: &[Lane], batch: &mut dyn Batch, loss: &mut [Lane], scratch: &mut Scratch);

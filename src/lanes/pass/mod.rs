@@ -228,6 +228,23 @@ impl Recipe {
         // −0 becomes 0.
         self.add(larger, zero)
     }
+    /// A mask: all bits where a > b, else none.
+    pub fn above(&mut self, a: Value, b: Value) -> Value {
+        self.two(Two::Above, a, b)
+    }
+    /// What both have: a where the mask b is set, else 0.
+    pub fn and(&mut self, a: Value, b: Value) -> Value {
+        self.two(Two::And, a, b)
+    }
+    /// b where the mask is not set, else 0.
+    pub fn without(&mut self, mask: Value, b: Value) -> Value {
+        self.two(Two::Without, mask, b)
+    }
+    /// a where the mask is set, else b.
+    pub fn choose(&mut self, mask: Value, a: Value, b: Value) -> Value {
+        let (a, b) = (self.and(mask, a), self.without(mask, b));
+        self.two(Two::Or, a, b)
+    }
     /// 1 where a > 0, else 0.
     pub fn step(&mut self, a: Value) -> Value {
         let (zero, one) = (self.constant(0.0), self.constant(1.0));
@@ -373,21 +390,16 @@ impl Recipe {
         row_of: &HashMap<Value, usize>,
         value: Value,
     ) -> Value {
-        // In the order of this recipe, which is that of need; deep recursion is spared.
-        let mut needed = vec![value];
-        let mut stack = vec![value];
-        while let Some(value) = stack.pop() {
-            if known.contains_key(&value) || row_of.contains_key(&value) {
-                continue;
-            }
-            for a in self.steps[value.index()].operands() {
-                needed.push(a);
-                stack.push(a);
+        let mut needed = vec![false; value.index() + 1];
+        needed[value.index()] = true;
+        for at in (0..=value.index()).rev() {
+            let here = Value(at as u32);
+            if needed[at] && !known.contains_key(&here) && !row_of.contains_key(&here) {
+                self.steps[at].operands().for_each(|a| needed[a.index()] = true);
             }
         }
-        needed.sort_unstable();
-        needed.dedup();
-        for value in needed {
+        for at in (0..=value.index()).filter(|&at| needed[at]) {
+            let value = Value(at as u32);
             if known.contains_key(&value) {
                 continue;
             }

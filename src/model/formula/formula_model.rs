@@ -16,12 +16,10 @@ use super::operations::{self, ABS, Attribute, MATRIX_PRODUCT, ONE_HOT, Operation
 use super::program::{Inputs, Program};
 use super::sums::Sums;
 use super::{Expression, ModelSpec, Place, Value};
-use crate::lanes::pass::{Recipe, Rows, Value as InRegister};
+use crate::lanes::pass::{Recipe, Value as InRegister};
 use crate::lanes::stream::{Purpose, Stream};
 use crate::lanes::{LANES, Lane};
-use crate::model::{
-    Batch, Layout, LazyNodes, Model, Nodes, Origin, Over, OverRows, Population, Scratch, Shape,
-};
+use crate::model::{Batch, Layout, LazyNodes, Model, Nodes, Origin, OverRows, Population, Scratch, Shape};
 
 /// A model given by its formula.
 pub struct FormulaModel {
@@ -242,37 +240,10 @@ impl FormulaModel {
         Some(gradient)
     }
 
-    /// m + σ√V ξ of a scalar over the nodes, as the kernel of a noisy mean rounds it.
-    fn noisy_sum(
-        &self,
-        pass: &mut InPass<'_>,
-        recipe: &mut Recipe,
-        summand: Node,
-        sigma: f64,
-    ) -> Option<InRegister> {
-        if !pass.short(&[summand]) {
-            return None;
-        }
-        let (mut mean, mut variance) = (recipe.constant(0.0), recipe.constant(0.0));
-        let weights: Vec<InRegister> =
-            self.population.nodes.weights.iter().map(|&w| recipe.constant(w)).collect();
-        for (k, &weight) in weights.iter().enumerate() {
-            let phi = pass.value(recipe, summand, k)?[0];
-            let part = recipe.multiply(weight, phi);
-            mean = recipe.add(mean, part);
-        }
-        for (k, &weight) in weights.iter().enumerate() {
-            let phi = pass.value(recipe, summand, k)?[0];
-            let deviation = recipe.subtract(phi, mean);
-            let square = recipe.multiply(deviation, deviation);
-            let part = recipe.multiply(weight, square);
-            variance = recipe.add(variance, part);
-        }
-        let (sigma, root) = (recipe.constant(sigma), recipe.sqrt(variance));
-        let amplitude = recipe.multiply(sigma, root);
-        let xi = recipe.row(Rows::Noise, 0);
-        let noise = recipe.multiply(amplitude, xi);
-        Some(recipe.add(mean, noise))
+    /// The sums that the gradient is a function of, in the order of [`Sums`].
+    fn batch_sums(&self) -> Vec<Node> {
+        let reachable = self.graph.reachable(&self.summed);
+        reachable.into_iter().filter(|&n| matches!(self.graph.entry(n).op, Op::BatchSum)).collect()
     }
 
     fn scope(&self) -> ObservationScope<'_> {
@@ -768,35 +739,39 @@ impl Model for FormulaModel {
         let registers = part(scratch, LOSS, &self.loss_program, tiles);
         self.loss_program.run_to(&inputs, &mut batch, registers, loss);
     }
-    fn gradient_in_pass(&self, recipe: &mut Recipe, over: Over) -> Option<Vec<InRegister>> {
-        match over {
-            Over::Samples(count) => {
-                let samples = Samples::Rows { count, width: self.population.width };
-                let mut pass = InPass::new(&self.graph, samples, &[]);
-                let mut gradient = self.summed_in_pass(&mut pass, recipe)?;
-                let weight = 1.0 / count as f64;
-                if weight != 1.0 {
-                    let weight = recipe.constant(weight);
-                    for g in &mut gradient {
-                        *g = recipe.multiply(*g, weight);
-                    }
-                }
-                Some(gradient)
-            }
-            Over::NoisySum { sigma } => {
-                let reachable = self.graph.reachable(&self.summed);
-                let mut sums =
-                    reachable.into_iter().filter(|&n| matches!(self.graph.entry(n).op, Op::BatchSum));
-                let sum = sums.next().filter(|&sum| self.graph.shape(sum).is_scalar())?;
-                if sums.next().is_some() {
-                    return None;
-                }
-                let mut pass = InPass::new(&self.graph, Samples::Nodes(&self.population.nodes), &[]);
-                let noisy = self.noisy_sum(&mut pass, recipe, self.graph.entry(sum).args[0], sigma)?;
-                pass.replace(sum, noisy);
-                self.summed_in_pass(&mut pass, recipe)
+    fn gradient_in_pass(&self, recipe: &mut Recipe, samples: usize) -> Option<Vec<InRegister>> {
+        let rows = Samples::Rows { count: samples, width: self.population.width };
+        let mut pass = InPass::new(&self.graph, rows, &[]);
+        let mut gradient = self.summed_in_pass(&mut pass, recipe)?;
+        let weight = 1.0 / samples as f64;
+        if weight != 1.0 {
+            let weight = recipe.constant(weight);
+            for g in &mut gradient {
+                *g = recipe.multiply(*g, weight);
             }
         }
+        Some(gradient)
+    }
+    fn summands_in_pass(&self, recipe: &mut Recipe) -> Option<Vec<Vec<InRegister>>> {
+        let mut pass = InPass::new(&self.graph, Samples::Nodes(&self.population.nodes), &[]);
+        let summands: Vec<Node> =
+            self.batch_sums().iter().map(|&sum| self.graph.entry(sum).args[0]).collect();
+        if !pass.short(&summands) {
+            return None;
+        }
+        let mut all = Vec::with_capacity(summands.len());
+        for summand in summands {
+            let of_node = |k| pass.value(recipe, summand, k).map(|values| values[0]);
+            all.push((0..self.population.nodes.len()).map(of_node).collect::<Option<_>>()?);
+        }
+        Some(all)
+    }
+    fn gradient_of_sums_in_pass(&self, recipe: &mut Recipe, sums: &[InRegister]) -> Option<Vec<InRegister>> {
+        let mut pass = InPass::new(&self.graph, Samples::None, &[]);
+        for (node, &sum) in self.batch_sums().into_iter().zip(sums) {
+            pass.replace(node, sum);
+        }
+        self.summed_in_pass(&mut pass, recipe)
     }
     fn sums(&self) -> Option<usize> {
         self.sums.as_ref().map(Sums::len)
