@@ -419,7 +419,7 @@ pub(super) fn what(law: &ClaimLaw) -> String {
         }
         ClaimLaw::Fdt { relation, moment, tolerance } => {
             let (gain, noise) = match relation {
-                Relation::First => ("⟨θ·∇f⟩", "Tr"),
+                Relation::First => ("what the drift takes from ⟨‖θ‖²⟩", "Tr"),
                 Relation::Second => ("⟨‖∇f‖²⟩", "Tr H"),
             };
             let moment = match moment {
