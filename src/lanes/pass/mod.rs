@@ -5,6 +5,11 @@
 //! then the kernel runs over them, and the rest reads what it gave. A pass is machine code, made when the program runs, for the vectors of the present
 //! [`Level`]; where none can be made ([`Recipe::pass`] says `None`) callers keep to their loops.
 
+#![cfg_attr(
+    not(all(unix, target_arch = "x86_64")),
+    allow(dead_code, unused_imports, reason = "what only machine code has a use for")
+)]
+
 #[cfg(all(unix, target_arch = "x86_64"))]
 mod machine;
 
