@@ -13,7 +13,7 @@ use perrin::lanes::Lane;
 use perrin::model::formula::{
     DataEntry, DataSource, Diffusion, Expression, FormulaModel, ModelSpec, SdeModel,
 };
-use perrin::model::{Layout, Shape};
+use perrin::model::{Layout, Model, Shape};
 use perrin::scheme::{Increments, Method, Scheme};
 
 struct Counting;
@@ -69,6 +69,28 @@ fn loss(size: Option<usize>) -> System {
     System::Loss { model: model.clone(), formula: Some(model) }
 }
 
+/// A linear model over a table, whose rows are used where they lie.
+fn regression() -> System {
+    let mut layout = Layout::default();
+    layout.push("w", Shape::vector(9));
+    let entry = |name: &str, law: &str| DataEntry {
+        name: name.to_owned(),
+        source: DataSource::Formula { formula: expression(law), shape: None },
+    };
+    let spec = ModelSpec {
+        layout,
+        constants: BTreeMap::new(),
+        data: vec![entry("x", "normal([0, 0, 0, 0, 0, 0, 0, 0, 0], 1)"), entry("y", "normal(0, 1)")],
+        size: Some(50),
+        loss: expression("(dot(w, x) - y)^2"),
+        decay: 0.0,
+        seed: 1,
+    };
+    let model = Arc::new(FormulaModel::new(spec).map_err(|e| format!("{e:?}")).unwrap());
+    assert!(model.over_rows(20).is_some());
+    System::Loss { model: model.clone(), formula: Some(model) }
+}
+
 fn equation(noise: &str) -> System {
     let drift = [("u".to_owned(), expression("-u + 0.1*w"))];
     let diffusion = [("w".to_owned(), Diffusion::Own(expression(noise)))];
@@ -101,6 +123,8 @@ fn a_step_allocates_nothing() {
         (Law::Sgd, heavy(), loss(None)),
         (Law::Sgd, with(), loss(Some(50))),
         (Law::Sgd, without(), loss(Some(50))),
+        (Law::Sgd, with(), regression()),
+        (Law::Sgd, without(), regression()),
         (Law::GaussianSgd, heavy(), loss(Some(5))),
         (Law::GaussianSgd, with(), loss(Some(500))),
         (Law::langevin(2), with(), loss(Some(500))),
@@ -121,6 +145,10 @@ fn a_step_allocates_nothing() {
         [0, 1, 2, 102].iter().map(|&step| Clock { step, time: step as f64 * 0.02 }).collect();
     for (law, training, system) in cases {
         let starts = [vec![0.1, 0.2]];
+        let parameters = match &system {
+            System::Loss { model, .. } => model.layout().len(),
+            System::Sde(_) => 2,
+        };
         let setting = Setting {
             law: &law,
             training: training.as_ref(),
@@ -131,7 +159,7 @@ fn a_step_allocates_nothing() {
         };
         let motion = Motion::new(&setting).unwrap();
         let mut stepper = motion.stepper(1, 0, 2);
-        let mut theta = vec![Lane::splat(0.3); 4];
+        let mut theta = vec![Lane::splat(0.3); 2 * parameters];
         let mut pulses = 0;
         let mut pulse = |_: u64| {
             pulses += 1;

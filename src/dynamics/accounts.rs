@@ -117,10 +117,9 @@ impl Accounts {
     /// The same, with what is known of ĝ compared with what is drawn.
     #[must_use]
     pub fn expecting(mut self, model: &Arc<dyn Model>, noise: Noise) -> Self {
-        // Nodes that are a sample of the population have a mean of their own.
-        let known = !matches!(model.population().nodes.origin, Origin::Reference { .. });
         let charges: Vec<QuadraticForm> = self.charges().map(|a| a.ledger().charge().clone()).collect();
-        if known && !charges.is_empty() {
+        // Nodes that are a sample of the population have a mean of their own; without charges they need not be made.
+        if !charges.is_empty() && !matches!(model.population().nodes.origin, Origin::Reference { .. }) {
             self.expectation = Some(Expectation::new(&charges, model, noise, self.tiles));
         }
         self
