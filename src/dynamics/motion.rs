@@ -313,7 +313,6 @@ impl Motion {
         let rows = model.over_rows(samples).filter(|_| drawn && model.population().size().is_some());
         let set = rows.map_or_else(|| model.working_set(samples), |rows| rows.working_set);
         let length = rows.map_or_else(|| model.run_length(samples), |rows| rows.run_length);
-        let streamed = streamed + rows.map_or(0, |rows| rows.streamed);
         let hot = parameters * held + set;
         let over = match gradient {
             Gradient::Minibatch if Draws::even(&**model, samples, training.sampling) => {

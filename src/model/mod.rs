@@ -57,15 +57,13 @@ pub struct Scratch {
     pub parts: Vec<Vec<Lane>>,
 }
 
-/// What a gradient over rows of a table touches, in vectors a tile.
+/// What a gradient over rows of a table touches, in vectors a tile; the rows themselves pass by, whatever the block.
 #[derive(Clone, Copy, Debug)]
 pub struct OverRows {
     /// In all, but for the rows themselves.
     pub working_set: usize,
     /// An operation, on average: of those that do not go over rows.
     pub run_length: usize,
-    /// The rows.
-    pub streamed: usize,
 }
 
 /// A loss over a population: the one thing a law of motion needs to know of a system.

@@ -132,9 +132,6 @@ impl Program {
         Some(OverRows {
             working_set: self.elements - gathered * count - self.batched_elements() * (self.capacity - count),
             run_length: (others().map(long).sum::<usize>() / others().count().max(1)).max(1),
-            // The rows of few tiles only are still near when they are read again: they count for more than what is read once, but not so
-            // much that a block is left with a single tile.
-            streamed: (8 * gathered * samples).min(4096),
         })
     }
     /// Elements of the registers that there are for every sample of a chunk.
