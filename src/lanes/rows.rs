@@ -8,6 +8,7 @@
     reason = "bounds are checked once a row; checks in the innermost loop cost more than its arithmetic"
 )]
 
+use super::product::Vector;
 #[cfg(target_arch = "x86_64")]
 use super::vectors;
 use super::{Indices, LANES, Lane, Level};
@@ -236,19 +237,13 @@ pub fn row_sums(sums: &mut [Lane], factors: &[Lane], samples: Samples<'_>, add: 
 }
 
 /// Eight numbers, in as many registers as they take.
-pub(super) trait Eight: Copy {
+pub(super) trait Eight: Vector {
     /// The same number eight times.
     unsafe fn splat(value: f64) -> Self;
-    /// The numbers from there on, a whole [`Lane`].
-    unsafe fn load(from: *const f64) -> Self;
-    /// The numbers to there.
-    unsafe fn store(self, to: *mut f64);
     /// The numbers at these distances from there.
     unsafe fn gather(from: *const f64, at: &[usize; LANES]) -> Self;
     /// self + other.
     unsafe fn plus(self, other: Self) -> Self;
-    /// self + x·y, rounded twice.
-    unsafe fn plus_product(self, x: Self, y: Self) -> Self;
     /// Columns of a square.
     unsafe fn turn(square: [Self; LANES]) -> [Self; LANES];
     /// The sum over each row of a square: see [`row_products`].
@@ -269,16 +264,6 @@ impl Eight for [f64; LANES] {
         [value; LANES]
     }
     #[inline(always)]
-    unsafe fn load(from: *const f64) -> Self {
-        // SAFETY: the caller's.
-        unsafe { from.cast::<Self>().read() }
-    }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f64) {
-        // SAFETY: the caller's.
-        unsafe { to.cast::<Self>().write(self) }
-    }
-    #[inline(always)]
     unsafe fn gather(from: *const f64, at: &[usize; LANES]) -> Self {
         let mut numbers = [0.0; LANES];
         for l in 0..LANES {
@@ -291,13 +276,6 @@ impl Eight for [f64; LANES] {
     unsafe fn plus(mut self, other: Self) -> Self {
         for l in 0..LANES {
             self[l] += other[l];
-        }
-        self
-    }
-    #[inline(always)]
-    unsafe fn plus_product(mut self, x: Self, y: Self) -> Self {
-        for l in 0..LANES {
-            self[l] += x[l] * y[l];
         }
         self
     }

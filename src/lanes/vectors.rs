@@ -64,18 +64,35 @@ impl Vector for __m256d {
     }
 }
 
+/// Two halves.
+impl Vector for [__m256d; 2] {
+    const WIDTH: usize = 8;
+    #[inline(always)]
+    unsafe fn nothing() -> Self {
+        // SAFETY: the caller's, as below.
+        unsafe { [__m256d::nothing(); 2] }
+    }
+    #[inline(always)]
+    unsafe fn load(from: *const f64) -> Self {
+        unsafe { [__m256d::load(from), __m256d::load(from.add(4))] }
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f64) {
+        unsafe {
+            self[0].store(to);
+            self[1].store(to.add(4));
+        }
+    }
+    #[inline(always)]
+    unsafe fn plus_product(self, x: Self, y: Self) -> Self {
+        unsafe { [self[0].plus_product(x[0], y[0]), self[1].plus_product(x[1], y[1])] }
+    }
+}
+
 impl Eight for __m512d {
     #[inline(always)]
     unsafe fn splat(value: f64) -> Self {
         unsafe { _mm512_set1_pd(value) }
-    }
-    #[inline(always)]
-    unsafe fn load(from: *const f64) -> Self {
-        unsafe { _mm512_load_pd(from) }
-    }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f64) {
-        unsafe { _mm512_store_pd(to, self) }
     }
     #[inline(always)]
     unsafe fn gather(from: *const f64, at: &[usize; LANES]) -> Self {
@@ -84,10 +101,6 @@ impl Eight for __m512d {
     #[inline(always)]
     unsafe fn plus(self, other: Self) -> Self {
         unsafe { _mm512_add_pd(self, other) }
-    }
-    #[inline(always)]
-    unsafe fn plus_product(self, x: Self, y: Self) -> Self {
-        unsafe { _mm512_add_pd(self, _mm512_mul_pd(x, y)) }
     }
     #[inline(always)]
     unsafe fn turn(square: [Self; LANES]) -> [Self; LANES] {
@@ -137,22 +150,10 @@ impl Eight for __m512d {
     }
 }
 
-/// Two halves.
 impl Eight for [__m256d; 2] {
     #[inline(always)]
     unsafe fn splat(value: f64) -> Self {
         unsafe { [_mm256_set1_pd(value); 2] }
-    }
-    #[inline(always)]
-    unsafe fn load(from: *const f64) -> Self {
-        unsafe { [_mm256_load_pd(from), _mm256_load_pd(from.add(4))] }
-    }
-    #[inline(always)]
-    unsafe fn store(self, to: *mut f64) {
-        unsafe {
-            _mm256_store_pd(to, self[0]);
-            _mm256_store_pd(to.add(4), self[1]);
-        }
     }
     #[inline(always)]
     unsafe fn gather(from: *const f64, at: &[usize; LANES]) -> Self {
@@ -167,13 +168,6 @@ impl Eight for [__m256d; 2] {
     #[inline(always)]
     unsafe fn plus(self, other: Self) -> Self {
         unsafe { [_mm256_add_pd(self[0], other[0]), _mm256_add_pd(self[1], other[1])] }
-    }
-    #[inline(always)]
-    unsafe fn plus_product(self, x: Self, y: Self) -> Self {
-        unsafe {
-            let (low, high) = (_mm256_mul_pd(x[0], y[0]), _mm256_mul_pd(x[1], y[1]));
-            [_mm256_add_pd(self[0], low), _mm256_add_pd(self[1], high)]
-        }
     }
     #[inline(always)]
     unsafe fn turn(square: [Self; LANES]) -> [Self; LANES] {
