@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use super::measure::{Run, Watched, certain, size, stationarity, window};
+use super::measure::{Keeps, Run, Unsteady, Watched, certain, size, stationarity, window};
 use super::prediction::{Moving, Prediction, Refusal, of_loss, of_sde, sde_center};
 use super::settle::{Question, Settled, settle};
 use super::verdict::Verdict;
@@ -184,7 +184,7 @@ fn attempt(
     run.schedule_settled().map_err(Refusal::Unknown)?;
     let measured = Measured::new(run, center, found).map_err(Refusal::Unknown)?;
     let moving = measured.stationarity(run, &prediction, significance).map_err(Refusal::Unknown)?;
-    Ok(settle(measured.questions(run, found, &prediction), significance).but_moving(moving))
+    Ok(settle(measured.questions(run, found, &prediction), significance).but_moving(moving, 1.0))
 }
 
 fn predict(
@@ -259,7 +259,7 @@ impl<'a> Measured<'a> {
         run: &Run,
         prediction: &Prediction,
         significance: f64,
-    ) -> Result<Option<String>, String> {
+    ) -> Result<Option<Unsteady>, String> {
         let layout = run.study.layout();
         let deviation = |i: usize| prediction.second_moment[(i, i)].max(0.0).sqrt();
         let quarter = 0.25 * prediction.tolerance.unwrap_or(0.0);
@@ -268,7 +268,7 @@ impl<'a> Measured<'a> {
             window: &scalar.window,
             observable: scalar.observable,
             component: scalar.component,
-            mean_alone: false,
+            keeps: Keeps::Both,
             allowance: quarter.sqrt() * deviation(i),
         });
         let entries = self.entries.iter().filter(|(i, j, _)| i != j).map(|(i, j, scalar)| Watched {
@@ -276,7 +276,7 @@ impl<'a> Measured<'a> {
             window: &scalar.window,
             observable: scalar.observable,
             component: scalar.component,
-            mean_alone: false,
+            keeps: Keeps::Both,
             allowance: quarter * deviation(*i) * deviation(*j),
         });
         stationarity(run, &parameters.chain(entries).collect::<Vec<_>>(), significance)

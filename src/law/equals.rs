@@ -1,6 +1,6 @@
 //! `equals`: a statistic of an observable has a value.
 
-use super::measure::{Run, Watched, certain, component_name, instant, size, stationarity, window};
+use super::measure::{Keeps, Run, Watched, certain, component_name, instant, size, stationarity, window};
 use super::number::short;
 use super::settle::{Question, Settled, settle};
 use super::value::{values, width};
@@ -79,7 +79,7 @@ fn moments(
                     window,
                     observable,
                     component,
-                    mean_alone: false,
+                    keeps: keeps(claim),
                     allowance: drift_allowance(claim, predicted[component]),
                 })
                 .collect();
@@ -160,7 +160,13 @@ fn moments(
             }
         })
         .collect();
-    Ok(settle(questions, significance).but_moving(moving))
+    Ok(settle(questions, significance).but_moving(moving, 1.0))
+}
+
+/// For a mean within a tolerance, a variance that seems to move matters only if it surely does.
+fn keeps(claim: &Equals) -> Keeps {
+    let within = claim.tolerance != Tolerance::Exact;
+    if claim.statistic == Statistic::Mean && within { Keeps::Mean } else { Keeps::Both }
 }
 
 /// Drifts of a quarter of the tolerance (of the mean) do not keep a leading-order claim from being judged.

@@ -8,7 +8,7 @@
 //! With a `variance_ratio` the ratio is judged; with `same` the means, the variances and the distance of Kolmogorov and Smirnov
 //! are. What nothing is claimed of is reported only.
 
-use super::measure::{Run, Size, Watched, component_name, stationarity, window};
+use super::measure::{Keeps, Run, Size, Unsteady, Watched, component_name, stationarity, window};
 use super::number::short;
 use super::settle::{Question, Settled, settle};
 use super::value::evaluate;
@@ -44,7 +44,8 @@ fn attempt(claim: &Equilibrium, first: &Run, second: &Run, significance: f64) ->
     let sides = [Side::new(claim, first)?, Side::new(claim, second)?];
     let mut moving = None;
     for side in &sides {
-        moving = moving.or(side.stationarity(significance)?);
+        let here = side.stationarity(significance)?;
+        moving = [moving, here].into_iter().flatten().max_by(|a, b| a.reach.total_cmp(&b.reach));
     }
     let ratio = match claim.ratio {
         Some(formula) => Some(evaluate(formula, first)?),
@@ -91,7 +92,7 @@ fn attempt(claim: &Equilibrium, first: &Run, second: &Run, significance: f64) ->
         tests.push(judged_distance(&name, ks, count, significance / all, resolution, &mut reason));
     }
     tests.extend(reported);
-    Ok(Settled::of_tests(tests, reason).but_moving(moving))
+    Ok(Settled::of_tests(tests, reason).but_moving(moving, 1.0))
 }
 
 /// One motion.
@@ -113,7 +114,7 @@ impl<'a> Side<'a> {
         Ok(Self { run: *run, observable, windows })
     }
 
-    fn stationarity(&self, significance: f64) -> Result<Option<String>, String> {
+    fn stationarity(&self, significance: f64) -> Result<Option<Unsteady>, String> {
         let watched: Vec<Watched> = self
             .windows
             .iter()
@@ -123,12 +124,13 @@ impl<'a> Side<'a> {
                 window,
                 observable: self.observable,
                 component,
-                mean_alone: false,
+                keeps: Keeps::Both,
                 allowance: 0.0,
             })
             .collect();
         let here = |reason| format!("{}: {reason}", self.run.dynamics.name);
-        Ok(stationarity(&self.run, &watched, significance).map_err(here)?.map(here))
+        let moving = stationarity(&self.run, &watched, significance).map_err(here)?;
+        Ok(moving.map(|m| Unsteady { reason: here(m.reason), ..m }))
     }
 
     fn last(&self, component: usize) -> Vec<f64> {

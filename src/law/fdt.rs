@@ -25,7 +25,7 @@
 //! Source: Yaida (2018), arXiv 1810.00004, equations (FDR1), (FDR1') and (FDR2); the momentum form of the second, the scheme's terms, epochs
 //! and order 2, from the same stationarity.
 
-use super::measure::{Run, Size, Watched, component_name, stationarity, window};
+use super::measure::{Keeps, Run, Size, Unsteady, Watched, component_name, stationarity, window};
 use super::settle::{Question, Settled, settle};
 use super::sides::{Force, Sides, parameter_name, sides};
 use super::verdict::Verdict;
@@ -51,7 +51,7 @@ pub(super) fn judge(
             let tolerance = tolerance.or_else(|| (!sides.exact).then_some(LEADING_ORDER));
             let question = balance.question(&sides, tolerance, run);
             let moving = balance.stationarity(run, &question, significance)?;
-            Ok(settle(vec![question], significance).but_moving(moving))
+            Ok(settle(vec![question], significance).but_moving(moving, 1.0))
         });
     outcome.unwrap_or_else(|reason| Settled::without_tests(Verdict::Undecided, reason))
 }
@@ -146,7 +146,7 @@ impl<'a> Balance<'a> {
         run: &Run,
         question: &Question,
         significance: f64,
-    ) -> Result<Option<String>, String> {
+    ) -> Result<Option<Unsteady>, String> {
         let quarter = 0.25 * question.tolerance.unwrap_or(0.0);
         let watched: Vec<Watched> = self
             .watched
@@ -156,7 +156,7 @@ impl<'a> Balance<'a> {
                 window,
                 observable,
                 component: *component,
-                mean_alone: true,
+                keeps: Keeps::MeanAlone,
                 allowance: quarter * scale,
             })
             .collect();

@@ -174,14 +174,40 @@ pub(super) struct Watched<'a> {
     pub window: &'a Window,
     pub observable: &'a ObservableRecord,
     pub component: usize,
-    /// The mean alone is spoken of: a variance that moves (or has no finite scatter) does not matter.
-    pub mean_alone: bool,
+    /// What of it must be stationary.
+    pub keeps: Keeps,
     /// Drifts as small as this do not matter (a share of a stated tolerance); 0 for exact claims.
     pub allowance: f64,
 }
 
+/// What of an observable a claim needs to be stationary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keeps {
+    /// The mean: a variance that moves (or has no finite scatter) does not matter.
+    MeanAlone,
+    /// The mean, within the allowance: a variance that moves by what may be chance does not matter.
+    Mean,
+    /// Mean and variance.
+    Both,
+}
+
+/// Why windows may not be stationary, where chance may be all there is to it.
+#[derive(Clone, Debug)]
+pub(super) struct Unsteady {
+    pub reason: String,
+    /// How far what moves may have led astray what the window measures, in standard errors of that.
+    pub reach: f64,
+}
+
 /// Below this probability a window moves, whatever else was looked at; above it, one window of thousands does by chance.
 const SURELY: f64 = 1e-6;
+
+/// An exponential approach of rate 1/τ leaves the mean of a window of length T off by ½ coth(T/4τ) times the difference of its halves:
+/// by this where T = 2τ, by less in longer windows.
+const LEFT: f64 = 1.1;
+
+/// Standard errors by which the halves may differ more than was measured.
+const HIDDEN: f64 = 3.0;
 
 /// Whether windows are stationary, together at level `significance`: what speaks against it, if something does that may still be
 /// chance.
@@ -192,23 +218,34 @@ pub(super) fn stationarity(
     run: &Run,
     watched: &[Watched],
     significance: f64,
-) -> Result<Option<String>, String> {
+) -> Result<Option<Unsteady>, String> {
     let judged: Vec<Stationarity> = watched
         .iter()
         .map(|w| w.window.stationarity(significance, run.window_size(w.observable, w.component).for_drift()))
         .collect();
     let p_value = |(w, s): (&Watched, &Stationarity)| {
         let rounding = ROUNDING * run.window_size(w.observable, w.component).for_drift();
-        if w.mean_alone && s.drift.standard_error > rounding { s.drift.p_value(0.0, 0.0) } else { s.p_value }
+        if w.keeps == Keeps::MeanAlone && s.drift.standard_error > rounding {
+            s.drift.p_value(0.0, 0.0)
+        } else {
+            s.p_value
+        }
     };
     let adjusted = holm(&watched.iter().zip(&judged).map(p_value).collect::<Vec<_>>());
-    let moved = (0..watched.len())
-        .filter(|&i| adjusted[i] <= significance && !negligible(&judged[i], &watched[i], significance))
-        .min_by(|&a, &b| adjusted[a].total_cmp(&adjusted[b]));
-    let moving =
-        moved.map(|worst| (adjusted[worst], moving(run, &watched[worst], &judged[worst], adjusted[worst])));
-    if let Some((_, reason)) = moving.as_ref().filter(|(p, _)| *p <= SURELY.min(significance)) {
-        return Err(reason.clone());
+    let sure = SURELY.min(significance);
+    let moved: Vec<usize> = (0..watched.len())
+        .filter(|&i| adjusted[i] <= significance)
+        .filter(|&i| !negligible(&judged[i], &watched[i], significance, adjusted[i] <= sure))
+        .collect();
+    let worst = moved.iter().copied().min_by(|&a, &b| adjusted[a].total_cmp(&adjusted[b]));
+    let moving = worst.map(|worst| Unsteady {
+        reason: moving(run, &watched[worst], &judged[worst], adjusted[worst]),
+        reach: moved.iter().map(|&i| reach(&watched[i], &judged[i])).fold(0.0, f64::max),
+    });
+    if let (Some(worst), Some(moving)) = (worst, &moving)
+        && adjusted[worst] <= sure
+    {
+        return Err(moving.reason.clone());
     }
     if let Some((w, verdict)) = watched.iter().zip(&judged).find(|(_, verdict)| verdict.apart) {
         return Err(format!(
@@ -218,17 +255,36 @@ pub(super) fn stationarity(
             short(verdict.r_hat)
         ));
     }
-    Ok(moving.map(|(_, reason)| reason))
+    Ok(moving)
 }
 
-/// The drift is shown to be smaller than `allowance`.
-fn negligible(verdict: &Stationarity, watched: &Watched, significance: f64) -> bool {
+/// The drift is shown to be smaller than the allowance.
+fn negligible(verdict: &Stationarity, watched: &Watched, significance: f64, surely: bool) -> bool {
     let allowance = watched.allowance;
     let drift = &verdict.drift;
     let spread = &verdict.spread;
+    let of_mean = match watched.keeps {
+        Keeps::MeanAlone => true,
+        Keeps::Mean => !surely,
+        Keeps::Both => false,
+    };
     allowance > 0.0
         && drift.equivalence_p_value(0.0, allowance) <= significance
-        && (watched.mean_alone || spread.equivalence_p_value(0.0, allowance * allowance) <= significance)
+        && (of_mean || spread.equivalence_p_value(0.0, allowance * allowance) <= significance)
+}
+
+/// How far what a window measures may be from its stationary value, in standard errors of its own.
+fn reach(watched: &Watched, verdict: &Stationarity) -> f64 {
+    let of = |moved: &Estimate, measured: &Estimate| {
+        let reach = LEFT * (moved.value.abs() + HIDDEN * moved.standard_error) / measured.standard_error;
+        if reach.is_nan() { f64::INFINITY } else { reach }
+    };
+    let mean = watched.window.mean();
+    let of_mean = of(&verdict.drift, &mean);
+    if watched.keeps == Keeps::MeanAlone {
+        return of_mean;
+    }
+    of_mean.max(of(&verdict.spread, &watched.window.about(mean.value)))
 }
 
 fn moving(run: &Run, watched: &Watched, verdict: &Stationarity, p_value: f64) -> String {
@@ -243,7 +299,7 @@ fn moving(run: &Run, watched: &Watched, verdict: &Stationarity, p_value: f64) ->
     };
     let start = watched.observable.ensemble.get(watched.component).map_or(f64::NAN, |m| m.mean);
     let stationary = &watched.observable.stationary;
-    let by_mean = watched.mean_alone
+    let by_mean = watched.keeps == Keeps::MeanAlone
         || verdict.drift.p_value(0.0, 0.0) <= verdict.spread.p_value(0.0, 0.0)
         || verdict.drift.standard_error == 0.0;
     let (what, drift) = if by_mean { ("mean", &verdict.drift) } else { ("variance", &verdict.spread) };

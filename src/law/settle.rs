@@ -1,6 +1,6 @@
 //! From measured numbers to a verdict: exact tests with power, tests of equivalence, and rounding.
 
-use super::measure::Size;
+use super::measure::{Size, Unsteady};
 use super::number::{round_up, short};
 use super::verdict::{Kind, Test, Verdict};
 use crate::stats::Estimate;
@@ -11,9 +11,6 @@ use crate::stats::window::ROUNDING;
 const POWER: f64 = 0.9;
 /// From so many replicas on, one that makes more than half of the scatter is a heavy tail.
 const MANY: f64 = 50.0;
-
-/// Standard errors beyond which a window that moves a little cannot explain a deviation.
-const FAR: f64 = 20.0;
 /// Exact claims about anything with scatter need so many independent units: a standard error from fewer says too little.
 const FEWEST: f64 = 30.0;
 /// With fewer units than this, the correction for skewness is an estimate that can err either way.
@@ -58,15 +55,13 @@ impl Settled {
         Self { tests: Vec::new(), verdict, reason: Some(reason.into()) }
     }
 
-    /// What is left of a verdict where, for that `reason`, windows may not be stationary yet: a deviation of so many standard errors that
-    /// no approach explains it. Halves of a window that differ by less than 5 ± 3 standard errors of their difference (each has two of
-    /// the mean's) leave the mean within 16 (1 + q)/(2 (1 - q)) of its own errors, for q = exp(-T/2τ): within 17, where the window T is two
-    /// times of relaxation τ long.
-    pub fn but_moving(mut self, reason: Option<String>) -> Self {
-        let Some(reason) = reason else { return self };
+    /// What is left of a verdict where windows may be moving: tests that fail by more than the motion explains. `scale` turns a
+    /// number of standard errors of what a window measures into one of the test's (1 for averages over the window).
+    pub fn but_moving(mut self, moving: Option<Unsteady>, scale: f64) -> Self {
+        let Some(Unsteady { reason, reach }) = moving else { return self };
         for test in &mut self.tests {
             let beyond = (test.measured - test.predicted).abs() - test.tolerance;
-            let explained = test.standard_error.is_nan() || beyond <= FAR * test.standard_error;
+            let explained = test.standard_error.is_nan() || beyond <= scale * reach * test.standard_error;
             if test.verdict != Verdict::Fails || explained {
                 test.verdict = Verdict::Undecided;
             }
@@ -358,14 +353,17 @@ mod tests {
 
     #[test]
     fn windows_that_may_move_leave_only_what_is_far_off() {
-        let moving = || Some("it moves".to_owned());
-        let left = |value, reason| settle(vec![question(value, 0.01, 1.0, None)], 1e-3).but_moving(reason);
+        let moving = || Some(Unsteady { reason: "it moves".to_owned(), reach: 20.0 });
+        let left =
+            |value, moving| settle(vec![question(value, 0.01, 1.0, None)], 1e-3).but_moving(moving, 1.0);
         assert_eq!(left(1.0, None).verdict, Verdict::Holds);
         assert_eq!(left(1.15, None).verdict, Verdict::Fails);
         assert_eq!(left(1.0, moving()).verdict, Verdict::Undecided);
         assert_eq!(left(1.15, moving()).verdict, Verdict::Undecided);
         assert_eq!(left(1.15, moving()).reason.unwrap(), "it moves");
         assert_eq!((left(1.25, moving()).verdict, left(1.25, moving()).reason), (Verdict::Fails, None));
+        let closer = settle(vec![question(1.15, 0.01, 1.0, None)], 1e-3).but_moving(moving(), 0.5);
+        assert_eq!(closer.verdict, Verdict::Fails);
     }
 
     #[test]

@@ -15,7 +15,7 @@
 use super::density::{Density, Reading};
 use super::einstein;
 use super::kesten;
-use super::measure::{Run, Size, Watched, stationarity, window};
+use super::measure::{Keeps, Run, Size, Unsteady, Watched, stationarity, window};
 use super::number::{round_up, short};
 use super::settle::{Question, Settled, settle};
 use super::verdict::{Kind, Test, Verdict};
@@ -25,8 +25,8 @@ use crate::ensemble::record::ObservableRecord;
 use crate::lanes::Lane;
 use crate::model::Model;
 use crate::model::formula::{FormulaModel, Function, SdeModel};
-use crate::stats::Estimate;
 use crate::stats::kolmogorov::{distance, hill, p_value, quantile};
+use crate::stats::{Estimate, Window};
 use crate::study::{DensityReading, ObservableKind, System, Tail};
 
 /// Distance allowed where the density is not the run's own to the last digit and the study says nothing.
@@ -75,10 +75,15 @@ fn attempt(claim: &StationaryDensity, run: &Run, significance: f64) -> Result<Se
     match claim.tail {
         None => {
             let density = Density::new(&|xs| equation.at(xs), start, reading).map_err(Refusal::Wrong)?;
-            let moving = settled(run, observable, claim.tolerance, significance).map_err(Refusal::Unknown)?;
+            let window = window(run, observable, 0).map_err(Refusal::Unknown)?;
+            let moving =
+                settled(run, observable, &window, claim.tolerance, significance).map_err(Refusal::Unknown)?;
             let values = of_state.at(&density.points);
             let compared = compare(claim, run, &equation, &density, &values, &sample, significance);
-            Ok(compared.but_moving(moving))
+            // A mean that is off by its standard error shifts the distribution function by that times its slope.
+            let shift =
+                steepest(&density.cumulative(&values, &sample), &sample) * window.mean().standard_error;
+            Ok(compared.but_moving(moving, shift / scatter(sample.len())))
         }
         Some(tail) => {
             let own = tail == Tail::Own;
@@ -113,21 +118,36 @@ fn sample(run: &Run, observable: &ObservableRecord) -> Result<Vec<f64>, String> 
 fn settled(
     run: &Run,
     observable: &ObservableRecord,
+    window: &Window,
     tolerance: Option<f64>,
     significance: f64,
-) -> Result<Option<String>, String> {
-    let window = window(run, observable, 0)?;
+) -> Result<Option<Unsteady>, String> {
     // A drift by a share of the standard deviation moves the distribution by less than that.
     let allowance = 0.25 * tolerance.unwrap_or(0.0) * window.variance().value.max(0.0).sqrt();
     let watched = Watched {
         name: observable.name.clone(),
-        window: &window,
+        window,
         observable,
         component: 0,
-        mean_alone: false,
+        keeps: Keeps::Both,
         allowance,
     };
     stationarity(run, &[watched], significance)
+}
+
+/// Largest slope of a distribution function, as seen between every fiftieth part of a sorted sample and the next.
+fn steepest(cumulative: &[f64], sample: &[f64]) -> f64 {
+    let step = (sample.len() / 50).max(1);
+    let pairs = sample.windows(step + 1).zip(cumulative.windows(step + 1));
+    pairs
+        .map(|(x, f)| (f[step] - f[0]) / (x[step] - x[0]))
+        .filter(|slope| slope.is_finite())
+        .fold(0.0, f64::max)
+}
+
+/// Standard deviation of an empirical distribution function of `count` values at the median.
+fn scatter(count: usize) -> f64 {
+    0.5 / (count as f64).sqrt()
 }
 
 /// Share of replicas by which the halves of the window may differ.
@@ -215,7 +235,7 @@ fn compare(
     let test = Test {
         quantity: format!("Kolmogorov–Smirnov distance of {}", claim.observable),
         measured,
-        standard_error: 0.5 / count.sqrt(),
+        standard_error: scatter(sample.len()),
         predicted: 0.0,
         tolerance: tolerance.unwrap_or(0.0),
         p_value: p,

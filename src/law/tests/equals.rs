@@ -169,6 +169,44 @@ fn averages_that_still_move_are_undecided() {
     assert_eq!(only(&study, &record).verdict, Verdict::Fails);
 }
 
+/// These move the mean and the variance between the halves of the window with a probability of some 1e-5.
+const SHIFT: f64 = 0.7;
+const DEVIATION: f64 = 1.7;
+
+/// Correlation time 20 about 2, from a law of starts with the mean 2 + `shift` and the standard deviation `deviation`.
+fn approach(claim: Claim, shift: f64, deviation: f64) -> ClaimResult {
+    let mut study = study(vec![claim]);
+    let plan = Plan { replicas: 400, steps: 85, burn_in: 5, every: 1 };
+    let start = |noise: &mut Noise| vec![2.0 + shift + deviation * noise.normal()];
+    let slow = |state: &mut [f64], noise: &mut Noise| {
+        state[0] = 2.0 + 0.95 * (state[0] - 2.0) + (0.05_f64 * 1.95).sqrt() * noise.normal();
+    };
+    let record = simulate(&mut study, plan, 3, &start, &slow);
+    only(&study, &record)
+}
+
+#[test]
+fn what_may_move_by_chance_leaves_what_is_farther_off_than_the_motion_reaches() {
+    let mean = |value: &str| equals("x", Statistic::Mean, At::Stationary, value, Tolerance::Exact);
+    let near = approach(mean("2"), SHIFT, 1.0);
+    assert_eq!(near.verdict, Verdict::Undecided, "{near:#?}");
+    assert!(near.reason.as_ref().unwrap().contains("not stationary") && !near.tests.is_empty());
+    assert_eq!(approach(mean("2.4"), SHIFT, 1.0).verdict, Verdict::Undecided);
+    assert_eq!(approach(mean("3"), SHIFT, 1.0).verdict, Verdict::Fails);
+    // Nothing is told of a window that surely moves.
+    assert_eq!(approach(mean("3"), 4.0 * SHIFT, 1.0).verdict, Verdict::Undecided);
+}
+
+#[test]
+fn a_mean_within_a_tolerance_does_not_ask_for_more_than_no_sure_motion_of_the_variance() {
+    let mean = |tolerance| equals("x", Statistic::Mean, At::Stationary, "2", tolerance);
+    assert_eq!(approach(mean(Tolerance::Exact), 0.0, DEVIATION).verdict, Verdict::Undecided);
+    assert_eq!(approach(mean(Tolerance::Relative(0.5)), 0.0, DEVIATION).verdict, Verdict::Holds);
+    assert_eq!(approach(mean(Tolerance::Relative(0.5)), 0.0, 3.0).verdict, Verdict::Undecided);
+    let square = equals("x", Statistic::Variance, At::Stationary, "1", Tolerance::Relative(0.5));
+    assert_eq!(approach(square, 0.0, 3.0).verdict, Verdict::Undecided);
+}
+
 #[test]
 fn one_replica_is_judged_by_batch_means_or_not_at_all() {
     let plan = Plan { replicas: 1, steps: 40_000, burn_in: 2_000, every: 1 };
