@@ -17,7 +17,7 @@ use crate::dynamics::underdamped::{Inertia, Underdamped};
 use crate::dynamics::{Clock, Law, Sampling, Schedule, Stepper, Training};
 use crate::lanes::{LANES, Points, Purpose, Values};
 use crate::model::formula::{CompiledSde, FormulaModel, SdeModel};
-use crate::model::{Model, critical};
+use crate::model::{Model, OverRows, critical};
 use crate::scheme::linear::Transition;
 use crate::scheme::runge_kutta::Adaptive;
 use crate::scheme::{Calculus, Increments, Method, NoiseKind, Scheme, Stepping, Wiener};
@@ -238,14 +238,16 @@ impl Motion {
         let f = training.noise_factor(model.population().size());
         // Asked for only where all nodes are gone over: they may have to be made.
         let everything = || model.population().nodes.len();
+        let all = || model.over_shared(everything());
         let (gradient, substeps, momentum) = match *setting.law {
             Law::GradientFlow { tolerance } => {
-                let hot = Adaptive::footprint(parameters) + model.working_set(everything());
+                let OverRows { working_set, run_length: length } = all();
+                let hot = Adaptive::footprint(parameters) + working_set;
                 let kind = Kind::Flow { model: model.clone(), decay: training.decay.force(), tolerance };
                 return Ok(Self {
                     kind,
                     parameters,
-                    footprint: Footprint { hot, streamed: 0, length: model.run_length(everything()) },
+                    footprint: Footprint { hot, streamed: 0, length },
                     passes: Passes::default(),
                 });
             }
@@ -274,18 +276,18 @@ impl Motion {
                     stratonovich,
                 };
                 let curved = force.curvature.as_ref().map_or(0, |c| c.scratch(1).lanes.len());
-                let hot = 10 * parameters + model.working_set(everything()) + curved;
-                let footprint =
-                    Footprint { hot, streamed: 3 * everything(), length: model.run_length(everything()) };
+                let OverRows { working_set, run_length: length } = all();
+                let hot = 10 * parameters + working_set + curved;
+                let footprint = Footprint { hot, streamed: 3 * everything(), length };
                 let driven = Driven { method, noise, together: setting.together };
                 let kind = Kind::Langevin { force, rate: training.rate.clone(), substeps, driven };
                 return Ok(Self { kind, parameters, footprint, passes: Passes::default() });
             }
             Law::Svag { level } => (Gradient::Amplified(level), level, 0.0),
             Law::Underdamped { friction, substeps } => {
-                let hot = 5 * parameters + model.working_set(everything());
+                let OverRows { working_set, run_length: length } = all();
                 let footprint =
-                    Footprint { hot, streamed: everything(), length: model.run_length(everything()) };
+                    Footprint { hot: 5 * parameters + working_set, streamed: everything(), length };
                 let inertia = Inertia {
                     model: model.clone(),
                     rate: training.rate.clone(),
@@ -311,9 +313,14 @@ impl Motion {
         let held = if momentum == 0.0 && !matches!(gradient, Gradient::Amplified(_)) { 2 } else { 3 };
         let drawn = matches!(gradient, Gradient::Minibatch | Gradient::Amplified(_));
         let rows = model.over_rows(samples).filter(|_| drawn && model.population().size().is_some());
-        let set = rows.map_or_else(|| model.working_set(samples), |rows| rows.working_set);
-        let length = rows.map_or_else(|| model.run_length(samples), |rows| rows.run_length);
-        let hot = parameters * held + set;
+        let touched = match rows {
+            Some(rows) => rows,
+            None if drawn => {
+                OverRows { working_set: model.working_set(samples), run_length: model.run_length(samples) }
+            }
+            None => all(),
+        };
+        let (hot, length) = (parameters * held + touched.working_set, touched.run_length);
         let over = match gradient {
             Gradient::Minibatch if Draws::even(&**model, samples, training.sampling) => {
                 Some(Over::Samples(samples))

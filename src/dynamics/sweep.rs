@@ -99,9 +99,16 @@ impl Batch for NodeSweep<'_> {
     }
     fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
         self.nodes.fill_samples(self.tiles, first, count, samples);
+        self.shared(first, count, weights);
+    }
+    fn shared(&mut self, first: usize, count: usize, weights: &mut [Lane]) -> Option<&[f64]> {
         if self.uniform.is_none() {
             self.nodes.fill_weights(self.tiles, first, count, weights);
         }
+        Some(self.nodes.samples(first, count))
+    }
+    fn has_shared(&self) -> bool {
+        true
     }
 }
 
@@ -293,10 +300,17 @@ impl Batch for NoisyNodes<'_> {
     }
     fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
         self.nodes.fill_samples(self.tiles, first, count, samples);
+        self.shared(first, count, weights);
+    }
+    fn shared(&mut self, first: usize, count: usize, weights: &mut [Lane]) -> Option<&[f64]> {
         let tiles = self.tiles;
         for (k, out) in (first..first + count).zip(weights.chunks_exact_mut(tiles)) {
             let (xi, weight) = (&self.xi[k * tiles..(k + 1) * tiles], self.nodes.weights[k]);
             noise_weights(out, xi, self.sum, self.h * weight, weight, self.roots[k], self.sigma);
         }
+        Some(self.nodes.samples(first, count))
+    }
+    fn has_shared(&self) -> bool {
+        true
     }
 }

@@ -29,7 +29,7 @@ pub use gather::gather;
 pub use normal::Normals;
 pub use pass::{Pass, Recipe};
 pub use points::{Points, Values};
-pub use product::{Product, matrix_product};
+pub use product::{Product, matrix_product, number_product};
 pub use stream::{Purpose, Stream, Streams};
 
 /// Replicas in one vector.

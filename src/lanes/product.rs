@@ -34,6 +34,36 @@ pub struct Product {
     pub tiles: usize,
 }
 
+impl Product {
+    /// The transposed product, outᵀ = bᵀ aᵀ: the same numbers, as a·b = b·a to the bit.
+    #[must_use]
+    pub fn turned(&self) -> Self {
+        Self {
+            rows: self.cols,
+            cols: self.rows,
+            a_row: self.b_col,
+            a_inner: self.b_inner,
+            b_inner: self.a_inner,
+            b_col: self.a_row,
+            out_row: self.out_col,
+            out_col: self.out_row,
+            ..*self
+        }
+    }
+    /// Checks the right factor and the result, and the left one, each element of which is `size` in `left`.
+    fn check(&self, out: &[Lane], left: usize, size: usize, b: &[Lane]) {
+        let d = self;
+        let last = |i: usize, row: usize, j: usize, col: usize, size: usize| {
+            ((i - 1) * row + (j - 1) * col) * size + size
+        };
+        assert!(last(d.rows, d.out_row, d.cols, d.out_col, d.tiles) <= out.len(), "{d:?} into {}", out.len());
+        if d.inner > 0 {
+            assert!(last(d.rows, d.a_row, d.inner, d.a_inner, size) <= left, "{d:?} of {left}");
+            assert!(last(d.inner, d.b_inner, d.cols, d.b_col, d.tiles) <= b.len(), "{d:?} by {}", b.len());
+        }
+    }
+}
+
 /// out[i,j] (+)= Σ_k a[i,k] b[k,j], tile by tile; the sum runs over k in order, from the value that is there if `add`.
 ///
 /// # Panics
@@ -43,19 +73,76 @@ pub fn matrix_product(out: &mut [Lane], a: &[Lane], b: &[Lane], extents: &Produc
     if d.rows == 0 || d.cols == 0 || d.tiles == 0 {
         return;
     }
-    let last =
-        |i: usize, row: usize, j: usize, col: usize| ((i - 1) * row + (j - 1) * col) * d.tiles + d.tiles;
-    assert!(last(d.rows, d.out_row, d.cols, d.out_col) <= out.len(), "{d:?} into {}", out.len());
-    let terms = d.inner.max(1);
-    assert!(d.inner == 0 || last(d.rows, d.a_row, terms, d.a_inner) <= a.len(), "{d:?} of {}", a.len());
-    assert!(d.inner == 0 || last(terms, d.b_inner, d.cols, d.b_col) <= b.len(), "{d:?} by {}", b.len());
+    d.check(out, a.len(), d.tiles, b);
     match Level::current() {
         #[cfg(target_arch = "x86_64")]
         Level::V4 => vectors::product_v4(out, a, b, d, add),
         #[cfg(target_arch = "x86_64")]
         Level::V3 => vectors::product_v3(out, a, b, d, add),
         // SAFETY: the extents are checked.
-        _ => unsafe { in_blocks::<[f64; 2], 4, 2>(out, a, b, d, add) },
+        _ => unsafe { in_blocks::<[f64; 2], Lane, 4, 2>(out, a, b, d, add) },
+    }
+}
+
+/// As [`matrix_product`], with a left factor that is the same for all replicas: its strides count numbers.
+///
+/// # Panics
+/// If an operand is shorter than its extents.
+pub fn number_product(out: &mut [Lane], a: &[f64], b: &[Lane], extents: &Product, add: bool) {
+    let d = extents;
+    if d.rows == 0 || d.cols == 0 || d.tiles == 0 {
+        return;
+    }
+    d.check(out, a.len(), 1, b);
+    match Level::current() {
+        #[cfg(target_arch = "x86_64")]
+        Level::V4 => vectors::number_product_v4(out, a, b, d, add),
+        #[cfg(target_arch = "x86_64")]
+        Level::V3 => vectors::number_product_v3(out, a, b, d, add),
+        // SAFETY: the extents are checked.
+        _ => unsafe { in_blocks::<[f64; 2], f64, 4, 2>(out, a, b, d, add) },
+    }
+}
+
+/// What the left factor of a product is made of.
+pub(super) trait Element {
+    /// Numbers from a part of an element to the same part of the next, for elements of that many `tiles`.
+    fn step(tiles: usize) -> usize;
+    /// Numbers to part `first` of an element.
+    fn part(first: usize) -> usize;
+    /// The part of an element from there on.
+    unsafe fn read<V: Vector>(from: *const f64) -> V;
+}
+
+impl Element for Lane {
+    #[inline(always)]
+    fn step(tiles: usize) -> usize {
+        tiles * LANES
+    }
+    #[inline(always)]
+    fn part(first: usize) -> usize {
+        first
+    }
+    #[inline(always)]
+    unsafe fn read<V: Vector>(from: *const f64) -> V {
+        // SAFETY: the caller's.
+        unsafe { V::load(from) }
+    }
+}
+
+impl Element for f64 {
+    #[inline(always)]
+    fn step(_: usize) -> usize {
+        1
+    }
+    #[inline(always)]
+    fn part(_: usize) -> usize {
+        0
+    }
+    #[inline(always)]
+    unsafe fn read<V: Vector>(from: *const f64) -> V {
+        // SAFETY: the caller's.
+        unsafe { V::splat(*from) }
     }
 }
 
@@ -63,8 +150,14 @@ pub fn matrix_product(out: &mut [Lane], a: &[Lane], b: &[Lane], extents: &Produc
 pub(super) trait Vector: Copy {
     /// How many.
     const WIDTH: usize;
+    /// The same number everywhere.
+    unsafe fn splat(value: f64) -> Self;
     /// −0 everywhere, which added to anything leaves it as it is.
-    unsafe fn nothing() -> Self;
+    #[inline(always)]
+    unsafe fn nothing() -> Self {
+        // SAFETY: the caller's.
+        unsafe { Self::splat(-0.0) }
+    }
     /// The numbers from there on.
     unsafe fn load(from: *const f64) -> Self;
     /// The numbers to there.
@@ -76,8 +169,8 @@ pub(super) trait Vector: Copy {
 impl<const W: usize> Vector for [f64; W] {
     const WIDTH: usize = W;
     #[inline(always)]
-    unsafe fn nothing() -> Self {
-        [-0.0; W]
+    unsafe fn splat(value: f64) -> Self {
+        [value; W]
     }
     #[inline(always)]
     unsafe fn load(from: *const f64) -> Self {
@@ -103,9 +196,9 @@ impl<const W: usize> Vector for [f64; W] {
 /// # Safety
 /// The operands hold the extents, and the machine has the vector's instructions.
 #[inline(always)]
-pub(super) unsafe fn in_blocks<V: Vector, const R: usize, const C: usize>(
+pub(super) unsafe fn in_blocks<V: Vector, A: Element, const R: usize, const C: usize>(
     out: &mut [Lane],
-    a: &[Lane],
+    a: &[A],
     b: &[Lane],
     d: &Product,
     add: bool,
@@ -116,7 +209,7 @@ pub(super) unsafe fn in_blocks<V: Vector, const R: usize, const C: usize>(
     macro_rules! block {
         ($rows:expr, $cols:expr, $at:expr) => {
             // SAFETY: the blocks lie within the extents.
-            unsafe { block::<V, { $rows }, { $cols }>(out, a, b, d, $at, add) }
+            unsafe { block::<V, A, { $rows }, { $cols }>(out, a, b, d, $at, add) }
         };
     }
     for t in 0..d.tiles {
@@ -149,9 +242,9 @@ pub(super) unsafe fn in_blocks<V: Vector, const R: usize, const C: usize>(
 /// # Safety
 /// As for [`in_blocks`]; the elements are among the result's.
 #[inline(always)]
-unsafe fn block<V: Vector, const R: usize, const C: usize>(
+unsafe fn block<V: Vector, A: Element, const R: usize, const C: usize>(
     out: &mut [Lane],
-    a: &[Lane],
+    a: &[A],
     b: &[Lane],
     d: &Product,
     [i, j, t]: [usize; 3],
@@ -159,8 +252,8 @@ unsafe fn block<V: Vector, const R: usize, const C: usize>(
 ) {
     // Steps in numbers.
     let step = |elements: usize| elements * d.tiles * LANES;
-    let (a_row, b_col) = (step(d.a_row), step(d.b_col));
-    let (a_inner, b_inner) = (step(d.a_inner), step(d.b_inner));
+    let (a_row, a_inner) = (d.a_row * A::step(d.tiles), d.a_inner * A::step(d.tiles));
+    let (b_inner, b_col) = (step(d.b_inner), step(d.b_col));
     let (out_row, out_col) = (step(d.out_row), step(d.out_col));
     for part in (0..LANES).step_by(V::WIDTH) {
         let first = t * LANES + part;
@@ -175,7 +268,7 @@ unsafe fn block<V: Vector, const R: usize, const C: usize>(
                     }
                 }
             }
-            let mut left = a.as_ptr().cast::<f64>().wrapping_add(first + i * a_row);
+            let mut left = a.as_ptr().cast::<f64>().wrapping_add(A::part(first) + i * a_row);
             let mut right = b.as_ptr().cast::<f64>().wrapping_add(first + j * b_col);
             for _ in 0..d.inner {
                 let mut y = [V::nothing(); C];
@@ -183,7 +276,7 @@ unsafe fn block<V: Vector, const R: usize, const C: usize>(
                     y[c] = V::load(right.add(c * b_col));
                 }
                 for r in 0..R {
-                    let x = V::load(left.add(r * a_row));
+                    let x: V = A::read(left.add(r * a_row));
                     for c in 0..C {
                         sums[r][c] = sums[r][c].plus_product(x, y[c]);
                     }
@@ -264,6 +357,19 @@ mod tests {
                             let mut out = before.clone();
                             Level::force(level, || matrix_product(&mut out, &a, &b, &d, add));
                             assert_eq!(out, wanted, "{d:?} {level:?} {add}");
+                            let mut out = before.clone();
+                            Level::force(level, || matrix_product(&mut out, &b, &a, &d.turned(), add));
+                            assert_eq!(out, wanted, "{d:?} turned {level:?} {add}");
+                        }
+                        let shared: Vec<f64> = (0..rows * inner).map(|e| a[e * tiles].0[0]).collect();
+                        let everywhere: Vec<Lane> =
+                            shared.iter().flat_map(|&x| vec![Lane::splat(x); tiles]).collect();
+                        let mut wanted = before.clone();
+                        plain(&mut wanted, &everywhere, &b, &d, add);
+                        for level in Level::ALL {
+                            let mut out = before.clone();
+                            Level::force(level, || number_product(&mut out, &shared, &b, &d, add));
+                            assert_eq!(out, wanted, "{d:?} of numbers {level:?} {add}");
                         }
                     }
                 }

@@ -238,8 +238,6 @@ pub fn row_sums(sums: &mut [Lane], factors: &[Lane], samples: Samples<'_>, add: 
 
 /// Eight numbers, in as many registers as they take.
 pub(super) trait Eight: Vector {
-    /// The same number eight times.
-    unsafe fn splat(value: f64) -> Self;
     /// The numbers at these distances from there.
     unsafe fn gather(from: *const f64, at: &[usize; LANES]) -> Self;
     /// self + other.
@@ -259,10 +257,6 @@ pub(super) trait Eight: Vector {
 }
 
 impl Eight for [f64; LANES] {
-    #[inline(always)]
-    unsafe fn splat(value: f64) -> Self {
-        [value; LANES]
-    }
     #[inline(always)]
     unsafe fn gather(from: *const f64, at: &[usize; LANES]) -> Self {
         let mut numbers = [0.0; LANES];

@@ -25,9 +25,9 @@ use std::arch::x86_64::{
 impl Vector for __m512d {
     const WIDTH: usize = 8;
     #[inline(always)]
-    unsafe fn nothing() -> Self {
+    unsafe fn splat(value: f64) -> Self {
         // SAFETY: the caller's, as below.
-        unsafe { _mm512_set1_pd(-0.0) }
+        unsafe { _mm512_set1_pd(value) }
     }
     #[inline(always)]
     unsafe fn load(from: *const f64) -> Self {
@@ -46,9 +46,9 @@ impl Vector for __m512d {
 impl Vector for __m256d {
     const WIDTH: usize = 4;
     #[inline(always)]
-    unsafe fn nothing() -> Self {
+    unsafe fn splat(value: f64) -> Self {
         // SAFETY: the caller's, as below.
-        unsafe { _mm256_set1_pd(-0.0) }
+        unsafe { _mm256_set1_pd(value) }
     }
     #[inline(always)]
     unsafe fn load(from: *const f64) -> Self {
@@ -68,9 +68,9 @@ impl Vector for __m256d {
 impl Vector for [__m256d; 2] {
     const WIDTH: usize = 8;
     #[inline(always)]
-    unsafe fn nothing() -> Self {
+    unsafe fn splat(value: f64) -> Self {
         // SAFETY: the caller's, as below.
-        unsafe { [__m256d::nothing(); 2] }
+        unsafe { [__m256d::splat(value); 2] }
     }
     #[inline(always)]
     unsafe fn load(from: *const f64) -> Self {
@@ -90,10 +90,6 @@ impl Vector for [__m256d; 2] {
 }
 
 impl Eight for __m512d {
-    #[inline(always)]
-    unsafe fn splat(value: f64) -> Self {
-        unsafe { _mm512_set1_pd(value) }
-    }
     #[inline(always)]
     unsafe fn gather(from: *const f64, at: &[usize; LANES]) -> Self {
         unsafe { _mm512_i64gather_pd::<8>(_mm512_loadu_si512(at.as_ptr().cast()), from) }
@@ -151,10 +147,6 @@ impl Eight for __m512d {
 }
 
 impl Eight for [__m256d; 2] {
-    #[inline(always)]
-    unsafe fn splat(value: f64) -> Self {
-        unsafe { [_mm256_set1_pd(value); 2] }
-    }
     #[inline(always)]
     unsafe fn gather(from: *const f64, at: &[usize; LANES]) -> Self {
         unsafe {
@@ -214,7 +206,9 @@ macro_rules! at_level {
 
 at_level! { V4 "avx512f,avx512dq,avx512vl,avx512bw,avx2,bmi1,bmi2,lzcnt,popcnt":
     /// [`matrix_product`](super::product::matrix_product) with AVX-512.
-    product_v4(out: &mut [Lane], a: &[Lane], b: &[Lane], extents: &Product, add: bool) = in_blocks::<__m512d, 4, 4>;
+    product_v4(out: &mut [Lane], a: &[Lane], b: &[Lane], extents: &Product, add: bool) = in_blocks::<__m512d, Lane, 4, 4>;
+    /// [`number_product`](super::product::number_product) with AVX-512.
+    number_product_v4(out: &mut [Lane], a: &[f64], b: &[Lane], extents: &Product, add: bool) = in_blocks::<__m512d, f64, 4, 4>;
     /// [`to_rows`](super::rows::to_rows) with AVX-512.
     to_rows_v4(turned: &mut [Lane], lanes: &[Lane], elements: &Elements) = turn_to_rows::<__m512d>;
     /// [`to_lanes`](super::rows::to_lanes) with AVX-512.
@@ -229,7 +223,9 @@ at_level! { V4 "avx512f,avx512dq,avx512vl,avx512bw,avx2,bmi1,bmi2,lzcnt,popcnt":
 
 at_level! { V3 "avx2,bmi1,bmi2,lzcnt,popcnt":
     /// [`matrix_product`](super::product::matrix_product) with AVX2.
-    product_v3(out: &mut [Lane], a: &[Lane], b: &[Lane], extents: &Product, add: bool) = in_blocks::<__m256d, 4, 2>;
+    product_v3(out: &mut [Lane], a: &[Lane], b: &[Lane], extents: &Product, add: bool) = in_blocks::<__m256d, Lane, 4, 2>;
+    /// [`number_product`](super::product::number_product) with AVX2.
+    number_product_v3(out: &mut [Lane], a: &[f64], b: &[Lane], extents: &Product, add: bool) = in_blocks::<__m256d, f64, 4, 2>;
     /// [`to_rows`](super::rows::to_rows) with AVX2.
     to_rows_v3(turned: &mut [Lane], lanes: &[Lane], elements: &Elements) = turn_to_rows::<[__m256d; 2]>;
     /// [`to_lanes`](super::rows::to_lanes) with AVX2.

@@ -37,6 +37,14 @@ pub trait Batch {
     fn lend(&mut self, _first: usize, _count: usize) -> Option<&[Lane]> {
         None
     }
+    /// In place of [`Batch::fill`], where all replicas have the same samples: these, `[count][width]`; weights go to `weights` as there.
+    fn shared(&mut self, _first: usize, _count: usize, _weights: &mut [Lane]) -> Option<&[f64]> {
+        None
+    }
+    /// True if [`Batch::shared`] has them.
+    fn has_shared(&self) -> bool {
+        false
+    }
     /// In place of [`Batch::fill`], where the samples are rows of the model's population, another for every replica: the rows of the next
     /// `count` samples, `[count][tiles]`.
     fn rows(&mut self, _count: usize) -> Option<&[Indices]> {
@@ -57,7 +65,8 @@ pub struct Scratch {
     pub parts: Vec<Vec<Lane>>,
 }
 
-/// What a gradient over rows of a table touches, in vectors a tile; the rows themselves pass by, whatever the block.
+/// What a gradient over rows of a table, or over samples that all replicas share, touches, in vectors a tile; the rows themselves pass by,
+/// whatever the block.
 #[derive(Clone, Copy, Debug)]
 pub struct OverRows {
     /// In all, but for the rows themselves.
@@ -85,6 +94,10 @@ pub trait Model: Send + Sync {
     /// What a gradient over `samples` rows of the population, other ones for every replica, touches, if it takes them by [`Batch::rows`].
     fn over_rows(&self, _samples: usize) -> Option<OverRows> {
         None
+    }
+    /// What a gradient over `samples` samples that all replicas share touches.
+    fn over_shared(&self, samples: usize) -> OverRows {
+        OverRows { working_set: self.working_set(samples), run_length: self.run_length(samples) }
     }
     /// Σ_k a_k ∇ℓ(θ; z_k), written to `gradient` (`[parameters][tiles]`); θ has the same shape.
     fn weighted_gradient(

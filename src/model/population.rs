@@ -74,10 +74,13 @@ impl Nodes {
     pub fn is_empty(&self) -> bool {
         self.weights.is_empty()
     }
+    /// Nodes `first ..`, `[count][width]`.
+    pub fn samples(&self, first: usize, count: usize) -> &[f64] {
+        &self.values[first * self.width..(first + count) * self.width]
+    }
     /// Writes nodes `first ..` to `samples`, `[count][width][tiles]`, the same for every replica.
     pub fn fill_samples(&self, tiles: usize, first: usize, count: usize, samples: &mut [Lane]) {
-        let values = &self.values[first * self.width..(first + count) * self.width];
-        for (to, &value) in samples.chunks_exact_mut(tiles).zip(values) {
+        for (to, &value) in samples.chunks_exact_mut(tiles).zip(self.samples(first, count)) {
             to.fill(Lane::splat(value));
         }
     }

@@ -697,6 +697,9 @@ impl Model for FormulaModel {
     fn over_rows(&self, samples: usize) -> Option<OverRows> {
         self.sum_program.over_rows(samples)
     }
+    fn over_shared(&self, samples: usize) -> OverRows {
+        self.sum_program.over_shared(samples)
+    }
     fn run_length(&self, samples: usize) -> usize {
         self.sum_program.run_length(samples)
     }
@@ -796,14 +799,27 @@ impl Model for FormulaModel {
 /// A batch whose weights are written even if they are all the same.
 struct WithWeights<'a>(&'a mut dyn Batch, usize);
 
+impl WithWeights<'_> {
+    fn weigh(&self, count: usize, weights: &mut [Lane]) {
+        if let Some(weight) = self.0.uniform_weight() {
+            weights[..count * self.1].fill(Lane::splat(weight));
+        }
+    }
+}
+
 impl Batch for WithWeights<'_> {
     fn len(&self) -> usize {
         self.0.len()
     }
     fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
         self.0.fill(first, count, samples, weights);
-        if let Some(weight) = self.0.uniform_weight() {
-            weights[..count * self.1].fill(Lane::splat(weight));
-        }
+        self.weigh(count, weights);
+    }
+    fn shared(&mut self, first: usize, count: usize, weights: &mut [Lane]) -> Option<&[f64]> {
+        self.weigh(count, weights);
+        self.0.shared(first, count, weights)
+    }
+    fn has_shared(&self) -> bool {
+        self.0.has_shared()
     }
 }

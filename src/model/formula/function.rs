@@ -106,6 +106,13 @@ impl Batch for NodeBatch<'_> {
         self.nodes.fill_samples(self.tiles, first, count, samples);
         self.nodes.fill_weights(self.tiles, first, count, weights);
     }
+    fn shared(&mut self, first: usize, count: usize, weights: &mut [Lane]) -> Option<&[f64]> {
+        self.nodes.fill_weights(self.tiles, first, count, weights);
+        Some(self.nodes.samples(first, count))
+    }
+    fn has_shared(&self) -> bool {
+        true
+    }
 }
 
 /// What a program without samples runs over.

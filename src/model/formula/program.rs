@@ -8,7 +8,8 @@
 use super::gathered::{Form, Gathering, Tables, Use};
 use super::graph::{Graph, Node, Op};
 use super::operations::{
-    ADD, AFFINE, AFFINE_PRODUCT, Attribute, Frame, IDENTITY, MULTIPLY, Operand, Operation, SUBTRACT, Straight,
+    ADD, AFFINE, AFFINE_PRODUCT, Argument, Attribute, Frame, IDENTITY, MULTIPLY, Operand, Operation,
+    SUBTRACT, Straight,
 };
 use std::collections::HashMap;
 
@@ -46,6 +47,8 @@ struct Location {
     /// Elements from one sample to the next; 0 if unbatched.
     stride: usize,
     immediate: Option<f64>,
+    /// Columns of a sample, which the instruction takes as numbers where all replicas have the same samples.
+    numbers: bool,
 }
 
 #[derive(Clone)]
@@ -62,6 +65,17 @@ struct Instruction {
     accumulate: bool,
     /// What it does with columns of a table's rows that are not turned into vectors.
     gathered: Option<Use>,
+}
+
+/// Samples that all replicas share: some columns are taken as numbers.
+#[derive(Clone, Debug)]
+struct Sharing {
+    /// The other columns, which are vectors, offset and length.
+    vectors: Vec<(usize, usize)>,
+    /// How many numbers of a sample are taken as such.
+    numbers: usize,
+    /// Most samples in a chunk.
+    chunk: usize,
 }
 
 /// Most arguments that are gathered without allocating; arrays may have more.
@@ -82,6 +96,8 @@ pub struct Program {
     /// The same where samples are turned into vectors.
     chunk: usize,
     gathering: Gathering,
+    /// What is done where all replicas have the same samples, if that is other than with samples of their own.
+    sharing: Option<Sharing>,
     width: usize,
     samples: usize,
     weights: usize,
@@ -134,13 +150,27 @@ impl Program {
             run_length: (others().map(long).sum::<usize>() / others().count().max(1)).max(1),
         })
     }
+    /// What a run over `samples` samples that all replicas share touches.
+    pub fn over_shared(&self, samples: usize) -> OverRows {
+        let Some(sharing) = &self.sharing else {
+            return OverRows { working_set: self.working_set(samples), run_length: self.run_length(samples) };
+        };
+        let count = sharing.chunk.min(samples);
+        let left = self.batched_elements() * (self.capacity - count) + sharing.numbers * count;
+        OverRows {
+            working_set: self.elements - left - self.gathering.turned_len(),
+            run_length: self.mean_length(count),
+        }
+    }
     /// Elements of the registers that there are for every sample of a chunk.
     fn batched_elements(&self) -> usize {
         self.width + 1 + self.body.iter().filter(|i| i.batched).map(|i| i.shape.len()).sum::<usize>()
     }
     /// Vectors a tile that an instruction goes over in a run over `samples` samples, on average.
     pub fn run_length(&self, samples: usize) -> usize {
-        let count = self.chunk.min(samples).max(1);
+        self.mean_length(self.chunk.min(samples).max(1))
+    }
+    fn mean_length(&self, count: usize) -> usize {
         let long = |i: &Instruction| i.shape.len() * if i.batched || i.accumulate { count } else { 1 };
         let all = || self.prologue.iter().chain(&self.body).chain(&self.epilogue);
         (all().map(long).sum::<usize>() / all().count().max(1)).max(1)
@@ -178,11 +208,15 @@ impl Program {
         result: &mut [Lane],
     ) {
         for instruction in &self.prologue {
-            self.execute(instruction, inputs, None, Chunk::ONE, scratch, result);
+            self.execute(instruction, inputs, Given::Written, Chunk::ONE, scratch, result);
         }
         if self.batched {
             let total = batch.len();
-            let capacity = if tables.is_some() { self.capacity } else { self.chunk };
+            let capacity = match &self.sharing {
+                _ if tables.is_some() => self.capacity,
+                Some(sharing) if batch.has_shared() => sharing.chunk,
+                _ => self.chunk,
+            };
             let mut first = 0;
             while first < total {
                 let chunk = Chunk { first, count: capacity.min(total - first) };
@@ -198,19 +232,19 @@ impl Program {
                     );
                 } else if let Some(lent) = batch.lend(first, chunk.count) {
                     for instruction in &self.body {
-                        self.execute(instruction, inputs, Some(lent), chunk, scratch, result);
+                        self.execute(instruction, inputs, Given::Lent(lent), chunk, scratch, result);
                     }
                 } else {
-                    self.fill(batch, first, chunk.count, inputs.tiles, scratch);
+                    let given = self.samples(batch, chunk, inputs.tiles, scratch);
                     for instruction in &self.body {
-                        self.execute(instruction, inputs, None, chunk, scratch, result);
+                        self.execute(instruction, inputs, given, chunk, scratch, result);
                     }
                 }
                 first += chunk.count;
             }
         }
         for instruction in &self.epilogue {
-            self.execute(instruction, inputs, None, Chunk::ONE, scratch, result);
+            self.execute(instruction, inputs, Given::Written, Chunk::ONE, scratch, result);
         }
     }
 
@@ -231,7 +265,7 @@ impl Program {
         tables.fill_others(samples, indices, self.width, tiles);
         for instruction in &self.body {
             let Some(usage) = &instruction.gathered else {
-                self.execute(instruction, inputs, None, chunk, scratch, result);
+                self.execute(instruction, inputs, Given::Written, chunk, scratch, result);
                 continue;
             };
             let table = tables.table(usage.table);
@@ -250,13 +284,13 @@ impl Program {
             match usage.form {
                 Form::Product(which) => {
                     if chunk.first == 0 {
-                        let w = self.locate(&instruction.args[which], inputs, None, read);
+                        let w = self.locate(&instruction.args[which], inputs, Given::Written, read);
                         rows::to_rows(turned, w, &elements);
                     }
                     rows::row_products(out, turned, samples);
                 }
                 Form::Sum(which) => {
-                    let factors = self.locate(&instruction.args[which], inputs, None, read);
+                    let factors = self.locate(&instruction.args[which], inputs, Given::Written, read);
                     rows::row_sums(turned, factors, samples, chunk.first > 0);
                     if last {
                         rows::to_lanes(out, turned, &elements);
@@ -266,10 +300,30 @@ impl Program {
         }
     }
 
-    fn fill(&self, batch: &mut dyn Batch, first: usize, count: usize, tiles: usize, scratch: &mut [Lane]) {
+    /// The samples of a chunk that are not lent; weights, and what is written of samples, go to the registers.
+    fn samples<'b>(
+        &self,
+        batch: &'b mut dyn Batch,
+        Chunk { first, count }: Chunk,
+        tiles: usize,
+        scratch: &mut [Lane],
+    ) -> Given<'b> {
         let (before, weights) = scratch.split_at_mut(self.weights * tiles);
         let samples = &mut before[self.samples * tiles..(self.samples + count * self.width) * tiles];
-        batch.fill(first, count, samples, &mut weights[..count * tiles]);
+        let weights = &mut weights[..count * tiles];
+        let Some(sharing) = self.sharing.as_ref().filter(|_| batch.has_shared()) else {
+            batch.fill(first, count, samples, weights);
+            return Given::Written;
+        };
+        let Some(numbers) = batch.shared(first, count, weights) else { return Given::Written };
+        let row = self.width * tiles;
+        for (samples, numbers) in samples.chunks_exact_mut(row).zip(numbers.chunks_exact(self.width)) {
+            for &(offset, len) in &sharing.vectors {
+                let places = samples[offset * tiles..(offset + len) * tiles].chunks_exact_mut(tiles);
+                places.zip(&numbers[offset..]).for_each(|(to, &x)| to.fill(Lane::splat(x)));
+            }
+        }
+        Given::Numbers(numbers)
     }
 
     /// Runs the program over a whole batch. `theta` is `[P][tiles]`, `auxiliary` the second input.
@@ -282,23 +336,26 @@ impl Program {
         mut each_chunk: impl FnMut(&[Lane], usize, usize),
     ) {
         for instruction in &self.prologue {
-            self.execute(instruction, inputs, None, Chunk::ONE, scratch, &mut []);
+            self.execute(instruction, inputs, Given::Written, Chunk::ONE, scratch, &mut []);
         }
         if self.batched {
-            let total = batch.len();
+            let (total, tiles) = (batch.len(), inputs.tiles);
             let mut first = 0;
             while first < total {
                 let count = self.chunk.min(total - first);
-                self.fill(batch, first, count, inputs.tiles, scratch);
+                let (before, weights) = scratch.split_at_mut(self.weights * tiles);
+                let samples = &mut before[self.samples * tiles..(self.samples + count * self.width) * tiles];
+                batch.fill(first, count, samples, &mut weights[..count * tiles]);
                 for instruction in &self.body {
-                    self.execute(instruction, inputs, None, Chunk { first, count }, scratch, &mut []);
+                    let chunk = Chunk { first, count };
+                    self.execute(instruction, inputs, Given::Written, chunk, scratch, &mut []);
                 }
                 each_chunk(scratch, first, count);
                 first += count;
             }
         }
         for instruction in &self.epilogue {
-            self.execute(instruction, inputs, None, Chunk::ONE, scratch, &mut []);
+            self.execute(instruction, inputs, Given::Written, Chunk::ONE, scratch, &mut []);
         }
     }
 
@@ -311,7 +368,7 @@ impl Program {
         sample: usize,
     ) -> &'a [Lane] {
         let location = &self.outputs[index];
-        let data = self.locate(location, inputs, None, scratch);
+        let data = self.locate(location, inputs, Given::Written, scratch);
         let start = sample * location.stride * inputs.tiles;
         &data[start..start + location.shape.len() * inputs.tiles]
     }
@@ -326,6 +383,17 @@ pub struct Inputs<'a> {
     pub auxiliary: &'a [Lane],
     /// Vectors an element.
     pub tiles: usize,
+}
+
+/// Where the samples of a chunk are.
+#[derive(Clone, Copy)]
+enum Given<'a> {
+    /// In the scratch memory.
+    Written,
+    /// Here, as vectors.
+    Lent(&'a [Lane]),
+    /// Here, the same for all replicas, `[count][width]`; in the scratch memory what is not taken as numbers.
+    Numbers(&'a [f64]),
 }
 
 /// Samples of a batch that are computed together.
@@ -345,26 +413,28 @@ impl Program {
         &self,
         location: &Location,
         inputs: &Inputs<'a>,
-        lent: Option<&'a [Lane]>,
+        given: Given<'a>,
         registers: &'a [Lane],
     ) -> &'a [Lane] {
         let tiles = inputs.tiles;
-        match (location.source, lent) {
+        match (location.source, given) {
             (Source::Register(at), _) => &registers[at * tiles..],
             (Source::Theta(at), _) => &inputs.theta[at * tiles..],
             (Source::Auxiliary(at), _) => &inputs.auxiliary[at * tiles..],
-            (Source::Sample(at), Some(samples)) => &samples[at * tiles..],
-            (Source::Sample(at), None) => &registers[(self.samples + at) * tiles..],
+            (Source::Sample(at), Given::Lent(samples)) => &samples[at * tiles..],
+            (Source::Sample(at), Given::Written | Given::Numbers(_)) => {
+                &registers[(self.samples + at) * tiles..]
+            }
         }
     }
 
-    /// One instruction over a chunk of samples, which are where the batch `lent` them, or in the scratch memory.
+    /// One instruction over a chunk of samples.
     #[allow(clippy::too_many_arguments, reason = "the pieces of one evaluation")]
     fn execute(
         &self,
         instruction: &Instruction,
         inputs: &Inputs<'_>,
-        lent: Option<&[Lane]>,
+        given: Given<'_>,
         chunk: Chunk,
         scratch: &mut [Lane],
         result: &mut [Lane],
@@ -388,7 +458,7 @@ impl Program {
             let numbers = instruction.shape.len() * tiles;
             if *in_one {
                 let operand = |which: usize| {
-                    &self.locate(&instruction.args[which], inputs, lent, registers)[..samples * numbers]
+                    &self.locate(&instruction.args[which], inputs, given, registers)[..samples * numbers]
                 };
                 return straight.run(&mut out[..samples * numbers], operand);
             }
@@ -396,16 +466,22 @@ impl Program {
                 straight.run(out, |which| {
                     let location = &instruction.args[which];
                     let first = k * location.stride * tiles;
-                    &self.locate(location, inputs, lent, registers)[first..first + numbers]
+                    &self.locate(location, inputs, given, registers)[first..first + numbers]
                 });
             }
             return;
         }
         let operand = |location: &Location| Operand {
-            data: self.locate(location, inputs, lent, registers),
+            data: self.locate(location, inputs, given, registers),
             shape: location.shape,
             stride: location.stride * tiles,
             immediate: location.immediate,
+            numbers: match (given, location) {
+                (Given::Numbers(samples), &Location { source: Source::Sample(at), numbers: true, .. }) => {
+                    Some(&samples[at..])
+                }
+                _ => None,
+            },
         };
         let frame = Frame { tiles, count: samples, shape: instruction.shape };
         let out_samples = if instruction.accumulate { 1 } else { samples };
@@ -494,6 +570,7 @@ impl<'g> Compiler<'g> {
             capacity: 1,
             chunk: 1,
             gathering: Gathering::default(),
+            sharing: None,
             width,
             samples: 0,
             weights: 0,
@@ -621,6 +698,11 @@ impl<'g> Compiler<'g> {
         }
         let turned = per_sample - self.program.gathering.width();
         self.program.capacity = self.capacity(&order, turned.max(1)).max(self.program.chunk);
+        if let Some((vectors, numbers)) = self.shared(&order, outputs, &into_sums) {
+            let chunk = self.capacity(&order, (per_sample - numbers).max(1));
+            self.program.capacity = self.program.capacity.max(chunk);
+            self.program.sharing = Some(Sharing { vectors, numbers, chunk });
+        }
         self.leaves(&order);
         for stage in [Stage::Prologue, Stage::Body] {
             for &node in &order {
@@ -668,6 +750,37 @@ impl<'g> Compiler<'g> {
         self.program
     }
 
+    /// Columns of samples that must be vectors where all replicas have the same samples, and how many numbers need not; `None` where
+    /// all must.
+    fn shared(
+        &self,
+        order: &[Node],
+        outputs: &[Node],
+        into_sums: &[Node],
+    ) -> Option<(Vec<(usize, usize)>, usize)> {
+        let as_numbers = |user: Node, sample: Node| {
+            let Op::Call(operation, attribute) = self.graph.entry(user).op else { return false };
+            let args = &self.graph.entry(user).args;
+            let taken = self.taken_as_numbers(operation, attribute, args, into_sums.contains(&user));
+            let once = args.iter().filter(|&&a| a == sample).count() == 1;
+            once && taken.is_some_and(|which| args[which] == sample)
+        };
+        let samples = order.iter().filter_map(|&n| match self.graph.entry(n).op {
+            Op::Sample(offset) => Some((n, offset, self.graph.shape(n).len())),
+            _ => None,
+        });
+        let (mut vectors, mut numbers) = (Vec::new(), 0);
+        for (sample, offset, len) in samples {
+            let mut users = order.iter().filter(|&&n| self.graph.entry(n).args.contains(&sample));
+            if outputs.contains(&sample) || !users.all(|&user| as_numbers(user, sample)) {
+                vectors.push((offset, len));
+            } else {
+                numbers += len;
+            }
+        }
+        (numbers > 0).then_some((vectors, numbers))
+    }
+
     /// Where the value of a node goes; to be read by others from then on.
     fn target(&mut self, node: Node, samples: usize, stride: usize) -> Target {
         if let Some(at) = self.written[node.index()] {
@@ -676,7 +789,7 @@ impl<'g> Compiler<'g> {
         let shape = self.graph.shape(node);
         let at = self.allocate(samples * shape.len());
         self.location[node.index()] =
-            Some(Location { source: Source::Register(at), shape, stride, immediate: None });
+            Some(Location { source: Source::Register(at), shape, stride, immediate: None, numbers: false });
         Target::Register(at)
     }
 
@@ -729,8 +842,13 @@ impl<'g> Compiler<'g> {
                 self.program.constants.push((at, data.to_vec()));
                 let immediate = (data.len() == 1).then(|| data[0]);
                 let shape = self.graph.shape(node);
-                self.location[node.index()] =
-                    Some(Location { source: Source::Register(at), shape, stride: 0, immediate });
+                self.location[node.index()] = Some(Location {
+                    source: Source::Register(at),
+                    shape,
+                    stride: 0,
+                    immediate,
+                    numbers: false,
+                });
             }
         }
         if !self.program.batched {
@@ -749,7 +867,8 @@ impl<'g> Compiler<'g> {
 
     fn get(&self, node: Node) -> Location {
         let entry = self.graph.entry(node);
-        let place = |source, stride| Location { source, shape: entry.shape, stride, immediate: None };
+        let place =
+            |source, stride| Location { source, shape: entry.shape, stride, immediate: None, numbers: false };
         match entry.op {
             Op::Parameter(at) => place(Source::Theta(at), 0),
             Op::Auxiliary(at) => place(Source::Auxiliary(at), 0),
@@ -758,6 +877,39 @@ impl<'g> Compiler<'g> {
             _ => self.location[node.index()]
                 .unwrap_or_else(|| unreachable!("arguments are compiled before their uses")),
         }
+    }
+
+    /// Where the arguments of an operation are, in sums over samples if `summed`.
+    fn arguments_of(
+        &self,
+        operation: &dyn Operation,
+        attribute: Attribute,
+        nodes: &[Node],
+        summed: bool,
+    ) -> Vec<Location> {
+        let mut args: Vec<Location> = nodes.iter().map(|&a| self.get(a)).collect();
+        if self.program.sharing.is_some()
+            && let Some(which) = self.taken_as_numbers(operation, attribute, nodes, summed)
+        {
+            args[which].numbers = true;
+        }
+        args
+    }
+
+    /// Which argument is columns of a sample that the operation can take as numbers.
+    fn taken_as_numbers(
+        &self,
+        operation: &dyn Operation,
+        attribute: Attribute,
+        nodes: &[Node],
+        summed: bool,
+    ) -> Option<usize> {
+        let known = |&a: &Node| Argument { shape: self.graph.shape(a), batched: self.graph.batched(a) };
+        let args: Vec<Argument> = nodes.iter().map(known).collect();
+        let sample = |which: &usize| matches!(self.graph.entry(nodes[*which]).op, Op::Sample(_));
+        (0..nodes.len())
+            .filter(sample)
+            .find(|&which| operation.takes_numbers(attribute, which, &args, summed))
     }
 
     fn instruction(&mut self, node: Node) {
@@ -773,7 +925,7 @@ impl<'g> Compiler<'g> {
             (None, Op::BatchBroadcast) => (&IDENTITY, Attribute::NONE),
             _ => return,
         };
-        let args: Vec<Location> = operands.iter().map(|&a| self.get(a)).collect();
+        let args = self.arguments_of(operation, attribute, &operands, false);
         let (shape, batched) = (entry.shape, entry.batched);
         let samples = if batched { self.program.capacity } else { 1 };
         let out = self.target(node, samples, if batched { shape.len() } else { 0 });
@@ -803,7 +955,7 @@ impl<'g> Compiler<'g> {
         let inner = self.graph.entry(summand);
         let (operation, attribute, args): (&'static dyn Operation, _, Vec<Location>) = match inner.op {
             Op::Call(operation, attribute) if fused.contains(&summand) => {
-                (operation, attribute, inner.args.iter().map(|&a| self.get(a)).collect())
+                (operation, attribute, self.arguments_of(operation, attribute, &inner.args, true))
             }
             _ => (&IDENTITY, Attribute::NONE, vec![self.get(summand)]),
         };

@@ -10,7 +10,7 @@ use super::operations::functions::{self, FUNCTIONS};
 use super::program::{Inputs, Program};
 use super::*;
 use crate::lanes::{Indices, LANES, Lane, Level};
-use crate::model::{Model, Nodes, Origin};
+use crate::model::{Batch, Model, Nodes, Origin};
 
 fn expression(text: &str) -> Expression {
     Expression::parse(text).unwrap_or_else(|e| panic!("{text}: {e:?}"))
@@ -501,7 +501,7 @@ fn regression_is_recognised_as_quadratic_per_sample() {
 
 /// The same samples under one weight, which the batch does not write out.
 struct Uniform<'a>(NodeBatch<'a>, f64);
-impl crate::model::Batch for Uniform<'_> {
+impl Batch for Uniform<'_> {
     fn len(&self) -> usize {
         self.0.len()
     }
@@ -813,7 +813,7 @@ struct RowBatch<'a> {
     as_rows: usize,
 }
 
-impl crate::model::Batch for RowBatch<'_> {
+impl Batch for RowBatch<'_> {
     fn len(&self) -> usize {
         self.indices.len() / self.tiles
     }
@@ -892,6 +892,89 @@ fn rows_of_a_table_give_the_gradient_of_their_vectors_and_the_same_bits_at_every
             for level in [Level::V3, Level::V4] {
                 assert_eq!(gradient(true, level).0, found, "{loss} {level:?}");
                 assert_eq!(gradient(false, level).0, wanted, "{loss} {level:?}");
+            }
+        }
+    }
+}
+
+/// All nodes, shown as the numbers that they are, or only as vectors; with their weights, or with one weight that is not written.
+struct AllNodes<'a> {
+    nodes: NodeBatch<'a>,
+    offers: bool,
+    uniform: Option<f64>,
+    /// Samples that were asked for as numbers.
+    as_numbers: usize,
+}
+
+impl Batch for AllNodes<'_> {
+    fn len(&self) -> usize {
+        self.nodes.len()
+    }
+    fn uniform_weight(&self) -> Option<f64> {
+        self.uniform
+    }
+    fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
+        self.nodes.fill(first, count, samples, weights);
+        if self.uniform.is_some() {
+            weights.fill(Lane::splat(f64::NAN));
+        }
+    }
+    fn has_shared(&self) -> bool {
+        self.offers
+    }
+    fn shared(&mut self, first: usize, count: usize, weights: &mut [Lane]) -> Option<&[f64]> {
+        self.as_numbers += count;
+        let numbers = self.nodes.shared(first, count, weights);
+        if self.uniform.is_some() {
+            weights.fill(Lane::splat(f64::NAN));
+        }
+        numbers
+    }
+}
+
+#[test]
+fn samples_that_all_replicas_share_give_the_same_bits_as_their_vectors() {
+    let column = |n| Shape::vector(n);
+    let x = |n| format!("normal([{}], 1)", vec!["0.1"; n].join(", "));
+    // Loss, shapes of w and v, length of x and z, whether some columns are taken as numbers.
+    let cases: [(&str, Shape, Shape, usize, bool); 12] = [
+        ("(dot(w, x) - y)^2", column(8), S, 8, true),
+        ("(dot(x, w) + v - y)^2", column(3), S, 3, true),
+        ("(sum(w*x) - y)^2", column(17), S, 17, true),
+        ("norm2(x.T @ w - y)", column(12), S, 12, false),
+        ("norm2(w @ x - y)", Shape::matrix(1, 12), S, 12, true),
+        ("norm2(w @ x - y)", Shape::matrix(3, 11), S, 11, true),
+        ("(dot(v, tanh(w @ x)) - y)^2", Shape::matrix(4, 9), column(4), 9, true),
+        ("(dot(w*w - v, x) - y*dot(v, z))^2", column(9), column(9), 9, true),
+        ("(dot(w, x) - y)^2 + norm2(v - z)", column(8), column(8), 8, true),
+        ("(dot(w, x) - y)^2 + norm2(w - x)", column(8), S, 8, false),
+        ("(dot(w, x*x) - y)^2 + dot(x, x)*v", column(8), S, 8, false),
+        ("(w*y - v)^2", S, S, 2, false),
+    ];
+    for (loss, w, v, n, expected) in cases {
+        let law = x(n);
+        let data = [("z", law.as_str()), ("y", "rademacher"), ("x", law.as_str())];
+        let m = model(&[("w", w), ("v", v)], &data, Some(37), loss);
+        for (tiles, uniform) in [(1, None), (3, None), (2, Some(0.25))] {
+            let theta: Vec<Lane> = (0..m.layout().len() * tiles)
+                .map(|i| Lane(std::array::from_fn(|l| ((i * 8 + l) as f64 * 0.7).sin())))
+                .collect();
+            let gradient = |offers, level| {
+                let nodes = NodeBatch::new(m.nodes(), tiles);
+                let mut batch = AllNodes { nodes, offers, uniform, as_numbers: 0 };
+                let mut gradient = vec![Lane::default(); theta.len()];
+                let mut scratch = m.scratch(tiles);
+                Level::force(level, || {
+                    m.weighted_gradient(&theta, &mut batch, &mut gradient, &mut scratch);
+                });
+                (gradient, batch.as_numbers)
+            };
+            let (wanted, none) = gradient(false, Level::V1);
+            assert_eq!(none, 0);
+            for level in Level::ALL {
+                let (found, numbers) = gradient(true, level);
+                assert_eq!(numbers, if expected { 37 } else { 0 }, "{loss}");
+                assert_eq!(found, wanted, "{loss} {level:?}");
             }
         }
     }

@@ -2,9 +2,9 @@
 
 use super::kernels;
 use super::unary::{LOG, SIGN};
-use super::{Attribute, Call, Elements, Frame, Operand, Operation, Straight};
+use super::{Argument, Attribute, Call, Elements, Frame, Operand, Operation, Straight, product};
 use crate::lanes::pass::{Recipe, Value};
-use crate::lanes::{Lane, Product, math, matrix_product};
+use crate::lanes::{Lane, Product, math};
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
 
@@ -93,6 +93,9 @@ impl Operation for Binary {
     fn accumulates(&self) -> bool {
         self.name == "multiply"
     }
+    fn takes_numbers(&self, _: Attribute, which: usize, args: &[Argument], summed: bool) -> bool {
+        summed && args[which].batched && !args[which].shape.is_scalar() && args[1 - which].shape.is_scalar()
+    }
     fn accumulate(
         &self,
         attribute: Attribute,
@@ -118,7 +121,7 @@ impl Operation for Binary {
                 out_col: 1,
                 tiles,
             };
-            return matrix_product(out, vector.data, scalar.data, &extents, !first);
+            return product(out, vector, scalar, &extents, !first);
         }
         let one = Frame { count: 1, ..*frame };
         for k in 0..frame.count {

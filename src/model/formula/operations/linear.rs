@@ -1,7 +1,7 @@
 //! Matrices: products, transposes, traces.
 
 use super::kernels;
-use super::{Attribute, Call, Elements, Frame, Operand, Operation};
+use super::{Argument, Attribute, Call, Elements, Frame, Operand, Operation, product};
 use crate::lanes::pass::{Recipe, Value};
 use crate::lanes::{Lane, Product, matrix_product};
 use crate::model::Shape;
@@ -46,13 +46,13 @@ impl Operation for MatrixProduct {
     }
     fn evaluate(&self, attribute: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
         let mut extents = Self::extents(attribute, frame.tiles, args[0].shape, args[1].shape);
-        if extents.cols == 1 && args[0].stride == 0 && args[1].stride > 0 && frame.count > 1 {
+        if extents.cols == 1 && args[0].stride == 0 && args[1].stride > 0 {
             // One matrix, a vector a sample: the samples are the columns of one product.
             extents.cols = frame.count;
             extents.b_col = args[1].stride / frame.tiles;
             extents.out_row = 1;
             extents.out_col = extents.rows;
-            return matrix_product(out, args[0].data, args[1].data, &extents, false);
+            return product(out, &args[0], &args[1], &extents, false);
         }
         for (k, out) in out.chunks_exact_mut(frame.stride()).enumerate() {
             let (a, b) = (args[0].sample(k, frame.tiles), args[1].sample(k, frame.tiles));
@@ -95,6 +95,14 @@ impl Operation for MatrixProduct {
         };
         product.ok()
     }
+    fn takes_numbers(&self, attribute: Attribute, which: usize, args: &[Argument], summed: bool) -> bool {
+        let extents = Self::extents(attribute, 1, args[0].shape, args[1].shape);
+        if summed {
+            extents.inner == 1 && args[0].batched && args[1].batched
+        } else {
+            which == 1 && extents.cols == 1 && !args[0].batched && args[1].batched
+        }
+    }
     fn accumulates(&self) -> bool {
         true
     }
@@ -112,7 +120,7 @@ impl Operation for MatrixProduct {
             extents.inner = frame.count;
             extents.a_inner = args[0].stride / frame.tiles;
             extents.b_inner = args[1].stride / frame.tiles;
-            return matrix_product(out, args[0].data, args[1].data, &extents, !first);
+            return product(out, &args[0], &args[1], &extents, !first);
         }
         for k in 0..frame.count {
             let (a, b) = (args[0].sample(k, frame.tiles), args[1].sample(k, frame.tiles));

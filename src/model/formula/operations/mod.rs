@@ -23,8 +23,8 @@ pub use unary::{
 pub use vector::{ARRAY, LOGSUMEXP, ONE_HOT, SOFTMAX};
 
 use super::graph::{Graph, Node};
-use crate::lanes::Lane;
 use crate::lanes::pass::{Recipe, Value};
+use crate::lanes::{Lane, Product, matrix_product, number_product};
 use crate::model::Shape;
 
 /// A number or two that belong to an operation (an exponent, a target shape, flags).
@@ -87,17 +87,38 @@ pub struct Operand<'a> {
     pub stride: usize,
     /// The number, where it is a scalar constant.
     pub immediate: Option<f64>,
+    /// In place of `data`, where all replicas have the same samples and the operation [takes](Operation::takes_numbers) them so: from the
+    /// first sample on, as many numbers apart as the data are elements.
+    pub numbers: Option<&'a [f64]>,
 }
 
 impl<'a> Operand<'a> {
     /// A value shared by all samples.
     pub fn unbatched(data: &'a [Lane], shape: Shape) -> Self {
-        Self { data, shape, stride: 0, immediate: None }
+        Self { data, shape, stride: 0, immediate: None, numbers: None }
     }
     /// The value for one sample, `[element][tile]`.
     pub fn sample(&self, sample: usize, tiles: usize) -> &'a [Lane] {
         let start = sample * self.stride;
         &self.data[start..start + self.shape.len() * tiles]
+    }
+}
+
+/// What is known of an argument before there are numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Argument {
+    /// Shape of the value.
+    pub shape: Shape,
+    /// It differs between samples.
+    pub batched: bool,
+}
+
+/// out (+)= a b, where at most one of the factors is numbers.
+fn product(out: &mut [Lane], a: &Operand<'_>, b: &Operand<'_>, extents: &Product, add: bool) {
+    match (a.numbers, b.numbers) {
+        (None, None) => matrix_product(out, a.data, b.data, extents, add),
+        (Some(numbers), _) => number_product(out, numbers, b.data, extents, add),
+        (None, Some(numbers)) => number_product(out, numbers, a.data, &extents.turned(), add),
     }
 }
 
@@ -218,6 +239,10 @@ pub trait Operation: Sync {
         _shape: Shape,
     ) -> Option<Vec<Value>> {
         None
+    }
+    /// True if argument `which` may come as [`Operand::numbers`], in sums over samples if `summed`; no other argument does then.
+    fn takes_numbers(&self, _attribute: Attribute, _which: usize, _args: &[Argument], _summed: bool) -> bool {
+        false
     }
     /// a ∘ b = b ∘ a, to the bit.
     fn commutative(&self) -> bool {

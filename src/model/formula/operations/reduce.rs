@@ -1,7 +1,7 @@
 //! Sums, norms and extremes over all elements, and back.
 
 use super::kernels;
-use super::{Attribute, Call, Elements, Frame, Operand, Operation};
+use super::{Argument, Attribute, Call, Elements, Frame, Operand, Operation, product};
 use crate::lanes::pass::{Recipe, Value};
 use crate::lanes::{Lane, Product, matrix_product};
 use crate::model::Shape;
@@ -118,8 +118,11 @@ impl Operation for Dot {
             out_col: 1,
             tiles,
         };
-        for (k, out) in out.chunks_exact_mut(rows * tiles).enumerate() {
-            let (from_a, from_b) = (k * rows * a.stride, k * b.stride);
+        if one_matrix {
+            return product(out, &a, &b, &extents, false);
+        }
+        for (k, out) in out.chunks_exact_mut(tiles).enumerate() {
+            let (from_a, from_b) = (k * a.stride, k * b.stride);
             matrix_product(out, &a.data[from_a..], &b.data[from_b..], &extents, false);
         }
     }
@@ -134,6 +137,9 @@ impl Operation for Dot {
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, which: usize) -> Option<Node> {
         Some(graph.multiply(call.adjoint, call.args[1 - which]))
+    }
+    fn takes_numbers(&self, _: Attribute, which: usize, args: &[Argument], summed: bool) -> bool {
+        !summed && args[which].batched && !args[1 - which].batched
     }
     fn commutative(&self) -> bool {
         true
