@@ -18,7 +18,7 @@ use crate::lanes::{Indices, Lane};
 use crate::model::{Batch, OverRows, Shape};
 
 /// Numbers a body's batched registers should hold at most, all samples of a chunk together.
-const CHUNK_ELEMENTS: usize = 256;
+const CHUNK_ELEMENTS: usize = 512;
 /// Most samples in a chunk.
 const CHUNK_LIMIT: usize = 16;
 /// Rows and columns of the blocks of matrix products.
