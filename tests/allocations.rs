@@ -87,7 +87,7 @@ fn regression() -> System {
         seed: 1,
     };
     let model = Arc::new(FormulaModel::new(spec).map_err(|e| format!("{e:?}")).unwrap());
-    assert!(model.over_rows(20).is_some());
+    assert!(model.over_rows(20).is_some() && model.in_rows(2).is_some());
     System::Loss { model: model.clone(), formula: Some(model) }
 }
 

@@ -6,6 +6,7 @@
 
 use crate::dynamics::accounts::{Accounts, Step};
 use crate::dynamics::draws::Draws;
+use crate::dynamics::in_rows::InRows;
 use crate::dynamics::kernels::{descend, heavy_ball, scale_in_place};
 use crate::dynamics::passes::RATE;
 use crate::dynamics::svag::AmplifiedGradient;
@@ -13,6 +14,7 @@ use crate::dynamics::sweep::{FullGradient, GaussianGradient};
 use crate::dynamics::{Clock, Schedule, Stepper};
 use crate::lanes::{Lane, Pass};
 use crate::model::{Model, Scratch};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Where ĝ comes from.
@@ -62,6 +64,8 @@ pub struct Descent {
     accounts: Accounts,
     /// The whole step, and memory for its samples.
     pass: Option<(Pass, Vec<Lane>)>,
+    /// What is kept as rows.
+    rows: Option<InRows>,
 }
 
 impl Descent {
@@ -69,13 +73,20 @@ impl Descent {
     pub fn new(source: Source, rate: Schedule, substeps: u32, decay: f64, momentum: f64, len: usize) -> Self {
         let velocity = if momentum == 0.0 { Vec::new() } else { vec![Lane::default(); len] };
         let (gradient, accounts) = (vec![Lane::default(); len], Accounts::default());
-        Self { source, rate, substeps, decay, momentum, gradient, velocity, accounts, pass: None }
+        Self { source, rate, substeps, decay, momentum, gradient, velocity, accounts, pass: None, rows: None }
     }
 
     /// Goes by a pass where there is one: for steps without accounts, from `samples` vectors of samples.
     pub fn by(self, pass: Option<Pass>, samples: usize) -> Self {
         let pass = pass.map(|pass| (pass, vec![Lane::default(); samples]));
         Self { pass, ..self }
+    }
+
+    /// Keeps elements of θ [as rows](Model::in_rows) between instants, in blocks of `tiles` vectors: for mini-batches of a table, and steps
+    /// without accounts.
+    pub fn keeping(self, rows: Option<&Range<usize>>, tiles: usize) -> Self {
+        let rows = rows.map(|elements| InRows::new(elements, !self.velocity.is_empty(), tiles));
+        Self { rows, ..self }
     }
 
     /// Keeps these accounts.
@@ -96,6 +107,18 @@ impl Descent {
                 Source::Full(_) | Source::Amplified(_) => unreachable!("these have no passes"),
             };
         }
+        if let (Some(rows), Source::Minibatch { model, scratch, draws }) = (&mut self.rows, &mut self.source)
+        {
+            let Self { gradient, velocity, decay, momentum, .. } = self;
+            let mut turned = rows.step(rate, *decay, *momentum);
+            let factor = model.step_in_rows(theta, draws.advance(), gradient, &mut turned, scratch);
+            for lanes in rows.others(theta.len()) {
+                let velocity = velocity.get_mut(lanes.clone()).unwrap_or_default();
+                let (theta, gradient) = (&mut theta[lanes.clone()], &gradient[lanes]);
+                step_along(theta, velocity, gradient, factor, rate, *decay, *momentum);
+            }
+            return;
+        }
         let mut factor = self.source.evaluate(theta, &mut self.gradient);
         let Self { gradient, velocity, accounts, decay, momentum, .. } = self;
         let (decay, momentum) = (*decay, *momentum);
@@ -103,14 +126,27 @@ impl Descent {
             scale_in_place(gradient, std::mem::replace(&mut factor, 1.0));
             accounts.before(&Step { theta, velocity, gradient, rate, decay, momentum });
         }
-        if velocity.is_empty() {
-            descend(theta, gradient, factor, rate, decay);
-        } else {
-            heavy_ball(theta, velocity, gradient, factor, rate, decay, momentum);
-        }
+        step_along(theta, velocity, gradient, factor, rate, decay, momentum);
         if !accounts.is_empty() {
             accounts.after(velocity);
         }
+    }
+}
+
+/// The step along a given gradient.
+fn step_along(
+    theta: &mut [Lane],
+    velocity: &mut [Lane],
+    gradient: &[Lane],
+    factor: f64,
+    rate: f64,
+    decay: f64,
+    momentum: f64,
+) {
+    if velocity.is_empty() {
+        descend(theta, gradient, factor, rate, decay);
+    } else {
+        heavy_ball(theta, velocity, gradient, factor, rate, decay, momentum);
     }
 }
 
@@ -127,6 +163,9 @@ impl Stepper for Descent {
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
         self.accounts.begin(theta, from.step);
+        if let Some(rows) = &mut self.rows {
+            rows.begin(theta);
+        }
         for iteration in from.step..to.step {
             let rate = self.rate.at(iteration) / f64::from(self.substeps);
             for _ in 0..self.substeps {
@@ -135,6 +174,9 @@ impl Stepper for Descent {
             if !pulse(1) {
                 return false;
             }
+        }
+        if let Some(rows) = &self.rows {
+            rows.leave(theta, &mut self.velocity);
         }
         true
     }

@@ -69,11 +69,13 @@ impl Draws {
         batch.fill(0, size, rows, &mut []);
         see(rows)
     }
-    /// True if every mini-batch of `size` samples of a model has as many.
-    pub fn even(model: &dyn Model, size: usize, sampling: Sampling) -> bool {
+    /// Samples of the shortest mini-batch among those of `size` samples of a model: epochs may end with fewer.
+    pub fn shortest(model: &dyn Model, size: usize, sampling: Sampling) -> usize {
         match (model.population().size(), sampling) {
-            (Some(n), Sampling::WithoutReplacement { drop_last }) => drop_last || n.is_multiple_of(size),
-            _ => true,
+            (Some(n), Sampling::WithoutReplacement { drop_last: false }) if !n.is_multiple_of(size) => {
+                n % size
+            }
+            _ => size,
         }
     }
     /// Vectors a tile that these draws keep between steps.

@@ -10,6 +10,7 @@ mod diffusion;
 pub mod draws;
 mod equations;
 mod flow;
+mod in_rows;
 mod integrated;
 mod kernels;
 pub mod ledger;
@@ -63,6 +64,8 @@ pub trait Stepper: Send {
     fn accounts(&self, _theta: &[Lane], _out: &mut [Vec<Lane>]) {}
 }
 
+#[cfg(test)]
+mod in_rows_tests;
 #[cfg(test)]
 mod passes_tests;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A law made ready for a system: everything that is done once a run, not once a block.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::dynamics::accounts::{Accounts, Book, Noise};
@@ -72,13 +73,37 @@ struct Footprint {
 }
 
 enum Kind {
-    Descent { model: Arc<dyn Model>, training: Training, gradient: Gradient, substeps: u32, momentum: f64 },
-    Flow { model: Arc<dyn Model>, decay: f64, tolerance: f64 },
+    Descent {
+        model: Arc<dyn Model>,
+        training: Training,
+        gradient: Gradient,
+        substeps: u32,
+        momentum: f64,
+        /// Elements of θ that can be kept as rows.
+        rows: Option<Range<usize>>,
+    },
+    Flow {
+        model: Arc<dyn Model>,
+        decay: f64,
+        tolerance: f64,
+    },
     Linear(Arc<Transitions>),
-    Euler { equation: Arc<SdeModel>, dt: f64 },
+    Euler {
+        equation: Arc<SdeModel>,
+        dt: f64,
+    },
     Underdamped(Inertia),
-    Langevin { force: Force, rate: Schedule, substeps: u32, driven: Driven },
-    Equation { compiled: Arc<CompiledSde>, dt: f64, driven: Driven },
+    Langevin {
+        force: Force,
+        rate: Schedule,
+        substeps: u32,
+        driven: Driven,
+    },
+    Equation {
+        compiled: Arc<CompiledSde>,
+        dt: f64,
+        driven: Driven,
+    },
 }
 
 /// A scheme, its noise, and where that comes from.
@@ -321,17 +346,20 @@ impl Motion {
             None => all(),
         };
         let (hot, length) = (parameters * held + touched.working_set, touched.run_length);
+        // The last batch of an epoch may be short.
+        let shortest = Draws::shortest(&**model, samples, training.sampling);
+        let turned = model.in_rows(samples).filter(|_| {
+            rows.is_some() && matches!(gradient, Gradient::Minibatch) && model.in_rows(shortest).is_some()
+        });
         let over = match gradient {
-            Gradient::Minibatch if Draws::even(&**model, samples, training.sampling) => {
-                Some(Over::Samples(samples))
-            }
+            Gradient::Minibatch if shortest == samples => Some(Over::Samples(samples)),
             Gradient::Gaussian(sigma) if Way::of(&**model) == Way::Sums => Some(Over::NoisySums { sigma }),
             _ => None,
         };
         let over = over.filter(|_| rows.is_none());
         let recipe = over.and_then(|over| passes::descent(&**model, over, training.decay.force(), momentum));
-        let kind =
-            Kind::Descent { model: model.clone(), training: training.clone(), gradient, substeps, momentum };
+        let (model, training) = (model.clone(), training.clone());
+        let kind = Kind::Descent { model, training, gradient, substeps, momentum, rows: turned };
         Ok(Self {
             kind,
             parameters,
@@ -401,6 +429,15 @@ impl Motion {
         1 << touched.min(streamed).clamp(1, share).ilog2()
     }
 
+    /// The elements of θ that are kept as rows between instants, if any are.
+    #[cfg(test)]
+    pub(super) fn in_rows(&self) -> Option<Range<usize>> {
+        match &self.kind {
+            Kind::Descent { rows, .. } => rows.clone(),
+            _ => None,
+        }
+    }
+
     /// A stepper for replicas `first .. first + 8·tiles`.
     pub fn stepper(&self, seed: u64, first: u64, tiles: usize) -> Box<dyn Stepper> {
         self.stepper_with(&[], seed, first, tiles)
@@ -411,7 +448,7 @@ impl Motion {
         let block = Block { seed, first, tiles };
         let len = self.parameters * tiles;
         match &self.kind {
-            Kind::Descent { model, training, gradient, substeps, momentum } => {
+            Kind::Descent { model, training, gradient, substeps, momentum, rows } => {
                 let source = match gradient {
                     Gradient::Full => Source::Full(FullGradient::new(model.clone(), tiles)),
                     Gradient::Minibatch => Source::Minibatch {
@@ -444,7 +481,8 @@ impl Motion {
                     Gradient::Minibatch => training.batch * model.population().width * tiles,
                     _ => 0,
                 };
-                Box::new(descent.with(accounts).by(pass, samples))
+                let rows = rows.as_ref().filter(|_| books.is_empty());
+                Box::new(descent.with(accounts).by(pass, samples).keeping(rows, tiles))
             }
             Kind::Flow { model, decay, tolerance } => {
                 let gradient = FullGradient::new(model.clone(), tiles);

@@ -13,7 +13,7 @@ use crate::scheme::{Increments, Method, Scheme};
 
 const TILES: usize = 3;
 
-fn formula(text: &str) -> Expression {
+pub(super) fn formula(text: &str) -> Expression {
     Expression::parse(text).unwrap()
 }
 
@@ -25,7 +25,7 @@ fn layout(parameters: &[(&str, Shape)]) -> Layout {
     layout
 }
 
-fn loss(
+pub(super) fn loss(
     parameters: &[(&str, Shape)],
     data: &[(&str, &str, Option<Shape>)],
     size: Option<usize>,

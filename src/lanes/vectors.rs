@@ -10,16 +10,16 @@
 
 use super::product::{Product, Vector, in_blocks};
 use super::rows::{
-    Columns, Eight, Elements, Samples, products_in_blocks, sums_in_blocks, turn_columns, turn_to_lanes,
-    turn_to_rows,
+    Along, Columns, Eight, Elements, Samples, products_in_blocks, sums_in_blocks, turn_columns,
+    turn_to_lanes, turn_to_rows,
 };
 use super::{LANES, Lane, Level};
 use std::arch::x86_64::{
     __m256d, __m512d, _mm256_add_pd, _mm256_load_pd, _mm256_mul_pd, _mm256_permute2f128_pd, _mm256_set_pd,
-    _mm256_set1_pd, _mm256_store_pd, _mm256_unpackhi_pd, _mm256_unpacklo_pd, _mm512_add_pd,
+    _mm256_set1_pd, _mm256_store_pd, _mm256_sub_pd, _mm256_unpackhi_pd, _mm256_unpacklo_pd, _mm512_add_pd,
     _mm512_i64gather_pd, _mm512_load_pd, _mm512_loadu_si512, _mm512_mul_pd, _mm512_permutexvar_pd,
-    _mm512_set_epi64, _mm512_set1_pd, _mm512_shuffle_f64x2, _mm512_store_pd, _mm512_unpackhi_pd,
-    _mm512_unpacklo_pd,
+    _mm512_set_epi64, _mm512_set1_pd, _mm512_shuffle_f64x2, _mm512_store_pd, _mm512_sub_pd,
+    _mm512_unpackhi_pd, _mm512_unpacklo_pd,
 };
 
 impl Vector for __m512d {
@@ -99,6 +99,14 @@ impl Eight for __m512d {
         unsafe { _mm512_add_pd(self, other) }
     }
     #[inline(always)]
+    unsafe fn minus(self, other: Self) -> Self {
+        unsafe { _mm512_sub_pd(self, other) }
+    }
+    #[inline(always)]
+    unsafe fn times(self, other: Self) -> Self {
+        unsafe { _mm512_mul_pd(self, other) }
+    }
+    #[inline(always)]
     unsafe fn turn(square: [Self; LANES]) -> [Self; LANES] {
         // SAFETY: the caller's.
         unsafe {
@@ -162,6 +170,14 @@ impl Eight for [__m256d; 2] {
         unsafe { [_mm256_add_pd(self[0], other[0]), _mm256_add_pd(self[1], other[1])] }
     }
     #[inline(always)]
+    unsafe fn minus(self, other: Self) -> Self {
+        unsafe { [_mm256_sub_pd(self[0], other[0]), _mm256_sub_pd(self[1], other[1])] }
+    }
+    #[inline(always)]
+    unsafe fn times(self, other: Self) -> Self {
+        unsafe { [_mm256_mul_pd(self[0], other[0]), _mm256_mul_pd(self[1], other[1])] }
+    }
+    #[inline(always)]
     unsafe fn turn(square: [Self; LANES]) -> [Self; LANES] {
         let mut turned = square;
         // Quarters: half `i` of rows from 4j on becomes half `j` of rows from 4i on.
@@ -218,7 +234,7 @@ at_level! { V4 "avx512f,avx512dq,avx512vl,avx512bw,avx2,bmi1,bmi2,lzcnt,popcnt":
     /// [`columns`](super::rows::columns) with AVX-512.
     columns_v4(out: &mut [Lane], stride: usize, columns: Columns<'_>) = turn_columns::<__m512d>;
     /// [`row_sums`](super::rows::row_sums) with AVX-512.
-    row_sums_v4(sums: &mut [Lane], factors: &[Lane], samples: Samples<'_>, add: bool) = sums_in_blocks::<__m512d, 8>;
+    row_sums_v4(sums: &mut [Lane], factors: &[Lane], samples: Samples<'_>, add: bool, along: Option<&Along>) = sums_in_blocks::<__m512d, 8>;
 }
 
 at_level! { V3 "avx2,bmi1,bmi2,lzcnt,popcnt":
@@ -235,5 +251,5 @@ at_level! { V3 "avx2,bmi1,bmi2,lzcnt,popcnt":
     /// [`columns`](super::rows::columns) with AVX2.
     columns_v3(out: &mut [Lane], stride: usize, columns: Columns<'_>) = turn_columns::<[__m256d; 2]>;
     /// [`row_sums`](super::rows::row_sums) with AVX2.
-    row_sums_v3(sums: &mut [Lane], factors: &[Lane], samples: Samples<'_>, add: bool) = sums_in_blocks::<[__m256d; 2], 4>;
+    row_sums_v3(sums: &mut [Lane], factors: &[Lane], samples: Samples<'_>, add: bool, along: Option<&Along>) = sums_in_blocks::<[__m256d; 2], 4>;
 }

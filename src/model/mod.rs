@@ -12,9 +12,11 @@ pub mod population;
 pub mod symmetry;
 
 use crate::lanes::pass::{Recipe, Value};
+use crate::lanes::rows::Step;
 use crate::lanes::{Indices, Lane};
 pub use layout::{Layout, Parameter, Shape};
 pub use population::{LazyNodes, Nodes, Origin, Population, SingleNode, StandardLaw, Variate};
+use std::ops::Range;
 pub use symmetry::Symmetry;
 
 /// A mini-batch, a set of quadrature nodes or a whole table, given to a model chunk by chunk.
@@ -95,6 +97,11 @@ pub trait Model: Send + Sync {
     fn over_rows(&self, _samples: usize) -> Option<OverRows> {
         None
     }
+    /// Elements of θ that a gradient over `samples` rows meets as rows alone, and gives as sums over rows: these can be
+    /// [kept as rows](Model::step_in_rows).
+    fn in_rows(&self, _samples: usize) -> Option<Range<usize>> {
+        None
+    }
     /// What a gradient over `samples` samples that all replicas share touches.
     fn over_shared(&self, samples: usize) -> OverRows {
         OverRows { working_set: self.working_set(samples), run_length: self.run_length(samples) }
@@ -122,6 +129,18 @@ pub trait Model: Send + Sync {
     ) -> f64 {
         self.weighted_gradient(theta, batch, gradient, scratch);
         1.0
+    }
+    /// As [`Model::gradient_to_scale`], for a batch that has [rows](Batch::rows), but for the elements [`Model::in_rows`]: these are rows, and step
+    /// along their gradient instead; in lanes they are neither read nor written. Only where there are such for a batch of this length.
+    fn step_in_rows(
+        &self,
+        theta: &[Lane],
+        batch: &mut dyn Batch,
+        gradient: &mut [Lane],
+        _turned: &mut Step<'_>,
+        scratch: &mut Scratch,
+    ) -> f64 {
+        self.gradient_to_scale(theta, batch, gradient, scratch)
     }
     /// r, where ∇L is a linear function A(θ) of few sums Σ_k a_k φ(θ; z_k), φ ∈ Rʳ: then C = A Cov(φ) Aᵀ has at most this rank.
     fn sums(&self) -> Option<usize> {

@@ -1,6 +1,7 @@
 //! A loss formula over a population, compiled.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::data::{self, DataGraph};
@@ -17,6 +18,7 @@ use super::program::{Inputs, Program};
 use super::sums::Sums;
 use super::{Expression, ModelSpec, Place, Value};
 use crate::lanes::pass::{Recipe, Value as InRegister};
+use crate::lanes::rows::Step;
 use crate::lanes::stream::{Purpose, Stream};
 use crate::lanes::{LANES, Lane};
 use crate::model::{Batch, Layout, LazyNodes, Model, Nodes, Origin, OverRows, Population, Scratch, Shape};
@@ -697,6 +699,9 @@ impl Model for FormulaModel {
     fn over_rows(&self, samples: usize) -> Option<OverRows> {
         self.sum_program.over_rows(samples)
     }
+    fn in_rows(&self, samples: usize) -> Option<Range<usize>> {
+        self.sum_program.in_rows(samples)
+    }
     fn over_shared(&self, samples: usize) -> OverRows {
         self.sum_program.over_shared(samples)
     }
@@ -731,8 +736,26 @@ impl Model for FormulaModel {
         };
         let registers = part(scratch, SUMMED, &self.sum_program, tiles);
         let tables = self.tables(&*batch);
-        self.sum_program.run_over_rows(&inputs, tables, batch, registers, gradient);
+        self.sum_program.run_over_rows(&inputs, tables, None, batch, registers, gradient);
         weight
+    }
+    fn step_in_rows(
+        &self,
+        theta: &[Lane],
+        batch: &mut dyn Batch,
+        gradient: &mut [Lane],
+        turned: &mut Step<'_>,
+        scratch: &mut Scratch,
+    ) -> f64 {
+        let tiles = theta.len() / self.layout.len();
+        let inputs = Inputs { theta, auxiliary: &[], tiles };
+        let registers = part(scratch, SUMMED, &self.sum_program, tiles);
+        let tables = self.tables(&*batch);
+        debug_assert!(tables.is_some() && batch.uniform_weight().is_some(), "rows of one weight");
+        turned.factor = batch.uniform_weight().unwrap_or(1.0);
+        let factor = turned.factor;
+        self.sum_program.run_over_rows(&inputs, tables, Some(turned), batch, registers, gradient);
+        factor
     }
     fn weighted_loss(&self, theta: &[Lane], batch: &mut dyn Batch, loss: &mut [Lane], scratch: &mut Scratch) {
         let tiles = theta.len() / self.layout.len();

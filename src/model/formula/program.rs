@@ -12,8 +12,9 @@ use super::operations::{
     SUBTRACT, Straight,
 };
 use std::collections::HashMap;
+use std::ops::Range;
 
-use crate::lanes::rows::{self, Elements, Samples};
+use crate::lanes::rows::{self, Elements, Samples, Step};
 use crate::lanes::{Indices, Lane};
 use crate::model::{Batch, OverRows, Shape};
 
@@ -98,6 +99,8 @@ pub struct Program {
     gathering: Gathering,
     /// What is done where all replicas have the same samples, if that is other than with samples of their own.
     sharing: Option<Sharing>,
+    /// Elements of θ, and of the result, that a run over rows of a table needs as rows alone.
+    turned: Option<Range<usize>>,
     width: usize,
     samples: usize,
     weights: usize,
@@ -162,6 +165,35 @@ impl Program {
             run_length: self.mean_length(count),
         }
     }
+    /// Elements of θ, and of the result, that can be rows in a run over `samples` rows of a table.
+    pub fn in_rows(&self, samples: usize) -> Option<Range<usize>> {
+        self.gathering(samples).and(self.turned.clone())
+    }
+    /// The elements of θ that rows are multiplied with, if nothing else reads them, and a sum over rows is the result's elements of the same
+    /// places: then a descent along the result can keep both as rows.
+    fn rows_alone(&self) -> Option<Range<usize>> {
+        let all = || self.prologue.iter().chain(&self.body).chain(&self.epilogue);
+        let uses: Vec<(&Instruction, Use)> = all().filter_map(|i| Some((i, i.gathered?))).collect();
+        let (mut read, mut written) = (None, None);
+        for (instruction, usage) in &uses {
+            let len = usage.elements.len;
+            match (usage.form, instruction.out) {
+                (Form::Product(which), _) => match instruction.args[which].source {
+                    Source::Theta(at) if read.is_none() => read = Some(at..at + len),
+                    _ => return None,
+                },
+                (Form::Sum(_), Target::Result(at)) if written.is_none() => written = Some(at..at + len),
+                (Form::Sum(_), _) => return None,
+            }
+        }
+        let range = read.filter(|range| written.as_ref() == Some(range))?;
+        let touches = |location: &Location| match location.source {
+            Source::Theta(at) => at < range.end && range.start < at + location.shape.len(),
+            _ => false,
+        };
+        let readers = all().flat_map(|i| &i.args).filter(|location| touches(location)).count();
+        (readers == 1).then_some(range)
+    }
     /// Elements of the registers that there are for every sample of a chunk.
     fn batched_elements(&self) -> usize {
         self.width + 1 + self.body.iter().filter(|i| i.batched).map(|i| i.shape.len()).sum::<usize>()
@@ -196,13 +228,15 @@ impl Program {
         scratch: &mut [Lane],
         result: &mut [Lane],
     ) {
-        self.run_over_rows(inputs, None, batch, scratch, result);
+        self.run_over_rows(inputs, None, None, batch, scratch, result);
     }
-    /// As [`Program::run_to`], for a batch of rows of `tables`.
+    /// As [`Program::run_to`], for a batch of rows of `tables`. What can be `turned` is kept as rows, and steps along the result; else it is in
+    /// lanes as all the rest.
     pub fn run_over_rows(
         &self,
         inputs: &Inputs<'_>,
         tables: Option<&Tables>,
+        mut turned: Option<&mut Step<'_>>,
         batch: &mut dyn Batch,
         scratch: &mut [Lane],
         result: &mut [Lane],
@@ -221,15 +255,8 @@ impl Program {
             while first < total {
                 let chunk = Chunk { first, count: capacity.min(total - first) };
                 if let Some((tables, indices)) = tables.and_then(|t| Some((t, batch.rows(chunk.count)?))) {
-                    self.body_over_rows(
-                        inputs,
-                        tables,
-                        indices,
-                        chunk,
-                        first + chunk.count == total,
-                        scratch,
-                        result,
-                    );
+                    let rows = Rows { tables, indices, last: first + chunk.count == total };
+                    self.body_over_rows(inputs, rows, turned.as_deref_mut(), chunk, scratch, result);
                 } else if let Some(lent) = batch.lend(first, chunk.count) {
                     for instruction in &self.body {
                         self.execute(instruction, inputs, Given::Lent(lent), chunk, scratch, result);
@@ -248,19 +275,17 @@ impl Program {
         }
     }
 
-    /// The body over a chunk of samples that are rows `indices` of tables.
-    #[allow(clippy::too_many_arguments, reason = "the pieces of one evaluation")]
+    /// The body over a chunk of samples that are rows of tables.
     fn body_over_rows(
         &self,
         inputs: &Inputs<'_>,
-        tables: &Tables,
-        indices: &[Indices],
+        rows: Rows<'_>,
+        mut turned: Option<&mut Step<'_>>,
         chunk: Chunk,
-        last: bool,
         scratch: &mut [Lane],
         result: &mut [Lane],
     ) {
-        let tiles = inputs.tiles;
+        let (Rows { tables, indices, last }, tiles) = (rows, inputs.tiles);
         let samples = &mut scratch[self.samples * tiles..(self.samples + chunk.count * self.width) * tiles];
         tables.fill_others(samples, indices, self.width, tiles);
         for instruction in &self.body {
@@ -273,7 +298,7 @@ impl Program {
             let elements = Elements { tiles, ..usage.elements };
             // Rows are kept behind all that the instruction reads, and behind what it writes.
             let (before, behind) = scratch.split_at_mut(usage.turned * tiles);
-            let turned = &mut behind[..elements.turned_len()];
+            let own = &mut behind[..elements.turned_len()];
             let (read, out): (&[Lane], &mut [Lane]) = match instruction.out {
                 Target::Register(at) => {
                     let (read, out) = before.split_at_mut(at * tiles);
@@ -283,17 +308,25 @@ impl Program {
             };
             match usage.form {
                 Form::Product(which) => {
-                    if chunk.first == 0 {
+                    if turned.is_none() && chunk.first == 0 {
                         let w = self.locate(&instruction.args[which], inputs, Given::Written, read);
-                        rows::to_rows(turned, w, &elements);
+                        rows::to_rows(own, w, &elements);
                     }
-                    rows::row_products(out, turned, samples);
+                    let w = turned.as_ref().map_or(&*own, |step| &*step.theta);
+                    rows::row_products(out, w, samples);
                 }
                 Form::Sum(which) => {
                     let factors = self.locate(&instruction.args[which], inputs, Given::Written, read);
-                    rows::row_sums(turned, factors, samples, chunk.first > 0);
-                    if last {
-                        rows::to_lanes(out, turned, &elements);
+                    let add = chunk.first > 0;
+                    match &mut turned {
+                        Some(step) if last => rows::step_along_sums(step, factors, samples, add),
+                        Some(step) => rows::row_sums(step.sums, factors, samples, add),
+                        None => {
+                            rows::row_sums(own, factors, samples, add);
+                            if last {
+                                rows::to_lanes(out, own, &elements);
+                            }
+                        }
                     }
                 }
             }
@@ -401,6 +434,16 @@ enum Given<'a> {
 struct Chunk {
     first: usize,
     count: usize,
+}
+
+/// Rows of a table that are the samples of a chunk.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    tables: &'a Tables,
+    /// `[count][tiles]`.
+    indices: &'a [Indices],
+    /// True for the last chunk of a batch.
+    last: bool,
 }
 
 impl Chunk {
@@ -571,6 +614,7 @@ impl<'g> Compiler<'g> {
             chunk: 1,
             gathering: Gathering::default(),
             sharing: None,
+            turned: None,
             width,
             samples: 0,
             weights: 0,
@@ -747,6 +791,7 @@ impl<'g> Compiler<'g> {
                 self.program.outputs.push(location);
             }
         }
+        self.program.turned = self.program.rows_alone();
         self.program
     }
 
