@@ -10,16 +10,14 @@
 
 use super::product::{Product, Vector, in_blocks};
 use super::rows::{
-    Along, Columns, Eight, Elements, Samples, products_in_blocks, sums_in_blocks, turn_columns,
-    turn_to_lanes, turn_to_rows,
+    Along, Eight, Elements, Samples, products_in_blocks, sums_in_blocks, turn_to_lanes, turn_to_rows,
 };
 use super::{LANES, Lane, Level};
 use std::arch::x86_64::{
-    __m256d, __m512d, _mm256_add_pd, _mm256_load_pd, _mm256_mul_pd, _mm256_permute2f128_pd, _mm256_set_pd,
-    _mm256_set1_pd, _mm256_store_pd, _mm256_sub_pd, _mm256_unpackhi_pd, _mm256_unpacklo_pd, _mm512_add_pd,
-    _mm512_i64gather_pd, _mm512_load_pd, _mm512_loadu_si512, _mm512_mul_pd, _mm512_permutexvar_pd,
-    _mm512_set_epi64, _mm512_set1_pd, _mm512_shuffle_f64x2, _mm512_store_pd, _mm512_sub_pd,
-    _mm512_unpackhi_pd, _mm512_unpacklo_pd,
+    __m256d, __m512d, _mm256_add_pd, _mm256_load_pd, _mm256_mul_pd, _mm256_permute2f128_pd, _mm256_set1_pd,
+    _mm256_store_pd, _mm256_sub_pd, _mm256_unpackhi_pd, _mm256_unpacklo_pd, _mm512_add_pd, _mm512_load_pd,
+    _mm512_mul_pd, _mm512_permutexvar_pd, _mm512_set_epi64, _mm512_set1_pd, _mm512_shuffle_f64x2,
+    _mm512_store_pd, _mm512_sub_pd, _mm512_unpackhi_pd, _mm512_unpacklo_pd,
 };
 
 impl Vector for __m512d {
@@ -91,10 +89,6 @@ impl Vector for [__m256d; 2] {
 
 impl Eight for __m512d {
     #[inline(always)]
-    unsafe fn gather(from: *const f64, at: &[usize; LANES]) -> Self {
-        unsafe { _mm512_i64gather_pd::<8>(_mm512_loadu_si512(at.as_ptr().cast()), from) }
-    }
-    #[inline(always)]
     unsafe fn plus(self, other: Self) -> Self {
         unsafe { _mm512_add_pd(self, other) }
     }
@@ -155,16 +149,6 @@ impl Eight for __m512d {
 }
 
 impl Eight for [__m256d; 2] {
-    #[inline(always)]
-    unsafe fn gather(from: *const f64, at: &[usize; LANES]) -> Self {
-        unsafe {
-            let [a, b, c, d, e, f, g, h] = *at;
-            [
-                _mm256_set_pd(*from.add(d), *from.add(c), *from.add(b), *from.add(a)),
-                _mm256_set_pd(*from.add(h), *from.add(g), *from.add(f), *from.add(e)),
-            ]
-        }
-    }
     #[inline(always)]
     unsafe fn plus(self, other: Self) -> Self {
         unsafe { [_mm256_add_pd(self[0], other[0]), _mm256_add_pd(self[1], other[1])] }
@@ -231,8 +215,6 @@ at_level! { V4 "avx512f,avx512dq,avx512vl,avx512bw,avx2,bmi1,bmi2,lzcnt,popcnt":
     to_lanes_v4(lanes: &mut [Lane], turned: &[Lane], elements: &Elements) = turn_to_lanes::<__m512d>;
     /// [`row_products`](super::rows::row_products) with AVX-512.
     row_products_v4(out: &mut [Lane], turned: &[Lane], samples: Samples<'_>) = products_in_blocks::<__m512d, 8>;
-    /// [`columns`](super::rows::columns) with AVX-512.
-    columns_v4(out: &mut [Lane], stride: usize, columns: Columns<'_>) = turn_columns::<__m512d>;
     /// [`row_sums`](super::rows::row_sums) with AVX-512.
     row_sums_v4(sums: &mut [Lane], factors: &[Lane], samples: Samples<'_>, add: bool, along: Option<&Along>) = sums_in_blocks::<__m512d, 8>;
 }
@@ -248,8 +230,6 @@ at_level! { V3 "avx2,bmi1,bmi2,lzcnt,popcnt":
     to_lanes_v3(lanes: &mut [Lane], turned: &[Lane], elements: &Elements) = turn_to_lanes::<[__m256d; 2]>;
     /// [`row_products`](super::rows::row_products) with AVX2.
     row_products_v3(out: &mut [Lane], turned: &[Lane], samples: Samples<'_>) = products_in_blocks::<[__m256d; 2], 4>;
-    /// [`columns`](super::rows::columns) with AVX2.
-    columns_v3(out: &mut [Lane], stride: usize, columns: Columns<'_>) = turn_columns::<[__m256d; 2]>;
     /// [`row_sums`](super::rows::row_sums) with AVX2.
     row_sums_v3(sums: &mut [Lane], factors: &[Lane], samples: Samples<'_>, add: bool, along: Option<&Along>) = sums_in_blocks::<[__m256d; 2], 4>;
 }

@@ -5,8 +5,6 @@ use crate::lanes::product::Vector;
 
 /// Eight numbers, in as many registers as they take.
 pub(in crate::lanes) trait Eight: Vector {
-    /// The numbers at these distances from there.
-    unsafe fn gather(from: *const f64, at: &[usize; LANES]) -> Self;
     /// self + other.
     unsafe fn plus(self, other: Self) -> Self;
     /// self − other.
@@ -28,15 +26,6 @@ pub(in crate::lanes) trait Eight: Vector {
 }
 
 impl Eight for [f64; LANES] {
-    #[inline(always)]
-    unsafe fn gather(from: *const f64, at: &[usize; LANES]) -> Self {
-        let mut numbers = [0.0; LANES];
-        for l in 0..LANES {
-            // SAFETY: the caller's.
-            numbers[l] = unsafe { *from.add(at[l]) };
-        }
-        numbers
-    }
     #[inline(always)]
     unsafe fn plus(mut self, other: Self) -> Self {
         for l in 0..LANES {

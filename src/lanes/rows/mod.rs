@@ -20,7 +20,6 @@ pub use sums::{Step, row_sums, step_along_sums};
 pub use turns::{Elements, to_lanes, to_rows};
 #[cfg(target_arch = "x86_64")]
 pub(super) use {
-    columns::turn_columns,
     eight::Eight,
     products::products_in_blocks,
     sums::{Along, sums_in_blocks},
