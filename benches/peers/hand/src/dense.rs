@@ -7,6 +7,10 @@ use crate::normals::{Block, Normals, ROWS};
 use crate::paths::moments;
 use crate::vector::{Kernel, Vector};
 
+/// Numbers that begin with a line of the cache.
+#[repr(align(64))]
+struct Matrix<const LENGTH: usize>([f64; LENGTH]);
+
 /// SGD for y = ⟨θ, x⟩ on a table of 1024 rows of 64 + 1 numbers, batch 8, η = 0.01, from θ = 0.
 pub struct Regression<'a> {
     pub table: &'a [f64],
@@ -20,10 +24,10 @@ impl Kernel for Regression<'_> {
 
     #[inline(always)]
     unsafe fn run<V: Vector>(&self) -> (f64, f64) {
-        let inputs: Vec<f64> =
-            self.table.chunks_exact(65).flat_map(|row| row[..64].iter().copied()).collect();
+        let row = |row: &[f64]| Matrix(std::array::from_fn(|j| row[j]));
+        let inputs: Vec<Matrix<64>> = self.table.chunks_exact(65).map(row).collect();
         let labels: Vec<f64> = self.table.chunks_exact(65).map(|row| row[64]).collect();
-        assert_eq!((labels.len(), inputs.len()), (1024, 64 * 1024));
+        assert_eq!(inputs.len(), 1024);
         let mut ends = vec![vec![0.0; self.replicas]; 64];
         for replica in 0..self.replicas {
             let mut words = Xoshiro256PlusPlus::seed_from_u64(replica as u64);
@@ -51,11 +55,11 @@ impl Kernel for Regression<'_> {
 }
 
 #[inline(always)]
-unsafe fn step<V: Vector>(theta: &mut [V::F; 8], inputs: &[f64], labels: &[f64], rows: [usize; 8]) {
+unsafe fn step<V: Vector>(theta: &mut [V::F; 8], inputs: &[Matrix<64>], labels: &[f64], rows: [usize; 8]) {
     let mut partial = [0.0; 64];
     unsafe {
         for (k, row) in rows.into_iter().enumerate() {
-            let x = inputs.as_ptr().add(64 * row);
+            let x = inputs[row].0.as_ptr();
             let mut sum = V::mul(V::load(x), theta[0]);
             for j in 1..8 {
                 sum = V::fma(V::load(x.add(8 * j)), theta[j], sum);
@@ -67,7 +71,7 @@ unsafe fn step<V: Vector>(theta: &mut [V::F; 8], inputs: &[f64], labels: &[f64],
             let q = &partial[8 * k..8 * k + 8];
             let output = ((q[0] + q[4]) + (q[2] + q[6])) + ((q[1] + q[5]) + (q[3] + q[7]));
             let error = V::f((output - labels[row]) * (-0.02 / 8.0));
-            let x = inputs.as_ptr().add(64 * row);
+            let x = inputs[row].0.as_ptr();
             for (j, change) in change.iter_mut().enumerate() {
                 *change = V::fma(V::load(x.add(8 * j)), error, *change);
             }
@@ -80,9 +84,6 @@ unsafe fn step<V: Vector>(theta: &mut [V::F; 8], inputs: &[f64], labels: &[f64],
 
 const N: usize = 32;
 const BATCH: usize = 16;
-
-#[repr(align(64))]
-struct Matrix<const LENGTH: usize>([f64; LENGTH]);
 
 /// C = α A B (or C + α A B): A is `m` × `k` with strides, B `k` × `n`, in tiles of 8 × 16.
 #[inline(always)]
