@@ -540,3 +540,35 @@ fn examples_of_the_claims_stand_in_the_studies_they_name() {
     // Every claim, and a control of each.
     assert_eq!(seen, 20);
 }
+
+#[test]
+fn pieces_of_a_schedule_that_the_run_never_reaches_count_for_nothing_and_are_told() {
+    let study = |steps: u64, more: &str| {
+        let text = format!(
+            "parameters.w = 1\ndata.x = \"normal(0, 1)\"\nloss.formula = \"0.5*(w - x)^2\"\n\
+             training.rate = [[0, 0.1], [100, 0.01]]\ndynamics.sgd = \"sgd\"\nrun = {{ steps = {steps}, replicas = 8 }}\n{more}"
+        );
+        study::parse("s", &text, Path::new(""), &[])
+    };
+    let short =
+        study(100, "observe.eta = \"rate*w\"\n").unwrap_or_else(|e| panic!("{}", study::Rendered(&e)));
+    assert_eq!(short.warnings.len(), 1, "{:?}", short.warnings);
+    assert!(short.warnings[0].contains("0.01 from step 100"), "{:?}", short.warnings);
+    assert_eq!(short.dynamics[0].training.as_ref().unwrap().rate.pieces, [(0, 0.1)]);
+    let long = study(101, "").unwrap_or_else(|e| panic!("{}", study::Rendered(&e)));
+    assert!(long.warnings.is_empty());
+    assert_eq!(long.dynamics[0].training.as_ref().unwrap().rate.pieces.len(), 2);
+    assert!(study(101, "observe.eta = \"rate*w\"\n").is_err());
+}
+
+#[test]
+fn a_dt_that_does_not_divide_the_time_is_told() {
+    let study = |dt: f64| {
+        let text = format!(
+            "parameters.x = 1\nsde.drift.x = \"-x\"\ndynamics.em.euler-maruyama.dt = {dt}\nrun = {{ time = 2.0, replicas = 8 }}\n"
+        );
+        study::parse("s", &text, Path::new(""), &[]).unwrap_or_else(|e| panic!("{}", study::Rendered(&e)))
+    };
+    assert!(study(0.1).warnings.is_empty());
+    assert_eq!(study(0.3).warnings, ["`em` runs to t = 2.1, not 2: its dt of 0.3 does not divide the time"]);
+}

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::ensemble::{RunError, SinkError};
 use crate::report::FORMAT;
 use crate::store::StoreError;
-use crate::study::Diagnostic;
+use crate::study::{Diagnostic, Study};
 
 /// How a command that was carried out came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,13 +150,16 @@ impl From<SinkError> for Failure {
     }
 }
 
-impl From<RunError> for Failure {
-    fn from(error: RunError) -> Self {
+impl Failure {
+    /// A run that could not be carried out; a law that cannot move the study's system is an error of the study, at its place.
+    pub fn of_run(error: RunError, study: &Study) -> Self {
         match error {
             RunError::Sink(error) => error.into(),
             RunError::Threads { .. } => Failure::run(error.to_string(), "ask for fewer with --threads"),
-            RunError::Dynamics { .. } => {
-                Failure::run(error.to_string(), "choose another law of motion for this dynamics")
+            RunError::Dynamics { dynamics, reason } => {
+                let message = format!("`{dynamics}`: {reason}");
+                let help = "choose another law of motion for this dynamics";
+                Failure::Study(vec![study.error_at_dynamics(&dynamics, message, help)])
             }
         }
     }

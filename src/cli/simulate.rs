@@ -21,7 +21,8 @@ pub(super) fn simulate(
     sink: &mut dyn Sink,
 ) -> Result<(Record, Vec<ClaimResult>), Failure> {
     let options = Options { threads: threads.map(usize::from), stop: interrupt::watch(), progress, sink };
-    let record = ensemble::run(study, &study.observables, options)?;
+    let record =
+        ensemble::run(study, &study.observables, options).map_err(|error| Failure::of_run(error, study))?;
     let claims = law::judge(study, &record);
     Ok((record, claims))
 }

@@ -34,6 +34,13 @@ impl Schedule {
         }
         time
     }
+    /// Leaves out the pieces that begin at iteration `steps` or later; the first of them.
+    pub fn end_at(&mut self, steps: u64) -> Option<(u64, f64)> {
+        let kept = self.pieces.partition_point(|piece| piece.0 < steps).max(1);
+        let first = self.pieces.get(kept).copied();
+        self.pieces.truncate(kept);
+        first
+    }
     fn piece(&self, step: u64) -> (u64, f64) {
         let next = self.pieces.partition_point(|p| p.0 <= step);
         self.pieces[next.saturating_sub(1)]

@@ -99,6 +99,7 @@ pub fn study(system: System, initial: Vec<Initial>, dynamics: Vec<Dynamics>, rep
         observables: vec![],
         symmetries: vec![],
         claims: vec![],
+        warnings: vec![],
     };
     study.observables = study
         .layout()

@@ -85,6 +85,7 @@ pub(super) fn study() -> Study {
             significance: 1e-3,
             line: 20,
         }],
+        warnings: vec![],
     }
 }
 

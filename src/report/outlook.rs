@@ -109,7 +109,7 @@ impl<'a> Outlook<'a> {
 
     /// Settings that change nothing, a sentence each.
     pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = Vec::new();
+        let mut warnings = self.study.warnings.clone();
         let momentum = shared_momentum(self.study);
         for dynamics in self.dynamics {
             // Inertia has a friction in its place.

@@ -127,12 +127,17 @@ fn profiles(report: &Report<'_>, style: &Style) -> Vec<String> {
         // The writer has a thread of its own.
         let whole = record.seconds * profile.threads as f64;
         let share = |seconds: f64| format!("{:.0} %", 100.0 * seconds / whole.max(f64::MIN_POSITIVE));
+        let (beside, own): (Vec<_>, Vec<_>) =
+            profile.sections.iter().partition(|(name, _)| *name == "storage");
         let mut parts: Vec<String> =
-            profile.sections.iter().map(|(name, seconds)| format!("{name} {}", share(*seconds))).collect();
-        let known: f64 =
-            profile.sections.iter().filter(|(name, _)| *name != "storage").map(|(_, seconds)| seconds).sum();
+            own.iter().map(|(name, seconds)| format!("{name} {}", share(*seconds))).collect();
+        let known: f64 = own.iter().map(|(_, seconds)| seconds).sum();
         parts.push(format!("set-up and waiting {}", share((whole - known).max(0.0))));
-        for line in [how, format!("of its time: {}", parts.join(", "))] {
+        let mut spent = format!("of its time: {}", parts.join(", "));
+        for (name, seconds) in beside {
+            spent.push_str(&format!("; beside it, on a thread of its own: {name} {}", share(seconds)));
+        }
+        for line in [how, spent] {
             lines.extend(style.wrap(&line, 2).iter().map(|line| style.paint(Tone::Dim, line)));
         }
     }

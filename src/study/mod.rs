@@ -91,6 +91,27 @@ pub fn parse_quick(
     finish(spec, errors, None).map(Some)
 }
 
+impl Study {
+    /// A message about a dynamics, at the place where it is written.
+    pub fn error_at_dynamics(
+        &self,
+        name: &str,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) -> Diagnostic {
+        let (spec, _) = Spec::parse(&self.path, &self.text, "", false, &self.overrides);
+        let found = spec.as_ref().and_then(|spec| {
+            let list = &spec.dynamics.as_ref()?.value;
+            let entry = list.iter().find(|entry| entry.name.value == name)?;
+            Some((&spec.sources, entry.value.law.span().unwrap_or(entry.name.span)))
+        });
+        match found {
+            Some((sources, place)) => sources.diagnostic(place, message, help),
+            None => Diagnostic::whole(self.path.as_str(), message, help),
+        }
+    }
+}
+
 /// Resolves what could be read; errors of reading and of resolving come together.
 fn finish(
     spec: Option<Spec>,

@@ -40,6 +40,8 @@ pub struct Study {
     pub symmetries: Vec<(String, Symmetry)>,
     /// `[[claims]]`.
     pub claims: Vec<Claim>,
+    /// What is written and changes nothing, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// What moves.

@@ -64,7 +64,7 @@ impl Table {
     /// Sets `key`, in its old place if it has one.
     pub fn set(&mut self, key: Spanned<String>, node: Node) {
         match self.entries.iter_mut().find(|(k, _)| k.value == key.value) {
-            Some(entry) => entry.1 = node,
+            Some(entry) => *entry = (key, node),
             None => self.entries.push((key, node)),
         }
     }

@@ -109,3 +109,17 @@ fn a_run_too_large_for_the_machine_is_refused() {
     assert!(outcome.code == 2 || outcome.code == 3, "{}", outcome.story());
     assert!(outcome.stderr.starts_with("error: "), "{}", outcome.story());
 }
+
+#[test]
+fn a_law_that_cannot_move_the_loss_is_an_error_of_the_study_at_its_dynamics() {
+    let flat = "[parameters]\nu = 1.0\nw = 0.5\n[data]\nx = \"normal(1, 0.3)\"\n[loss]\nformula = \"(u*w*x - 1)^2\"\n\
+                [training]\nrate = 0.01\n[dynamics]\nd = \"ornstein-uhlenbeck\"\n[run]\nsteps = 10\nreplicas = 8\n";
+    let place = Workplace::with(flat);
+    place.perrin(&["run", "study.toml"]).expect(2).says(&[
+        "the minimum is not isolated",
+        "study.toml:10:5",
+        "^^^",
+    ]);
+    let set = "dynamics.d={ ornstein-uhlenbeck = { batch = 2 } }";
+    place.perrin(&["run", "study.toml", "--set", set]).expect(2).says(&["--set dynamics.d", "^^^"]);
+}

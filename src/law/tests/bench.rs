@@ -80,6 +80,7 @@ pub(super) fn sde_study(model: SdeModel) -> Study {
 
 fn study(system: System, layout: &Layout) -> Study {
     Study {
+        warnings: vec![],
         title: String::new(),
         path: String::new(),
         text: String::new(),

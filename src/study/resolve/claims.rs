@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::convergence;
-use super::dynamics::{Motions, settings};
+use super::dynamics::{Motion, Motions};
 use super::names::{self, Broken, SETTINGS};
 use super::observe::Observables;
+use super::settings::settings;
 use super::symmetries::{Symmetries, charge};
 use super::{Constants, Kind, number};
 use crate::dynamics::Ledger;
@@ -15,7 +16,7 @@ use crate::model::{Layout, Model, Shape, Symmetry};
 use crate::scheme::NoiseKind;
 use crate::study::resolved::{
     At, Claim, ClaimLaw, DensityReading, Equation, Moment, NoiseMoments, Observable, Relation, Statistic,
-    Tolerance,
+    Tolerance, Varied,
 };
 use crate::study::source::Spanned;
 use crate::study::spec::read::{Errors, suggestion};
@@ -35,6 +36,8 @@ pub struct Parts<'a> {
     /// The loss.
     pub model: Option<Arc<dyn Model>>,
     pub motion: &'a Motions,
+    /// Its formula.
+    pub loss: Option<&'a Spanned<String>>,
     pub constants: &'a Constants,
     pub broken: &'a Broken,
     pub layout: &'a Layout,
@@ -171,6 +174,18 @@ fn resolve(
         }
         ClaimLawSpec::Convergence(ladder) => {
             let observable = ladder.observable.given().and_then(|text| find(text, observables, errors));
+            if let Some(over) = ladder.over.given().filter(|over| over.value == Varied::Rate) {
+                let formulas = [("the observable", ladder.observable.given()), ("[loss]", parts.loss)];
+                for (whose, text) in formulas {
+                    if text.is_some_and(|text| observables.mentions(&text.value, "rate")) {
+                        errors.at(
+                            over.span,
+                            format!("the rate is varied, and in the formula of {whose} `rate` has one value"),
+                            "put the value that is meant into [constants] under another name",
+                        );
+                    }
+                }
+            }
             let made = convergence::resolve(ladder, parts, observable.map(|o| o.name), errors);
             made.map(|(index, ladder)| {
                 dynamics = Some(vec![index]);
@@ -224,6 +239,16 @@ fn resolve(
                                 "one ratio for all components",
                                 "give a number or a formula",
                             );
+                        }
+                        let (first, _) = pair?;
+                        let value = list[0].evaluate_among(&scope(&parts.motion.list[first], parts)).ok()?;
+                        if value.data[0] <= 0.0 {
+                            errors.at(
+                                given.span,
+                                format!("the ratio of two variances is {}", value.data[0]),
+                                "give a ratio above 0, such as 1",
+                            );
+                            return None;
                         }
                         list.into_iter().next().map(Some)
                     }),
@@ -381,7 +406,10 @@ fn dynamics(
                     "name a dynamics with noise, such as sgd or langevin",
                 );
             }
-            Some(index) if indices.contains(&index) => {}
+            Some(index) if indices.contains(&index) => {
+                fine = false;
+                errors.at(name.span, format!("`{}` stands twice", name.value), "name each dynamics once");
+            }
             Some(index) => indices.push(index),
             None => {
                 fine = false;
@@ -627,11 +655,7 @@ fn claimed(
         if motion.training.is_none() && !motion.law.of_equation() {
             continue;
         }
-        let mut scope = parts.constants.clone();
-        for (name, value) in settings(motion.training.as_ref()) {
-            scope.insert(name.to_owned(), number(value));
-        }
-        match expression.evaluate_among(&scope) {
+        match expression.evaluate_among(&scope(motion, parts)) {
             Ok(value) => {
                 components = value.data.len();
                 if let Some(bad) = value.data.iter().find(|x| !x.is_finite()) {
@@ -658,6 +682,13 @@ fn claimed(
         }
     }
     Some((expression, components))
+}
+
+/// What the value of a claim about a dynamics may name.
+fn scope(motion: &Motion, parts: &Parts<'_>) -> Constants {
+    let mut scope = parts.constants.clone();
+    scope.extend(settings(motion.training.as_ref()).map(|(name, value)| (name.to_owned(), number(value))));
+    scope
 }
 
 fn value_place(spec: &ClaimSpec) -> Option<&Spanned<Quantity>> {

@@ -37,6 +37,14 @@ pub fn resolve(
     let of = named(&spec.of, parts, false, errors);
     let to = named(&spec.to, parts, true, errors);
     let (index, to) = (of??, to?);
+    if let (true, Some(given)) = (to == Some(index), spec.to.given()) {
+        errors.at(
+            given.span,
+            format!("`{}` is compared with itself", given.value),
+            "name another dynamics, or \"exact\" for a scheme over dt or substeps",
+        );
+        return None;
+    }
     let of = &parts.motion.list[index];
     let other = to.map(|i| &parts.motion.list[i]);
     let over = spec.over.given()?;

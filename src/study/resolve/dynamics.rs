@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::Kind;
 use super::population::PopulationKind;
 use super::training::{check_momentum, merge, schedule};
-use super::{Constants, Kind, number};
 use crate::dynamics::{Law, Schedule, Training};
 use crate::scheme::{Increments, Method, Scheme};
 use crate::study::clock::Pace;
@@ -17,6 +17,9 @@ use crate::study::tree::Value;
 
 /// Accuracy of gradient flow, a step.
 const FLOW_TOLERANCE: f64 = 1e-12;
+
+/// Most steps that SVAG makes of one.
+const MOST_LEVEL: u32 = 1_000_000;
 
 /// One dynamics before its instants are known.
 pub struct Motion {
@@ -51,26 +54,6 @@ pub struct Motions {
     pub shared: Option<Training>,
     /// Something was reported: what is missing may be there.
     pub broken: bool,
-}
-
-impl Motions {
-    /// `rate batch decay momentum` of `[training]` (of the first dynamics, where it has no rate of its own).
-    pub fn add_constants(&self, constants: &mut Constants) {
-        let training = self.shared.as_ref().or_else(|| self.list.iter().find_map(|m| m.training.as_ref()));
-        for (name, value) in settings(training) {
-            constants.insert(name.to_owned(), number(value));
-        }
-    }
-}
-
-/// The names of `[training]` that formulas know, with their values.
-pub fn settings(training: Option<&Training>) -> [(&'static str, f64); 4] {
-    [
-        ("rate", training.map_or(1.0, |t| t.rate.last())),
-        ("batch", training.map_or(1.0, |t| t.batch as f64)),
-        ("decay", training.map_or(0.0, |t| t.decay.force())),
-        ("momentum", training.map_or(0.0, |t| t.momentum)),
-    ]
 }
 
 pub fn dynamics(
@@ -231,7 +214,18 @@ fn settings_of(
         "ornstein-uhlenbeck" => Law::OrnsteinUhlenbeck,
         "langevin" => langevin(spec, errors)?,
         "svag" => {
-            Law::Svag { level: positive(&spec.level, "level", "svag of level 1 is SGD itself", errors)? }
+            let level = positive(&spec.level, "level", "svag of level 1 is SGD itself", errors)?;
+            if let (true, Some(given)) = (level > MOST_LEVEL, spec.level.given()) {
+                errors.at(
+                    given.span,
+                    format!("`level` is {level}"),
+                    format!(
+                        "each step becomes so many: a level of 16 is near the equation, {MOST_LEVEL} the most"
+                    ),
+                );
+                return None;
+            }
+            Law::Svag { level }
         }
         "underdamped" => underdamped(spec, shared, errors)?,
         "exact" => Law::Exact,

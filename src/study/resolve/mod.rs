@@ -9,6 +9,7 @@ mod names;
 mod observe;
 mod population;
 mod run;
+mod settings;
 mod symmetries;
 mod system;
 mod training;
@@ -100,24 +101,16 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     let starts = initial::starts(spec, &parameters, &constants, &names.broken, errors);
     let population = population::population(spec, model.as_ref(), &mut names, errors);
     let run = run::run(spec, &parameters.layout, errors);
-    let motion = dynamics::dynamics(spec, kind, &population, errors);
-    let clock = run::clock(spec, &motion, errors);
+    let mut motion = dynamics::dynamics(spec, kind, &population, errors);
+    let mut clock = run::clock(spec, &motion, errors);
+    let warnings = clock.as_mut().map(|clock| settings::end(&mut motion, clock)).unwrap_or_default();
     let seed = run.as_ref().map_or(0, |r| r.run.seed);
     let mut scope = constants.clone();
-    if kind == Some(Kind::Loss) {
-        motion.add_constants(&mut scope);
-    }
+    settings::share(&motion, kind, &mut scope, &mut names.broken);
     let system = system::system(
         spec,
         kind,
-        &system::Parts {
-            model,
-            parameters: &parameters,
-            population: &population,
-            constants: &scope,
-            seed,
-            motion: &motion,
-        },
+        &system::Parts { model, parameters: &parameters, population: &population, constants: &scope, seed },
         &names,
         errors,
     );
@@ -143,6 +136,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
                 System::Sde(_) => None,
             }),
             motion: &motion,
+            loss: spec.loss.as_ref().and_then(|s| s.value.formula.given()),
             constants: &constants,
             broken: &names.broken,
             layout: &parameters.layout,
@@ -155,6 +149,17 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
         errors,
     );
     let replicas = run.as_ref().map_or(0, |r| r.run.replicas);
+    if let Some(idle) = spec.starts.get(replicas).filter(|_| run.is_some()) {
+        errors.at(
+            idle.name.span,
+            format!(
+                "no replica begins at `{}`: {} starts, and `replicas` is {replicas}",
+                idle.name.value,
+                spec.starts.len()
+            ),
+            "replicas are dealt to the starts in turn: run as many or more",
+        );
+    }
     let precision = run::precision(spec, replicas, &mut observables, errors);
     if !errors.list.is_empty() {
         return None;
@@ -178,6 +183,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
         observables: observed,
         symmetries: symmetries.list,
         claims,
+        warnings,
     };
     study.resolved = written::resolved(spec, &study, record, run.record_parameters);
     Some(study)

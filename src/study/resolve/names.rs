@@ -26,6 +26,16 @@ pub struct Broken {
     pub names: Vec<String>,
     /// Any name may be one of them: a whole section is broken.
     pub all: bool,
+    /// Names without one value, with what is to be said of them.
+    pub unsettled: Vec<Unsettled>,
+}
+
+/// A name that would mean several things in one formula.
+#[derive(Clone)]
+pub struct Unsettled {
+    pub name: &'static str,
+    pub message: String,
+    pub help: String,
 }
 
 impl Broken {
@@ -118,7 +128,10 @@ pub fn check(
         if broken.contains(&name) {
             continue;
         }
-        let error = if LAWS.contains(&name.as_str()) {
+        let unsettled = broken.unsettled.iter().find(|u| u.name == name);
+        let error = if let Some(unsettled) = unsettled {
+            FormulaError::new(span, unsettled.message.clone()).help(unsettled.help.clone())
+        } else if LAWS.contains(&name.as_str()) {
             FormulaError::new(span, format!("the law `{name}` cannot stand here"))
                 .help("laws stand in [data]; name the draw there and use its name here")
         } else if crate::model::formula::operations::functions::find(&name).is_some() {

@@ -42,7 +42,8 @@ pub fn observables<'a>(
     known.extend(names.of("data entry").map(str::to_owned));
     known.extend(constants.keys().cloned());
     if kind != Some(Kind::Sde) && !matches!(compiler, Some(Compiler::State(_))) {
-        known.extend(MEASURED.iter().map(|s| (*s).to_owned()));
+        let settled = MEASURED.iter().filter(|s| names.broken.unsettled.iter().all(|u| u.name != **s));
+        known.extend(settled.map(|s| (*s).to_owned()));
         let loss = spec.loss.as_ref().and_then(|s| s.value.formula.value());
         if let Some(Ok(lines)) = loss.map(|text| syntax::parse(text)) {
             known.extend(lines.intermediates.into_iter().map(|i| i.name));
@@ -205,6 +206,15 @@ impl Observables<'_> {
             prefix.push_str(&format!("{}{name} = {}\n", &text[..last], &text[last..]));
         }
         prefix
+    }
+
+    /// True if a formula, or an observable that it names, has a name in it.
+    pub fn mentions(&self, text: &str, name: &str) -> bool {
+        let has = |text: &str| {
+            Expression::parse(text).is_ok_and(|formula| formula.names().iter().any(|(n, _)| n == name))
+        };
+        let prefix = Expression::parse(text).map(|formula| self.prefix(&formula)).unwrap_or_default();
+        has(&format!("{prefix}{text}"))
     }
 
     /// Marks the definitions before `before` that an expression names, and what those need.

@@ -166,9 +166,19 @@ fn short(x: f64) -> String {
 fn symmetry(spec: &SymmetrySpec, at: Span, layout: &Layout, errors: &mut Errors<'_>) -> Option<Symmetry> {
     let p = layout.len();
     match spec {
-        SymmetrySpec::Exponential(list) => exponential(list, layout, errors),
+        SymmetrySpec::Exponential(list) => {
+            if list.iter().all(|weight| weight.value == 0.0) {
+                errors.at(at, STILL, "write { exponential = { u = 1, w = -1 } }, not all of them 0");
+                return None;
+            }
+            exponential(list, layout, errors)
+        }
         SymmetrySpec::ExponentialMatrix(matrix) => {
             let a = square(matrix, p, errors)?;
+            if a.iter().all(|x| *x == 0.0) {
+                errors.at(matrix.span, STILL, "give a matrix A that is not 0");
+                return None;
+            }
             if !symmetric(&a, p) {
                 errors.at(
                     matrix.span,
@@ -180,6 +190,8 @@ fn symmetry(spec: &SymmetrySpec, at: Span, layout: &Layout, errors: &mut Errors<
             Some(Symmetry::Matrix(a))
         }
         SymmetrySpec::Rotation { left, right } => {
+            once(left.iter(), errors)?;
+            once(right.iter(), errors)?;
             let lefts = lookup(left, layout, errors)?;
             let rights = lookup(right, layout, errors)?;
             let sides = lefts.iter().map(|p| p.shape.rows).chain(rights.iter().map(|p| p.shape.cols));
@@ -208,12 +220,13 @@ fn symmetry(spec: &SymmetrySpec, at: Span, layout: &Layout, errors: &mut Errors<
                 errors.at(at, "this symmetry names no parameter", "write { scale = [\"w\"] }");
                 return None;
             }
+            once(list.iter(), errors)?;
             lookup(list, layout, errors)?;
             Some(Symmetry::Scale(texts(list)))
         }
         SymmetrySpec::Swap(pairs) => {
-            let mut fine = !pairs.is_empty();
-            if !fine {
+            let mut fine = !pairs.is_empty() & once(pairs.iter().flat_map(|(a, b)| [a, b]), errors).is_some();
+            if pairs.is_empty() {
                 errors.at(
                     at,
                     "this symmetry swaps nothing",
@@ -242,6 +255,8 @@ fn symmetry(spec: &SymmetrySpec, at: Span, layout: &Layout, errors: &mut Errors<
             })
         }
         SymmetrySpec::Permutation { rows, columns } => {
+            once(rows.iter(), errors)?;
+            once(columns.iter(), errors)?;
             let of_rows = lookup(rows, layout, errors)?;
             let of_columns = lookup(columns, layout, errors)?;
             let sides = of_rows.iter().map(|p| p.shape.rows).chain(of_columns.iter().map(|p| p.shape.cols));
@@ -262,6 +277,7 @@ fn symmetry(spec: &SymmetrySpec, at: Span, layout: &Layout, errors: &mut Errors<
                 );
                 return None;
             }
+            once(list.iter(), errors)?;
             lookup(list, layout, errors)?;
             Some(Symmetry::Negate(texts(list)))
         }
@@ -269,6 +285,10 @@ fn symmetry(spec: &SymmetrySpec, at: Span, layout: &Layout, errors: &mut Errors<
             let o = square(matrix, p, errors)?;
             let product = |i: usize, j: usize| (0..p).map(|k| o[i * p + k] * o[k * p + j]).sum::<f64>();
             let idempotent = (0..p * p).all(|e| (product(e / p, e % p) - o[e]).abs() < 1e-9);
+            if o.iter().all(|x| *x == 0.0) {
+                errors.at(matrix.span, STILL, "give a projector that is not 0");
+                return None;
+            }
             if !symmetric(&o, p) || !idempotent {
                 errors.at(
                     matrix.span,
@@ -291,6 +311,24 @@ fn exponential(list: &[Named<f64>], layout: &Layout, errors: &mut Errors<'_>) ->
 
 fn texts(list: &[Spanned<String>]) -> Vec<String> {
     list.iter().map(|s| s.value.clone()).collect()
+}
+
+/// What to say of a symmetry that is the identity.
+const STILL: &str = "this symmetry moves nothing: it is 0";
+
+/// Every name stands once.
+fn once<'n>(list: impl Iterator<Item = &'n Spanned<String>> + Clone, errors: &mut Errors<'_>) -> Option<()> {
+    for (index, name) in list.clone().enumerate() {
+        if list.clone().take(index).any(|other| other.value == name.value) {
+            errors.at(
+                name.span,
+                format!("`{}` stands twice in this symmetry", name.value),
+                "name each parameter once",
+            );
+            return None;
+        }
+    }
+    Some(())
 }
 
 /// The parameters of these names; all unknown ones are reported.

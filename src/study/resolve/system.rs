@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::dynamics::Motions;
 use super::names::{self, Broken, Names};
 use super::population::{PopulationKind, PopulationRead};
 use super::{Compiler, Constants, Kind, Parameters};
@@ -22,7 +21,6 @@ pub struct Parts<'a> {
     pub population: &'a PopulationRead,
     pub constants: &'a Constants,
     pub seed: u64,
-    pub motion: &'a Motions,
 }
 
 /// A system with its compiler.
@@ -140,7 +138,7 @@ fn loss(spec: &Spec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>) 
         data: parts.population.entries.iter().map(|(entry, _)| entry.clone()).collect(),
         size,
         loss: expression,
-        decay: parts.motion.shared.as_ref().map_or(0.0, |t| t.decay.force()),
+        decay: parts.constants.get("decay").map_or(0.0, |value| value.data[0]),
         seed: parts.seed,
     });
     match built {

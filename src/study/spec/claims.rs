@@ -294,7 +294,7 @@ fn equals(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
         statistic: word(&fields, "statistic", &STATISTICS, errors),
         at: instant(&fields, errors),
         value,
-        tolerance: positive(&fields, "tolerance", errors),
+        tolerance: relative(&fields, errors),
         absolute_tolerance: positive(&fields, "absolute_tolerance", errors),
     };
     one_tolerance(&law, errors);
@@ -337,7 +337,7 @@ fn decay_rate(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
         value: claimed_value(&fields, errors),
         from: fields.number("from", errors),
         to: fields.number("to", errors),
-        tolerance: positive(&fields, "tolerance", errors),
+        tolerance: relative(&fields, errors),
         absolute_tolerance: positive(&fields, "absolute_tolerance", errors),
     };
     one_tolerance(&law, errors);
@@ -355,14 +355,50 @@ pub(super) fn instant(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<At>
 
 /// A tolerance, above 0.
 pub(super) fn positive(fields: &Fields<'_>, name: &str, errors: &mut Errors<'_>) -> Field<f64> {
+    above_zero(fields, name, "give a tolerance above 0; without one the claim is exact", errors)
+}
+
+/// A number above 0.
+pub(super) fn above_zero(fields: &Fields<'_>, name: &str, help: &str, errors: &mut Errors<'_>) -> Field<f64> {
     let field = fields.number(name, errors);
     if let Some(given) = field.given()
         && given.value <= 0.0
     {
+        errors.at(given.span, format!("`{name}` is not positive"), help);
+        return Field::Broken;
+    }
+    field
+}
+
+/// A tolerance relative to the value, which must not reach down to 0.
+fn relative(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<f64> {
+    let field = positive(fields, "tolerance", errors);
+    if let Some(given) = field.given()
+        && given.value > 1.0
+    {
         errors.at(
             given.span,
-            format!("`{name}` is not positive"),
-            "give a tolerance above 0; without one the claim is exact",
+            format!(
+                "a tolerance of {} is no statement: it is relative, and so even 0 is within it",
+                given.value
+            ),
+            "give at most 1, for example tolerance = 0.05 for five percent",
+        );
+        return Field::Broken;
+    }
+    field
+}
+
+/// The factor of a term of a budget, 1 unless given.
+fn factor(fields: &Fields<'_>, name: &str, errors: &mut Errors<'_>) -> Field<f64> {
+    let field = fields.number(name, errors);
+    if let Some(given) = field.given()
+        && given.value < 0.0
+    {
+        errors.at(
+            given.span,
+            format!("`{name}` is negative"),
+            format!("it is the factor of the {name} in the budget: 1 for the law itself, 0 without it"),
         );
         return Field::Broken;
     }
@@ -423,7 +459,7 @@ fn equilibrium(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
         observable: fields.require("observable", observable, errors),
         variance_ratio,
         same: fields.boolean("same", errors),
-        tolerance: positive(&fields, "tolerance", errors),
+        tolerance: relative(&fields, errors),
     };
     (law, Field::Absent)
 }
@@ -449,7 +485,7 @@ fn fdt(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
     let law = ClaimLawSpec::Fdt {
         relation,
         moment: word(&fields, "moment", &MOMENTS, errors),
-        tolerance: positive(&fields, "tolerance", errors),
+        tolerance: relative(&fields, errors),
     };
     (law, dynamics(&fields, errors))
 }
@@ -469,8 +505,8 @@ fn noether_flow(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
     let symmetry = fields.string("symmetry", errors);
     let law = ClaimLawSpec::NoetherFlow {
         symmetry: fields.require("symmetry", symmetry, errors),
-        noise: fields.number("noise", errors),
-        decay: fields.number("decay", errors),
+        noise: factor(&fields, "noise", errors),
+        decay: factor(&fields, "decay", errors),
         tolerance: positive(&fields, "tolerance", errors),
     };
     (law, dynamics(&fields, errors))
@@ -479,7 +515,7 @@ fn noether_flow(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
 fn einstein(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
     let fields = Fields::new(&keys::EINSTEIN, table, at, errors);
     let law = ClaimLawSpec::Einstein {
-        tolerance: positive(&fields, "tolerance", errors),
+        tolerance: relative(&fields, errors),
         equation: word(&fields, "equation", &EQUATIONS, errors),
     };
     (law, dynamics(&fields, errors))

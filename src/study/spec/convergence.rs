@@ -1,6 +1,6 @@
 //! `convergence = { … }` as written.
 
-use super::claims::{instant, positive, word};
+use super::claims::{above_zero, instant, positive, word};
 use super::read::{Errors, Field, Fields, number};
 use crate::study::keys;
 use crate::study::resolved::{At, Varied};
@@ -47,7 +47,12 @@ pub fn convergence(table: &Table, at: Span, errors: &mut Errors<'_>) -> Converge
         _ => None,
     });
     let over = word(&fields, "over", &VARIED, errors);
-    let order = positive(&fields, "order", errors);
+    let order = above_zero(
+        &fields,
+        "order",
+        "errors fall with a power of the step: give order = 1, 2, or another above 0",
+        errors,
+    );
     ConvergenceSpec {
         observable: text("observable", errors),
         at: instant(&fields, errors),
