@@ -117,7 +117,7 @@ fn a_law_that_cannot_move_the_loss_is_an_error_of_the_study_at_its_dynamics() {
     let place = Workplace::with(flat);
     place.perrin(&["run", "study.toml"]).expect(2).says(&[
         "the minimum is not isolated",
-        "study.toml:10:5",
+        "study.toml:11:5",
         "^^^",
     ]);
     let set = "dynamics.d={ ornstein-uhlenbeck = { batch = 2 } }";
