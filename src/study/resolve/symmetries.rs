@@ -317,16 +317,15 @@ fn texts(list: &[Spanned<String>]) -> Vec<String> {
 const STILL: &str = "this symmetry moves nothing: it is 0";
 
 /// Every name stands once.
-fn once<'n>(list: impl Iterator<Item = &'n Spanned<String>> + Clone, errors: &mut Errors<'_>) -> Option<()> {
-    for (index, name) in list.clone().enumerate() {
-        if list.clone().take(index).any(|other| other.value == name.value) {
-            errors.at(
-                name.span,
-                format!("`{}` stands twice in this symmetry", name.value),
-                "name each parameter once",
-            );
+fn once<'n>(list: impl Iterator<Item = &'n Spanned<String>>, errors: &mut Errors<'_>) -> Option<()> {
+    let mut seen: Vec<&str> = Vec::new();
+    for name in list {
+        if seen.contains(&name.value.as_str()) {
+            let message = format!("`{}` stands twice in this symmetry", name.value);
+            errors.at(name.span, message, "name each parameter once");
             return None;
         }
+        seen.push(&name.value);
     }
     Some(())
 }
