@@ -135,7 +135,7 @@ fn profiles(report: &Report<'_>, style: &Style) -> Vec<String> {
         parts.push(format!("set-up and waiting {}", share((whole - known).max(0.0))));
         let mut spent = format!("of its time: {}", parts.join(", "));
         for (name, seconds) in beside {
-            spent.push_str(&format!("; beside it, on a thread of its own: {name} {}", share(seconds)));
+            spent.push_str(&format!("; beside it, on a thread of its own: {name} {} s", plain(seconds, 2)));
         }
         for line in [how, spent] {
             lines.extend(style.wrap(&line, 2).iter().map(|line| style.paint(Tone::Dim, line)));
