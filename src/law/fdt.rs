@@ -17,7 +17,13 @@
 //! adds; F = ∇f, of order 2 F = ∇f + (η/2)H∇f (SVAG of level l has the same with dt = η/l). By other schemes the first term alone holds, to
 //! leading order in dt; for the Langevin equation with inertia, ⟨‖v‖²⟩/η and ⟨vᵀHv⟩/η. An `[sde]` dx = a dt + B dW, a in Itô's form, has
 //! −⟨x·a⟩ = ½⟨Tr BBᵀ⟩, that is ⟨𝓛‖x‖²⟩ = 0 with its generator 𝓛: exactly by its exact law, with (dt/2)⟨‖a‖²⟩ beside it exactly by Euler–Maruyama, else to
-//! leading order in dt.
+//! leading order in dt. Tr BBᵀ = Σ_j‖b_j‖² over its Wiener processes: they are independent, and powers add.
+//!
+//! The Ornstein–Uhlenbeck process dθ = −H(θ − θ*)dt + √(ηφC(θ*)) dW has drift and noise of the minimum θ* (H = ∇²f there), wherever θ is: ‖θ‖² and
+//! ½(θ − θ*)·H(θ − θ*) keep still where ⟨θ·H(θ − θ*)⟩ = (η/2)Tr[φC(θ*)] and ⟨‖H(θ − θ*)‖²⟩ = (η/2)Tr[HφC(θ*)], exactly, for every loss.
+//!
+//! Without noise (a minibatch of the whole population, or an interpolating one that has come to its minimum) both sides are rounding, and there is
+//! nothing to balance.
 //!
 //! ⟨θ·F⟩ is measured as ⟨(θ − c)·F⟩ with c the mean of θ: the same in a stationary state, where ⟨F⟩ = 0, and without the scatter of c·F,
 //! which says nothing of noise.
@@ -25,7 +31,7 @@
 //! Source: Yaida (2018), arXiv 1810.00004, equations (FDR1), (FDR1') and (FDR2); the momentum form of the second, the scheme's terms, epochs
 //! and order 2, from the same stationarity.
 
-use super::measure::{Keeps, Run, Size, Unsteady, Watched, component_name, stationarity, window};
+use super::measure::{Keeps, NOTHING, Run, Size, Unsteady, Watched, component_name, stationarity, window};
 use super::settle::{Question, Settled, settle};
 use super::sides::{Force, Sides, parameter_name, sides};
 use super::verdict::Verdict;
@@ -36,6 +42,8 @@ use crate::study::{Moment, Relation};
 
 /// Relative tolerance where the relation is of leading order and the study gives none.
 const LEADING_ORDER: f64 = 0.1;
+/// Below this share of what c·F is taken off, nothing is left but rounding.
+const CANCELLED: f64 = 64.0 * f64::EPSILON;
 
 /// Judges the claim for one dynamics.
 pub(super) fn judge(
@@ -89,6 +97,9 @@ struct Balance<'a> {
     watched: Vec<Kept<'a>>,
     /// Largest modulus of either side.
     here: f64,
+    /// Sides as small as this are rounding: they are quadratic in the distance to where nothing moves, so that the share of the largest distance
+    /// below which that is rounding counts twice.
+    floor: f64,
 }
 
 impl<'a> Balance<'a> {
@@ -96,7 +107,7 @@ impl<'a> Balance<'a> {
         let gained = run.observable(&sides.gain.observable)?;
         let gain = window(run, gained, sides.gain.component)?;
         let mut sums = vec![0.0; gain.units()];
-        let mut here = run.window_size(gained, sides.gain.component).here;
+        let Size { mut here, floor } = run.window_size(gained, sides.gain.component);
         let mut watched = Vec::new();
         for term in &sides.noise {
             let observable = run.observable(&term.observable)?;
@@ -118,7 +129,7 @@ impl<'a> Balance<'a> {
         }
         watched.push((sides.gain_name.to_owned(), gained, sides.gain.component, gain, 1.0));
         watched.push(((*kept_name).to_owned(), observable, *component, kept, 0.0));
-        Ok(Self { gain: means, noise: sums, watched, here })
+        Ok(Self { gain: means, noise: sums, watched, here, floor: NOTHING * floor })
     }
 
     /// The gain is measured, the noise predicts it; the error is that of their difference, unit by unit.
@@ -126,6 +137,8 @@ impl<'a> Balance<'a> {
         let difference: Vec<f64> = self.gain.iter().zip(&self.noise).map(|(a, b)| a - b).collect();
         let of_difference = Estimate::of_sample(&difference);
         let predicted = self.noise.iter().sum::<f64>() / self.noise.len() as f64;
+        let largest = self.gain.iter().chain(&self.noise).fold(0.0_f64, |m, x| m.max(x.abs()));
+        let nothing = largest <= self.floor.max(CANCELLED * self.here);
         Question {
             quantity: format!("mean of {}", sides.gain_name),
             estimate: Estimate { value: predicted + of_difference.value, ..of_difference },
@@ -136,7 +149,9 @@ impl<'a> Balance<'a> {
             resolution: run.study.run.resolution * predicted.abs(),
             size: Size { here: self.here, floor: 0.0 },
             note: Some(sides.note.clone()),
-            doubt: None,
+            doubt: nothing.then(|| {
+                "both sides are rounding: there is no noise (any more), and nothing to balance".to_owned()
+            }),
         }
     }
 

@@ -62,7 +62,7 @@ pub(super) fn component_name(observable: &ObservableRecord, component: usize) ->
 }
 
 /// Below this share of the largest value ever seen, a number is rounding whatever its own size.
-const NOTHING: f64 = 1e-13;
+pub(super) const NOTHING: f64 = 1e-13;
 
 /// Size of a component, for comparisons at rounding level.
 #[derive(Clone, Copy, Debug)]

@@ -167,11 +167,13 @@ fn judge_one(claim: &Claim, run: &Run, centers: &Centers) -> Settled {
             let claimed = fixed_point::FixedPoint { symmetry, spectra, moments, tolerance: *tolerance };
             fixed_point::judge(&claimed, run, claim.significance)
         }
-        ClaimLaw::NoetherFlow { symmetry, ledger, components, tolerance, .. } => {
+        ClaimLaw::NoetherFlow { symmetry, ledger, components, noise, decay, tolerance } => {
             let claimed = noether_flow::NoetherFlow {
                 symmetry,
                 ledger,
                 components: *components,
+                noise: *noise,
+                decay: *decay,
                 tolerance: *tolerance,
             };
             noether_flow::judge(&claimed, run, claim.significance)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::einstein::minimum_of;
 use super::measure::Run;
 use crate::dynamics::{Balance, Law, Training};
 use crate::model::formula::dissipation::MOST_PARAMETERS;
@@ -10,7 +11,8 @@ use crate::model::{Model, Origin, Parameter, Shape};
 use crate::scheme::{Method, Scheme};
 use crate::study::{ClaimLaw, Dynamics, Moment, Observable, ObservableKind, Relation, Study, System};
 
-/// Components of the recorded vectors: `[θ·F, ‖F‖², Tr C₁, ‖θ‖²]`, and `[∇f·F, Tr[H C₁], FᵀHF, f]`.
+/// Components of the recorded vectors: `[θ·F, ‖F‖², Tr C₁, ‖θ‖²]`, and `[∇f·F, Tr[H C₁], FᵀHF, f]`; of the equation about a minimum with F = H(θ − θ*),
+/// C₁(θ*) and ½(θ − θ*)·F.
 const GAIN: usize = 0;
 const FIRST_SQUARE: usize = 1;
 const FIRST_TRACE: usize = 2;
@@ -65,16 +67,22 @@ struct Names {
     decay: f64,
     /// η/2 for the drift of order 2.
     bend: f64,
+    /// The motion is that of the equation linearised about the minimum.
+    linear: bool,
 }
 
 impl Names {
     fn new(law: &Law, training: &Training, moment: Moment) -> Self {
         let second_order = moment == Moment::Own && matches!(law, Law::Langevin { order: 2, .. });
         let bend = if second_order { 0.5 * training.rate.last() } else { 0.0 };
-        Self { decay: training.decay.force(), bend }
+        Self { decay: training.decay.force(), bend, linear: *law == Law::OrnsteinUhlenbeck }
     }
     fn bent(&self) -> String {
-        if self.bend == 0.0 { String::new() } else { format!(":{}", self.bend) }
+        match (self.linear, self.bend) {
+            (true, _) => ":linear".to_owned(),
+            (false, 0.0) => String::new(),
+            (false, bend) => format!(":{bend}"),
+        }
     }
     fn state(&self, relation: Relation) -> String {
         let which = if relation == Relation::First { 1 } else { 2 };
@@ -146,6 +154,9 @@ impl Needed<'_> {
         moment: Moment,
     ) {
         let names = Names::new(&dynamics.law, training, moment);
+        if names.linear {
+            return self.of_linear(model, &names, relation);
+        }
         let (decay, bend) = (names.decay, names.bend);
         let layout = model.layout();
         if of_epochs(&dynamics.law, training, model, moment).is_some() {
@@ -166,6 +177,23 @@ impl Needed<'_> {
                     let name = format!("{}:{}", names.force(), parameter.name);
                     self.function(name, || model.force(decay, bend, index).ok());
                 }
+                self.parameter(parameter);
+            }
+        }
+    }
+
+    /// For the Ornstein–Uhlenbeck process, whose force and noise are those at the minimum.
+    fn of_linear(&mut self, model: &FormulaModel, names: &Names, relation: Relation) {
+        if self.known(|o| o.name == names.state(relation)) {
+            return;
+        }
+        let Ok(about) = minimum_of(self.study, names.decay) else { return };
+        let second = relation == Relation::Second;
+        self.function(names.state(relation), || model.linear_dissipation(&about, second).ok());
+        if !second {
+            for (index, parameter) in model.layout().parameters().iter().enumerate() {
+                let name = format!("{}:{}", names.force(), parameter.name);
+                self.function(name, || model.linear_force(&about, index).ok());
                 self.parameter(parameter);
             }
         }
@@ -297,7 +325,7 @@ fn of_loss(
 ) -> Result<Sides, String> {
     let names = Names::new(law, training, moment);
     let size = model.layout().len();
-    if (relation == Relation::Second || names.bend != 0.0) && size > MOST_PARAMETERS {
+    if !names.linear && (relation == Relation::Second || names.bend != 0.0) && size > MOST_PARAMETERS {
         return Err(format!(
             "{size} parameters: the Hessian is not made at every instant beyond {MOST_PARAMETERS}"
         ));
@@ -317,8 +345,12 @@ fn of_loss(
         vec![Term { observable: names.kinetic(), component, factor }]
     };
     let form = if relation == Relation::First { "⟨‖v‖²⟩" } else { "⟨vᵀHv⟩" };
-    let mut exact = relation == Relation::First || model.quadratic();
+    let mut exact = names.linear || relation == Relation::First || model.quadratic();
     let (noise, note) = match (moment, law) {
+        (Moment::Own | Moment::Covariance, Law::OrnsteinUhlenbeck) => (
+            vec![covariance()],
+            format!("against (η/2) Tr {of}φC(θ*), that of the equation about the minimum θ*"),
+        ),
         (Moment::Own, Law::Underdamped { .. }) => {
             exact = false;
             (kinetic(1.0 / rate), format!("against {form}/η"))
@@ -334,8 +366,8 @@ fn of_loss(
             let step = rate / f64::from(*level);
             (vec![covariance(), half(step)], format!("against (η/2)⟨Tr {of}φC⟩ and the step's η/(2l)"))
         }
-        (Moment::Own, Law::OrnsteinUhlenbeck | Law::Langevin { .. }) | (Moment::Covariance, _) => {
-            exact = exact && !matches!(law, Law::OrnsteinUhlenbeck | Law::Langevin { .. });
+        (Moment::Own, Law::Langevin { .. }) | (Moment::Covariance, _) => {
+            exact = exact && !matches!(law, Law::Langevin { .. });
             (vec![covariance()], format!("against (η/2)⟨Tr {of}φC⟩, the covariance"))
         }
         (Moment::Own | Moment::Second, _) => {
@@ -347,12 +379,18 @@ fn of_loss(
         _ => 0.0,
     };
     let gain_name = match (relation, names.bend != 0.0) {
+        (Relation::First, _) if names.linear => "θ·H(θ − θ*)",
+        (Relation::Second, _) if names.linear => "‖H(θ − θ*)‖²",
         (Relation::First, false) => "θ·∇f",
         (Relation::First, true) => "θ·(∇f + (η/2)H∇f)",
         (Relation::Second, false) => "‖∇f‖²",
         (Relation::Second, true) => "∇f·(∇f + (η/2)H∇f)",
     };
-    let kept = if relation == Relation::First { "‖θ‖²" } else { "f" };
+    let kept = match relation {
+        Relation::First => "‖θ‖²",
+        Relation::Second if names.linear => "½(θ − θ*)·H(θ − θ*)",
+        Relation::Second => "f",
+    };
     Ok(Sides {
         gain: term(GAIN, 1.0),
         gain_name,

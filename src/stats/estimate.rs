@@ -123,6 +123,12 @@ impl Estimate {
         Self { standard_error: total, skewness: self.skewness * share.powi(3), ..self }
     }
 
+    /// The largest deviation of one of the numbers from their mean; 0 where `dominance` is not known.
+    pub fn largest_deviation(&self) -> f64 {
+        // Σ(x − x̄)² = n(n − 1)·(standard error)².
+        self.standard_error * (self.dominance * self.units * (self.units - 1.0)).sqrt()
+    }
+
     fn degrees(&self) -> f64 {
         (self.units - 1.0).max(1.0)
     }

@@ -211,6 +211,97 @@ fn equations_balance_by_their_generator() {
 }
 
 #[test]
+fn wiener_processes_balance_by_their_powers_and_not_their_amplitudes() {
+    // dx = −(x − ½y)dt + p + q, dy = −2y dt − ½q: Tr BBᵀ = 0.9² + 0.7² + 0.25, whatever the signs; and x³ in place of x.
+    for (drift, sign) in [("0.5*y - x", 1.0), ("0.5*y - x", -1.0), ("0.5*y - x^3", -1.0)] {
+        let mut layout = crate::model::Layout::default();
+        layout.push("x", Shape::SCALAR);
+        layout.push("y", Shape::SCALAR);
+        let named = |list: &[(&str, f64)]| {
+            Diffusion::Named(list.iter().map(|(n, b)| ((*n).to_owned(), formula(&b.to_string()))).collect())
+        };
+        let model = SdeModel::new(
+            layout,
+            &std::collections::BTreeMap::new(),
+            &[("x".to_owned(), formula(drift)), ("y".to_owned(), formula("-2*y"))],
+            &[
+                ("x".to_owned(), named(&[("p", 0.9), ("q", 0.7 * sign)])),
+                ("y".to_owned(), named(&[("q", -0.5)])),
+            ],
+            false,
+        );
+        let model = model.unwrap_or_else(|e| panic!("{e:?}"));
+        let trace = model.dissipation().unwrap().value(&[0.3, -0.2])[2];
+        assert!((trace - 1.55).abs() < 1e-12, "{trace}");
+        let mut study = sde_study(model);
+        let linear = !drift.contains('^');
+        let em = Law::Integrated { dt: if linear { 0.5 } else { 0.1 }, method: Method::default() };
+        study.dynamics = vec![dynamics("em", em, None)];
+        if linear {
+            study.dynamics.push(dynamics("exact", Law::Exact, None));
+        }
+        for &moment in if linear { &[Moment::Own, Moment::Covariance][..] } else { &[Moment::Own] } {
+            let law = ClaimLaw::Fdt { relation: Relation::First, moment, tolerance: None };
+            let mut claim = claim(law, &[0]);
+            claim.dynamics = (0..study.dynamics.len()).collect();
+            study.claims.push(claim);
+        }
+        for result in run_for(&mut study, 2048, 40.0, 0.5) {
+            // Control: without Euler and Maruyama's step.
+            let right = result.claim == 0 || result.dynamics == "exact";
+            let wanted = if right { Verdict::Holds } else { Verdict::Fails };
+            assert_eq!((result.verdict, result.tests[0].kind == Kind::Exact), (wanted, right), "{result:#?}");
+        }
+    }
+}
+
+#[test]
+fn the_equation_about_the_minimum_balances_by_force_and_noise_of_the_minimum() {
+    // At η = 0.4 C(θ) is a quarter and more beyond C(θ*) on average; and a loss that is not quadratic.
+    let quadratic = small_population();
+    let mut net = loss_study(
+        &[("w", Shape::SCALAR), ("u", Shape::SCALAR)],
+        &[("x", "normal(0, 1)"), ("y", "normal(0, 0.7) + tanh(x)")],
+        Some(12),
+        "(u*tanh(w*x) - y)^2 + 0.1*(u^2 + w^2)",
+    );
+    net.initial = vec![Initial::Fixed(vec![1.0]), Initial::Fixed(vec![1.0])];
+    for (mut study, rate) in [(quadratic, 0.4), (net, 0.2)] {
+        let mut plain = training(rate, 1);
+        plain.decay = Decay::Penalty(0.1);
+        study.dynamics = named(vec![(Law::OrnsteinUhlenbeck, plain)]);
+        claim_all(&mut study);
+        let results = run(&mut study, 2048, 400, 4);
+        for relation in 0..2 {
+            let own = of(&results, relation, 0, "ornstein-uhlenbeck");
+            assert_eq!((own.verdict, own.tests[0].kind), (Verdict::Holds, Kind::Exact), "{own:#?}");
+            // It knows no step: what steps would add is too much.
+            let second = of(&results, relation, 1, "ornstein-uhlenbeck");
+            assert_eq!(second.verdict, Verdict::Fails, "{second:#?}");
+        }
+    }
+}
+
+#[test]
+fn noise_that_has_died_out_balances_nothing() {
+    // All samples agree on w = 0: every path comes there.
+    let mut study = loss_study(&[("w", Shape::SCALAR)], &[("h", "uniform(0.5, 1.5)")], Some(4), "0.5*h*w^2");
+    study.initial = vec![Initial::Fixed(vec![0.7])];
+    let inertia = Law::Underdamped { friction: 0.5, substeps: 1 };
+    study.dynamics = named(vec![
+        (Law::Sgd, training(0.4, 1)),
+        (Law::langevin(2), training(0.4, 1)),
+        (inertia, training(0.2, 1)),
+        (Law::OrnsteinUhlenbeck, training(0.4, 1)),
+    ]);
+    claim_all(&mut study);
+    for result in run(&mut study, 64, 1200, 100) {
+        assert_eq!(result.verdict, Verdict::Undecided, "{result:#?}");
+        assert!(result.reason.as_ref().unwrap().contains("nothing to balance"), "{result:#?}");
+    }
+}
+
+#[test]
 fn the_first_relation_is_exact_for_any_loss_and_the_second_is_not() {
     // At η = 0.5 the tanh net is far from quadratic where it fluctuates.
     let mut study = loss_study(

@@ -118,6 +118,59 @@ fn schemes_and_the_drift_of_order_2_change_charges_by_itos_drift() {
 }
 
 #[test]
+fn a_noise_far_below_the_decay_is_judged_on_its_own_scale() {
+    // The decay moves C a hundred times as much as the noise: ten times the noise lies within the tolerance of the whole.
+    let many = |wrong: &str, replicas| {
+        let training = "rate = 0.02\nbatch = 8\nweight_decay = 2";
+        let mut study =
+            study(false, training, "{ langevin = { scheme = \"heun\", substeps = 4 } }", 50, wrong);
+        study.run.replicas = replicas;
+        judged(&study)
+    };
+    let own = many("", 1024);
+    assert_eq!((own.verdict, own.tests.len()), (Verdict::Holds, 2), "{own:#?}");
+    assert!(own.tests[1].quantity.starts_with("noise in the change"));
+    let (noise, whole) = (own.tests[1].predicted.abs(), own.tests[0].tolerance);
+    assert!(2.0 * noise < whole, "{own:#?}");
+    for wrong in [", noise = 0.5", ", noise = 2"] {
+        let result = many(wrong, 1024);
+        assert_eq!(result.verdict, Verdict::Fails, "{wrong}: {result:#?}");
+        assert_eq!(result.tests[0].verdict, Verdict::Holds);
+    }
+    // Where the factor cannot matter, or the scatter hides it, a control does not hold.
+    for (wrong, replicas) in [(", noise = 1.01", 1024), (", noise = 0", 1024), (", noise = 1.5", 3)] {
+        let result = many(wrong, replicas);
+        assert_eq!(result.verdict, Verdict::Undecided, "{wrong}: {result:#?}");
+        assert!(result.reason.as_ref().unwrap().contains("cannot be told from 1"), "{result:#?}");
+    }
+    let hidden = many("", 3);
+    assert!(
+        hidden.tests[0].note.as_ref().unwrap().contains("cannot be told from the scatter"),
+        "{hidden:#?}"
+    );
+}
+
+#[test]
+fn comparisons_without_power_are_named() {
+    let epochs = format!("{PLAIN}\nsampling = \"without-replacement\"");
+    let mut few = study(true, &epochs, "\"sgd\"", 100, "");
+    few.run.replicas = 8;
+    let result = judged(&few);
+    assert_eq!(result.verdict, Verdict::Holds, "{result:#?}");
+    assert!(
+        result.tests.last().unwrap().note.as_ref().unwrap().contains("not told: noise in"),
+        "{result:#?}"
+    );
+}
+
+#[test]
+fn inertia_has_its_decay_within_the_momentum() {
+    let result = judged(&study(false, PENALTY, "{ underdamped = { friction = 0.5 } }", 100, ""));
+    let note = result.tests.iter().filter_map(|t| t.note.as_ref()).find(|n| n.contains("mean over")).unwrap();
+    assert!(note.contains("(decay within it)") && !note.contains("decay 0"), "{note}");
+}
+
+#[test]
 fn wrong_factors_fail() {
     for (training, dynamics, wrong) in [
         (PLAIN, "\"sgd\"", "noise = 0.5"),

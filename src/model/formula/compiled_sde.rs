@@ -83,7 +83,8 @@ impl SdeModel {
         Ok(drift)
     }
 
-    /// `[−x·a, ‖a‖², Tr[BBᵀ], ‖x‖²]` with the drift a in Itô's form.
+    /// `[−x·a, ‖a‖², Tr[BBᵀ], ‖x‖²]` with the drift a in Itô's form; Tr[BBᵀ] = Σ_j‖b_j‖² over the Wiener processes, whose powers add and not
+    /// their amplitudes.
     ///
     /// # Errors
     /// As [`SdeModel::compiled`].
@@ -91,21 +92,23 @@ impl SdeModel {
         let mut graph = self.graph.clone();
         let drift = self.drift_in(false, &mut graph)?;
         let state = parameter_nodes(&mut graph, &self.layout);
-        let columns: Vec<Vec<Node>> = if self.noise_structure().diagonal {
+        let unit = |j: usize| (0..self.noises()).map(|k| f64::from(u8::from(k == j))).collect::<Vec<f64>>();
+        let mut constant = 0.0;
+        let columns: Vec<Vec<Node>> = if self.separate || self.noise_structure().diagonal {
             // Each process moves one coordinate: all columns at once.
             vec![graph.with_auxiliary(&self.increment, &vec![1.0; self.noises()])]
+        } else if self.additive() {
+            let zero = vec![0.0; self.layout.len()];
+            let power = |j| self.at(&zero, &unit(j)).1.iter().map(|b| b * b).sum::<f64>();
+            constant = (0..self.noises()).map(power).sum();
+            Vec::new()
         } else if self.noises() > MOST_NOISES {
             return Err(format!(
                 "the columns of {} Wiener processes, more than {MOST_NOISES}",
                 self.noises()
             ));
         } else {
-            (0..self.noises())
-                .map(|j| {
-                    let unit: Vec<f64> = (0..self.noises()).map(|k| f64::from(u8::from(k == j))).collect();
-                    graph.with_auxiliary(&self.increment, &unit)
-                })
-                .collect()
+            (0..self.noises()).map(|j| graph.with_auxiliary(&self.increment, &unit(j))).collect()
         };
         let mut dot = |a: &[Node], b: &[Node]| {
             let mut total = graph.number(0.0);
@@ -117,7 +120,7 @@ impl SdeModel {
         };
         let (work, square, norm) = (dot(&state, &drift), dot(&drift, &drift), dot(&state, &state));
         let traces: Vec<Node> = columns.iter().map(|column| dot(column, column)).collect();
-        let mut trace = graph.number(0.0);
+        let mut trace = graph.number(constant);
         for part in traces {
             trace = graph.add(trace, part);
         }
@@ -183,9 +186,11 @@ impl SdeModel {
         }))
     }
 
-    /// What the noise is like, by its values and derivatives at a few random states, those where they are finite.
+    /// What the noise is like, by its values and derivatives at a few random states, those where they are finite. Where it is additive its
+    /// derivatives are 0 and commute, and `diagonal` is as the equation is written.
     pub fn noise_structure(&self) -> NoiseStructure {
-        let mut found = NoiseStructure { additive: self.additive(), diagonal: true, commutative: true };
+        let mut found =
+            NoiseStructure { additive: self.additive(), diagonal: self.separate, commutative: true };
         if found.additive {
             return found;
         }

@@ -8,6 +8,7 @@ use super::formula_model::{FormulaModel, averaged, gradient_along, parameter_nod
 use super::function::Function;
 use super::gradient::gradient;
 use super::graph::{Graph, Node};
+use crate::model::critical::Minimum;
 use crate::model::{Layout, Parameter, Shape};
 
 /// Most parameters whose Hessian is traced with the covariance at every instant.
@@ -151,6 +152,82 @@ impl FormulaModel {
         let loss = averaged(&mut parts.graph, self.loss);
         let objective = parts.graph.add(loss, energy);
         self.vector(parts.graph, &[gain, trace, curved, objective])
+    }
+
+    /// Of the equation linearised about a minimum θ*, whose force is F = K(θ − θ*), K the Hessian there, and whose noise keeps the covariance that it
+    /// has there: `[θ·F, ‖F‖², Tr C₁(θ*), ‖θ‖²]`, or, of curvature, `[‖F‖², Tr[K C₁(θ*)], FᵀKF, ½(θ − θ*)·F]`.
+    ///
+    /// # Errors
+    /// As [`FormulaModel::function`].
+    pub fn linear_dissipation(&self, about: &Minimum, of_curvature: bool) -> Result<Function, FormulaError> {
+        let size = self.layout.len();
+        let mut graph = self.graph.clone();
+        let theta = parameter_nodes(&mut graph, &self.layout);
+        let (from, force) = self.linear_force_nodes(&mut graph, &theta, about);
+        let square = dot(&mut graph, &force, &force);
+        let scalars = if of_curvature {
+            let trace = about.hessian.iter().zip(&about.covariance).map(|(h, c)| h * c).sum();
+            let bent = self.times(&mut graph, &about.hessian, &force);
+            let curved = dot(&mut graph, &force, &bent);
+            let energy = dot(&mut graph, &from, &force);
+            [square, graph.number(trace), curved, graph.scale(0.5, energy)]
+        } else {
+            let trace = about.covariance.iter().step_by(size + 1).sum();
+            let work = dot(&mut graph, &theta, &force);
+            [work, square, graph.number(trace), dot(&mut graph, &theta, &theta)]
+        };
+        self.vector(graph, &scalars)
+    }
+
+    /// The part of K(θ − θ*) that belongs to parameter `index`, in its shape.
+    ///
+    /// # Errors
+    /// As [`FormulaModel::function`].
+    pub fn linear_force(&self, about: &Minimum, index: usize) -> Result<Function, FormulaError> {
+        let mut graph = self.graph.clone();
+        let theta = parameter_nodes(&mut graph, &self.layout);
+        let force = self.linear_force_nodes(&mut graph, &theta, about).1;
+        self.compile_function(&graph, force[index])
+    }
+
+    /// θ − θ* and K(θ − θ*), one node a parameter.
+    fn linear_force_nodes(
+        &self,
+        graph: &mut Graph,
+        theta: &[Node],
+        about: &Minimum,
+    ) -> (Vec<Node>, Vec<Node>) {
+        let mut from = Vec::new();
+        for (p, &x) in self.layout.parameters().iter().zip(theta) {
+            let center = graph.constant(p.shape, &about.theta[p.offset..p.offset + p.shape.len()]);
+            from.push(graph.subtract(x, center));
+        }
+        let force = self.times(graph, &about.hessian, &from);
+        (from, force)
+    }
+
+    /// A constant matrix `[P][P]` times a vector, one node a parameter.
+    fn times(&self, graph: &mut Graph, matrix: &[f64], vector: &[Node]) -> Vec<Node> {
+        let size = self.layout.len();
+        let parameters = self.layout.parameters();
+        let mut product = Vec::new();
+        for p in parameters {
+            let mut total = graph.constant(p.shape, &vec![0.0; p.shape.len()]);
+            for e in 0..p.shape.len() {
+                let row = &matrix[(p.offset + e) * size..(p.offset + e + 1) * size];
+                let row: Vec<Node> = parameters
+                    .iter()
+                    .map(|q| graph.constant(q.shape, &row[q.offset..q.offset + q.shape.len()]))
+                    .collect();
+                let value = dot(graph, &row, vector);
+                let unit: Vec<f64> = (0..p.shape.len()).map(|k| f64::from(u8::from(k == e))).collect();
+                let unit = graph.constant(p.shape, &unit);
+                let part = graph.multiply(value, unit);
+                total = graph.add(total, part);
+            }
+            product.push(total);
+        }
+        product
     }
 
     /// `[‖v‖², vᵀHv]` with the decay λ of the force, for a velocity v in the second input.

@@ -28,6 +28,8 @@ pub struct SdeModel {
     pub(super) layout: Layout,
     constants: BTreeMap<String, Value>,
     noises: usize,
+    /// As written, every Wiener process moves one coordinate alone, and no two the same.
+    pub(super) separate: bool,
     stratonovich: bool,
     pub(super) graph: Graph,
     /// One a parameter.
@@ -100,6 +102,7 @@ impl SdeModel {
             }
         }
         let mut noises = 0;
+        let mut separate = true;
         let mut named: Vec<(String, usize)> = Vec::new();
         let mut entry = 0;
         for (name, diffusion) in diffusion {
@@ -120,6 +123,7 @@ impl SdeModel {
                     let fits = found == shape || found.is_scalar();
                     match wiener {
                         Some(wiener) if fits => {
+                            separate = false;
                             let at = named.iter().find(|(n, _)| n == wiener).map_or(noises, |(_, at)| *at);
                             if at == noises {
                                 named.push((wiener.clone(), at));
@@ -135,6 +139,7 @@ impl SdeModel {
                             Ok(graph.multiply(node, dw))
                         }
                         None if shape.cols == 1 && found.rows == shape.rows => {
+                            separate = false;
                             let dw = graph.auxiliary(noises, Shape::vector(found.cols));
                             noises += found.cols;
                             graph
@@ -161,6 +166,7 @@ impl SdeModel {
             layout,
             constants: constants.clone(),
             noises,
+            separate,
             stratonovich,
             graph,
             drift: drifts,
@@ -267,7 +273,7 @@ impl SdeModel {
         Ok(jacobian)
     }
 
-    fn at(&self, state: &[f64], wiener: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    pub(super) fn at(&self, state: &[f64], wiener: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let lanes = |values: &[f64]| values.iter().map(|&x| Lane::splat(x)).collect::<Vec<_>>();
         let mut out = vec![Lane::default(); 2 * state.len()];
         self.drift_and_noise(&lanes(state), &lanes(wiener), &mut out, &mut self.scratch(1));

@@ -9,7 +9,7 @@ use super::observe::Observables;
 use super::settings::settings;
 use super::symmetries::{Symmetries, charge};
 use super::{Constants, Kind, number};
-use crate::dynamics::Ledger;
+use crate::dynamics::{Law, Ledger};
 use crate::model::formula::Expression;
 use crate::model::symmetry::{QuadraticForm, squares};
 use crate::model::{Layout, Model, Shape, Symmetry};
@@ -133,6 +133,13 @@ fn resolve(
         ClaimLawSpec::NoetherFlow { symmetry, noise, decay, tolerance } => {
             if let Some(list) = &mut dynamics {
                 step_by_step(spec, list, parts, errors);
+                let relaxation = symmetry.value().map_or(0.0, |name| parts.symmetries.relaxation(name));
+                let noisy = |motion: &Motion| !matches!(motion.law, Law::GradientFlow { .. } | Law::Exact);
+                let decaying = |motion: &Motion| {
+                    relaxation != 0.0 || motion.training.as_ref().is_some_and(|t| t.decay.force() != 0.0)
+                };
+                factored(spec, ("noise", noise, &noisy), list, parts, errors);
+                factored(spec, ("decay", decay, &decaying), list, parts, errors);
             }
             let factor = |field: &Field<f64>| field.value().copied().unwrap_or(1.0);
             let found = symmetry.given().and_then(|name| {
@@ -362,12 +369,17 @@ fn dynamics(
     errors: &mut Errors<'_>,
 ) -> Option<Vec<usize>> {
     let list = &parts.motion.list;
+    // A balance needs something to balance: of the whole population there is a minibatch without noise.
+    let samples = parts.model.as_ref().and_then(|m| m.population().size());
+    let whole = |motion: &Motion| motion.training.as_ref().is_some_and(|t| t.noise_factor(samples) == 0.0);
+    let balance = matches!(spec.law, ClaimLawSpec::Fdt { .. });
+    let silent = |motion: &Motion| motion.law.deterministic() || (balance && whole(motion));
     let Some(given) = spec.dynamics.given() else {
         if !spec.dynamics.is_absent() {
             return None;
         }
         let all: Vec<usize> =
-            (0..list.len()).filter(|&i| stochastic.is_none() || !list[i].law.deterministic()).collect();
+            (0..list.len()).filter(|&i| stochastic.is_none() || !silent(&list[i])).collect();
         if let Some(law) = stochastic
             && all.is_empty()
             && !parts.motion.broken
@@ -376,7 +388,11 @@ fn dynamics(
             errors.at(
                 spec.at,
                 format!("`{law}` speaks of noise, and no dynamics of this study has any"),
-                "add sgd, gaussian-sgd, langevin or ornstein-uhlenbeck to [dynamics]",
+                if balance && list.iter().any(whole) {
+                    "minibatches of the whole population have none: lower the batch, or draw with replacement"
+                } else {
+                    "add sgd, gaussian-sgd, langevin or ornstein-uhlenbeck to [dynamics]"
+                },
             );
         }
         return Some(all);
@@ -393,8 +409,13 @@ fn dynamics(
     let mut fine = true;
     for name in &given.value {
         match list.iter().position(|m| m.name == name.value) {
-            Some(index) if stochastic.is_some() && list[index].law.deterministic() => {
+            Some(index) if stochastic.is_some() && silent(&list[index]) => {
                 fine = false;
+                let help = if list[index].law.deterministic() {
+                    "name a dynamics with noise, such as sgd or langevin"
+                } else {
+                    "its minibatches are the whole population: lower its batch, or draw with replacement"
+                };
                 errors.at(
                     name.span,
                     format!(
@@ -403,7 +424,7 @@ fn dynamics(
                         name.value,
                         list[index].law.name()
                     ),
-                    "name a dynamics with noise, such as sgd or langevin",
+                    help,
                 );
             }
             Some(index) if indices.contains(&index) => {
@@ -475,6 +496,48 @@ fn step_by_step(spec: &ClaimSpec, list: &mut Vec<usize>, parts: &Parts<'_>, erro
             spec.at,
             format!("{law} speaks of a symmetry of the loss, and no dynamics of this study has it"),
             "add sgd, or langevin, to [dynamics]",
+        );
+    }
+}
+
+/// Name and factor of a term, and whether a dynamics has it.
+type Factored<'a> = (&'a str, &'a Field<f64>, &'a dyn Fn(&Motion) -> bool);
+
+/// The dynamics whose charges have the term that a claim has a factor for; one that is named and has it not is an error.
+fn factored(
+    spec: &ClaimSpec,
+    (term, factor, has): Factored<'_>,
+    list: &mut Vec<usize>,
+    parts: &Parts<'_>,
+    errors: &mut Errors<'_>,
+) {
+    let Some(factor) = factor.given().filter(|f| f.value != 1.0) else { return };
+    let motions = &parts.motion.list;
+    if let Some(given) = spec.dynamics.given() {
+        for name in &given.value {
+            if let Some(motion) = motions.iter().find(|m| m.name == name.value && !has(m)) {
+                errors.at(
+                    name.span,
+                    format!(
+                        "`{term}` is a factor of the {term} in a charge, and the law of `{}` ({}) has none there",
+                        name.value,
+                        motion.law.name()
+                    ),
+                    format!("name a dynamics with {term}, or leave `{term}` out"),
+                );
+            }
+        }
+        return;
+    }
+    let before = list.len();
+    list.retain(|&index| has(&motions[index]));
+    if list.is_empty() && before > 0 && !parts.motion.broken {
+        errors.at(
+            factor.span,
+            format!(
+                "`{term}` is a factor of the {term} in a charge, and no dynamics of this study has any there"
+            ),
+            format!("add a dynamics with {term}, or leave `{term}` out"),
         );
     }
 }
