@@ -8,7 +8,10 @@ pub(super) fn round_up(count: f64) -> u64 {
 
 /// Four significant digits, as short as they come.
 pub(super) fn short(x: f64) -> String {
-    if x == 0.0 || !x.is_finite() {
+    if x == 0.0 {
+        return "0".to_owned();
+    }
+    if !x.is_finite() {
         return format!("{x}");
     }
     let exponent = x.abs().log10().floor();
@@ -33,6 +36,7 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
+        assert_eq!(short(-0.0), "0");
         for (x, text) in [
             (0.0, "0"),
             (1.0, "1"),

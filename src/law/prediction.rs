@@ -9,7 +9,7 @@ use super::number::short;
 use super::recursion::{Linearised, Response, stationary};
 use super::shuffles::{self, Descent};
 use super::sums::{Sampled, Sums, curvature_samples};
-use super::tails::{self, Multiplier};
+use super::tails::{self, Cumulants, Multiplier};
 use crate::dynamics::{Law, Sampling, Training};
 use crate::model::critical::Minimum;
 use crate::model::formula::{FormulaModel, SdeModel};
@@ -176,17 +176,29 @@ pub(super) fn of_loss(
         (direct(model, minimum, decay, factor, response, quadratic)?, None)
     };
     let mut prediction = Prediction { tolerance, heavy_tails, ..Prediction::exact(mean, about, note) };
-    if let (Some(_), Origin::Quadrature { error, .. } | Origin::Reference { error, .. }) =
-        (fresh, &model.nodes().origin)
-        && *error > QUADRATURE_ROUNDING
-    {
+    let error = model.nodes().origin.error();
+    if fresh.is_some() && error > QUADRATURE_ROUNDING {
         let deviation = prediction.second_moment.diagonal().map(|v| v.max(0.0).sqrt());
-        prediction.mean_error = &deviation * *error;
+        prediction.mean_error = match model.nodes().origin {
+            Origin::Reference { size, .. } => minimum_error(minimum, size),
+            _ => &deviation * error,
+        };
+        let shift = &prediction.mean_error;
         prediction.second_moment_error =
-            DMatrix::from_fn(size, size, |i, j| *error * deviation[i] * deviation[j]);
-        prediction.note = format!("{note}, expectations to a relative error of {}", short(*error));
+            DMatrix::from_fn(size, size, |i, j| error * deviation[i] * deviation[j] + shift[i] * shift[j]);
+        prediction.note = format!("{note}, expectations to a relative error of {}", short(error));
     }
     Ok(prediction)
+}
+
+/// Standard errors of the minimum of a sample of the population: θ* is off by −H⁻¹ times the error of the mean gradient,
+/// so by √(H⁻¹CH⁻¹/n)_ii.
+fn minimum_error(minimum: &Minimum, samples: usize) -> DVector<f64> {
+    let size = minimum.theta.len();
+    let matrix = |values: &[f64]| DMatrix::from_row_slice(size, size, values);
+    let inverse = matrix(&minimum.hessian).try_inverse().unwrap_or_else(|| DMatrix::zeros(size, size));
+    let covariance = &inverse * matrix(&minimum.covariance) * &inverse;
+    covariance.diagonal().map(|v| (v.max(0.0) / samples as f64).sqrt())
 }
 
 /// The law of motion's own response to noise.
@@ -241,19 +253,49 @@ fn heavy_tails(motion: &Moving, curvatures: &Curvatures, seed: u64) -> Option<St
     let Moving { model, minimum, law, training } = *motion;
     let response = own_response(law, training)?;
     let size = minimum.theta.len();
-    let growth = if size == 1 && matches!(law, Law::Sgd | Law::Svag { .. }) {
-        tails::scalar_growth(scalar_multiplier(motion, seed), training.momentum)
+    let of_minibatches = matches!(law, Law::Sgd | Law::Svag { .. });
+    // Known exactly: normal noise, one parameter, or cumulants of the minibatch's curvature up to the fourth.
+    let (growth, exact) = if size == 1 && of_minibatches {
+        (tails::scalar_growth(scalar_multiplier(motion, seed), training.momentum), true)
     } else {
         let hessian = DMatrix::from_row_slice(size, size, &minimum.hessian);
         let factor = training.noise_factor(model.population().size());
-        tails::growth(response, &hessian, training.decay.force(), factor, curvatures)?
+        let cumulants = if of_minibatches { cumulants(motion) } else { None };
+        let decay = training.decay.force();
+        let growth = tails::growth(response, &hessian, decay, factor, curvatures, cumulants.as_ref())?;
+        (growth, !of_minibatches || cumulants.is_some())
     };
     (growth >= 1.0).then(|| {
+        let (has, grow, measured) =
+            if exact { ("has", "grow", "does not") } else { ("may have", "may grow", "may not") };
+        let how = if exact { "" } else { ", were the minibatches' curvatures normal" };
         format!(
-            "the stationary law has heavy tails (fourth moments grow {}-fold a step): the variance exists, but its \
-             standard error does not; lower the rate or raise the batch",
+            "the stationary law {has} heavy tails (fourth moments {grow} {}-fold a step{how}): the variance exists, but its \
+             standard error {measured}; lower the rate or raise the batch",
             short(growth)
         )
+    })
+}
+
+/// Third and fourth cumulants of the minibatch's curvature, for independent draws of few samples and parameters.
+fn cumulants(motion: &Moving) -> Option<Cumulants> {
+    let Moving { model, minimum, law, training } = *motion;
+    let size = minimum.theta.len();
+    let samples = model.population().size()?;
+    let state = if training.momentum == 0.0 { size } else { 2 * size };
+    if training.epoch(Some(samples)) > 0 || !Cumulants::feasible(samples, state) {
+        return None;
+    }
+    let level = if let Law::Svag { level } = *law { level } else { 1 };
+    let root = f64::from(2 * level - 1).sqrt();
+    let (a, b) = (0.5 * (1.0 + root), 0.5 * (1.0 - root));
+    let batch = training.batch as f64;
+    let hessians = model.sample_hessians(&minimum.theta);
+    let matrices = hessians.chunks_exact(size * size).map(|h| DMatrix::from_row_slice(size, size, h));
+    Some(Cumulants {
+        samples: model.nodes().weights.iter().copied().zip(matrices).collect(),
+        third: (a.powi(3) + b.powi(3)) / batch.powi(2),
+        fourth: (a.powi(4) + b.powi(4)) / batch.powi(3),
     })
 }
 

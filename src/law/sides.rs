@@ -374,8 +374,10 @@ fn of_loss(
             (vec![covariance(), half(rate)], format!("against (η/2)⟨Tr {of}C̃⟩, the second moment"))
         }
     };
-    let error = match model.nodes().origin {
-        Origin::Quadrature { error, .. } | Origin::Reference { error, .. } if *law == Law::Sgd => error,
+    // SGD and SVAG follow the law of fresh draws, both sides are expectations over the nodes.
+    let error = match (&model.nodes().origin, law) {
+        (Origin::Reference { mean, covariance, .. }, Law::Sgd | Law::Svag { .. }) => mean.hypot(*covariance),
+        (origin, Law::Sgd | Law::Svag { .. }) => origin.error(),
         _ => 0.0,
     };
     let gain_name = match (relation, names.bend != 0.0) {

@@ -9,7 +9,7 @@
 //! a stated tolerance, with the band of Dvoretzky, Kiefer and Wolfowitz (Massart 1990) on either side.
 //!
 //! With `tail`, the index κ of P(|x| > z) ~ z^{−κ} is compared instead, by Hill's estimator on the largest percent of the
-//! moduli: `own` is Kesten's root for a discrete linear recursion ([`super::kesten`]) and the density's index otherwise,
+//! moduli: `own` is Kesten's root for a discrete linear recursion (of SGD's steps or epochs, SVAG's steps and Euler–Maruyama's) ([`super::kesten`]) and the density's index otherwise,
 //! `density` the density's, whatever the motion.
 
 use super::density::{Density, Reading};
@@ -89,8 +89,11 @@ fn attempt(claim: &StationaryDensity, run: &Run, significance: f64) -> Result<Se
             let own = tail == Tail::Own;
             let recursion = if own { equation.recursion(run) } else { None };
             let (index, error, note) = if let Some(found) = recursion {
-                let (index, error) = found.map_err(Refusal::Wrong)?;
-                (index, error, "⟨|M|^κ⟩ = 1 for a step δ' = Mδ + ξ")
+                let (index, error) = found.map_err(|untold| match untold {
+                    kesten::Untold::Unknown(reason) => Refusal::Unknown(reason),
+                    kesten::Untold::Absent(reason) => Refusal::Wrong(reason),
+                })?;
+                (index, error, equation.multiplier())
             } else {
                 let density = Density::new(&|xs| equation.at(xs), start, reading).map_err(Refusal::Wrong)?;
                 let found = density.tail(&of_state.at(&density.points));
@@ -268,11 +271,18 @@ fn tail_question(
         ));
     }
     let (measured, standard_error) = hill(&moduli, largest);
-    let count = largest as f64;
+    // Of the units, which are the replicas, the largest alone are in the mean: their skewness is that of all by √(n/k).
+    let (units, count) = (moduli.len() as f64, largest as f64);
     Ok(Question {
         quantity: format!("tail index of |{}|", claim.observable),
         // 1/κ̂ is a mean of exponential numbers: κ̂ has the skewness 2/√k the other way.
-        estimate: Estimate { value: measured, standard_error, skewness: 2.0, units: count, dominance: 0.0 },
+        estimate: Estimate {
+            value: measured,
+            standard_error,
+            skewness: 2.0 * (units / count).sqrt(),
+            units,
+            dominance: 0.0,
+        },
         prediction_error: error,
         squared: None,
         predicted: index,
@@ -421,12 +431,23 @@ impl<'a> Equation<'a> {
         }
     }
 
-    /// κ of a discrete linear recursion, where the motion is one.
-    fn recursion(&self, run: &Run) -> Option<Result<(f64, f64), String>> {
+    /// What the multiplier of that recursion is.
+    fn multiplier(&self) -> &'static str {
         match &self.kind {
             EquationKind::Loss(descent)
-                if descent.model.quadratic() && !matches!(descent.law, Law::Svag { .. }) =>
+                if *descent.law == Law::Sgd
+                    && descent.training.epoch(descent.model.population().size()) > 0 =>
             {
+                "⟨|M|^κ⟩ = 1 for an epoch δ' = Mδ + ξ"
+            }
+            _ => "⟨|M|^κ⟩ = 1 for a step δ' = Mδ + ξ",
+        }
+    }
+
+    /// κ of a discrete linear recursion, where the motion is one.
+    fn recursion(&self, run: &Run) -> Option<Result<(f64, f64), kesten::Untold>> {
+        match &self.kind {
+            EquationKind::Loss(descent) if descent.model.quadratic() => {
                 let theta = search_start(run.study, 0.0)[0];
                 let Descent { model, law, training, .. } = &**descent;
                 Some(kesten::index(model, law, training, theta, run.study.run.seed))

@@ -11,6 +11,8 @@ use super::recursion::Response;
 
 /// Pairs of coordinates beyond which the fourth moment is not followed.
 const MOST_PAIRS: usize = 80;
+/// Products an iteration of the power method that third and fourth cumulants may take.
+const MOST_PRODUCTS: usize = 1 << 21;
 /// Iterations of the power method.
 const ITERATIONS: usize = 500;
 /// Relative change at which it has settled.
@@ -79,14 +81,17 @@ pub(super) fn scalar_growth(multiplier: Multiplier, momentum: f64) -> f64 {
 /// Growth a step of the fourth moment of δ (and of the velocity, with momentum): δ' = Bδ + ξ with normal noise ξ of
 /// covariance Q(δδᵀ) = g f (E[A δδᵀ A] − H̄ δδᵀ H̄), so that T = ⟨δ⊗δ⊗δ⊗δ⟩ obeys
 /// `T' = B⊗⁴T + 6 sym(B⊗B ⊗ Q)T + 3 sym(Q⊗Q)T`.
-/// Exact for the laws of motion with normal noise, and for SGD in the limit of large batches. `None` for too many
-/// parameters, or a law without steps.
+/// Exact for the laws of motion with normal noise, and for SGD in the limit of large batches; with the `cumulants` of the
+/// minibatch's curvature beyond the second it is exact for SGD of any batch. Without them it may err either
+/// way: too large where the curvature's kurtosis is below 3, too small where it is above. `None` for too many parameters, or a law
+/// without steps.
 pub(super) fn growth(
     response: Response,
     hessian: &DMatrix<f64>,
     decay: f64,
     factor: f64,
     curvatures: &Curvatures,
+    cumulants: Option<&Cumulants>,
 ) -> Option<f64> {
     let size = hessian.nrows();
     let (step, gain, momentum) = match response {
@@ -119,24 +124,95 @@ pub(super) fn growth(
         }
     });
     let pairs = pairs(state);
-    let drift = DMatrix::from_fn(pairs.len(), pairs.len(), |row, column| {
-        let ((i, l), (j, m)) = (pairs[row], pairs[column]);
-        let mut sum = motion[(i, j)] * motion[(l, m)];
-        if j != m {
-            sum += motion[(i, m)] * motion[(l, j)];
-        }
-        sum
-    });
+    let drift = square_of(&motion);
     let noise = DMatrix::from_fn(pairs.len(), pairs.len(), |row, column| {
         let ((i, l), (j, m)) = (pairs[row], pairs[column]);
         // Columns that hold a velocity do not feed the noise.
         if j < size && m < size { noise[(packed_index(i % size, l % size), packed_index(j, m))] } else { 0.0 }
     });
-    Some(radius(&drift, &noise, state))
+    let beyond =
+        cumulants.map(|cumulants| {
+            let bare = DMatrix::from_diagonal(&eigen.eigenvalues.map(|h| h - decay));
+            let samples =
+                cumulants.samples.iter().map(|(weight, a)| {
+                    let off = eigen.eigenvectors.tr_mul(a) * &eigen.eigenvectors - &bare;
+                    let kick = DMatrix::from_fn(state, state, |i, j| {
+                        if j < size { -step * off[(i % size, j)] } else { 0.0 }
+                    });
+                    let square = square_of(&kick);
+                    let mixed = square_of(&(&motion + kick)) - &drift - &square;
+                    (*weight, square, mixed)
+                });
+            // The noise of one sample is that of the batch over gf, in units of the step.
+            let of_sample = step * step / (gain * factor);
+            Beyond {
+                samples: samples.collect(),
+                third: cumulants.third,
+                fourth: cumulants.fourth,
+                normal: cumulants.fourth * of_sample * of_sample,
+            }
+        });
+    Some(radius(&drift, &noise, state, beyond.as_ref()))
 }
 
-/// Spectral radius of `T ↦ DTDᵀ + sym₃(DTQᵀ + QTDᵀ + QTQᵀ)`, with sym₃ the sum over the three pairings.
-fn radius(drift: &DMatrix<f64>, noise: &DMatrix<f64>, state: usize) -> f64 {
+/// What makes the cumulants of the minibatch's mean curvature X beyond the second: κ₃ = `third`·⟨x⊗³⟩ and κ₄ = `fourth`·(⟨x⊗⁴⟩ − 3 sym⟨x⊗²⟩⊗²) for samples
+/// x = A − H̄. Independent draws: 1/S² and 1/S³; of SVAG's weights a, b: (a³ + b³)/S² and (a⁴ + b⁴)/S³.
+#[derive(Clone, Debug)]
+pub(super) struct Cumulants {
+    /// Weights and Hessians of a finite population.
+    pub samples: Vec<(f64, DMatrix<f64>)>,
+    /// Factor of ⟨x⊗³⟩.
+    pub third: f64,
+    /// Factor of the fourth cumulant.
+    pub fourth: f64,
+}
+
+impl Cumulants {
+    /// True if the growth is quickly found with so many samples, for so many numbers of the state.
+    pub fn feasible(samples: usize, state: usize) -> bool {
+        let pairs = state * (state + 1) / 2;
+        pairs <= MOST_PAIRS && samples * pairs.pow(3) <= MOST_PRODUCTS
+    }
+}
+
+/// The same, as maps of the moments: weight, N⊗N and N⊗B + B⊗N of each sample's kick N = −ηx.
+struct Beyond {
+    samples: Vec<(f64, DMatrix<f64>, DMatrix<f64>)>,
+    third: f64,
+    fourth: f64,
+    /// What to take of the normal fourth moment of the batch.
+    normal: f64,
+}
+
+impl Beyond {
+    /// `4κ₃ sym(B⊗N⊗³)T + κ₄ N⊗⁴T`, but for the normal part.
+    fn apply(&self, moment: &DMatrix<f64>) -> DMatrix<f64> {
+        let mut sum = DMatrix::zeros(moment.nrows(), moment.ncols());
+        for (weight, square, mixed) in &self.samples {
+            let half = square * moment;
+            let skew = &half * mixed.transpose();
+            sum += (&skew + skew.transpose()) * (self.third * weight);
+            sum += half * square.transpose() * (self.fourth * weight);
+        }
+        sum
+    }
+}
+
+/// M⊗M on vech.
+fn square_of(matrix: &DMatrix<f64>) -> DMatrix<f64> {
+    let pairs = pairs(matrix.nrows());
+    DMatrix::from_fn(pairs.len(), pairs.len(), |row, column| {
+        let ((i, l), (j, m)) = (pairs[row], pairs[column]);
+        let mut sum = matrix[(i, j)] * matrix[(l, m)];
+        if j != m {
+            sum += matrix[(i, m)] * matrix[(l, j)];
+        }
+        sum
+    })
+}
+
+/// Spectral radius of `T ↦ DTDᵀ + sym₃(DTQᵀ + QTDᵀ + QTQᵀ)`, with sym₃ the sum over the three pairings, and of what is beyond.
+fn radius(drift: &DMatrix<f64>, noise: &DMatrix<f64>, state: usize, beyond: Option<&Beyond>) -> f64 {
     let pairs = pairs(state);
     let pairings = |w: &DMatrix<f64>| {
         let at = |i: usize, j: usize, k: usize, l: usize| w[(packed_index(i, j), packed_index(k, l))];
@@ -158,8 +234,12 @@ fn radius(drift: &DMatrix<f64>, noise: &DMatrix<f64>, state: usize) -> f64 {
         let carried = drift * &moment;
         let felt = noise * &moment;
         let crossed = &carried * noise.transpose();
-        let mixed = &crossed + crossed.transpose() + &felt * noise.transpose();
-        let next = carried * drift.transpose() + pairings(&mixed);
+        let normal = 1.0 - beyond.map_or(0.0, |b| b.normal);
+        let mixed = &crossed + crossed.transpose() + &felt * noise.transpose() * normal;
+        let mut next = carried * drift.transpose() + pairings(&mixed);
+        if let Some(beyond) = beyond {
+            next += beyond.apply(&moment);
+        }
         let norm = next.norm();
         let settled = (norm - ratio).abs() <= SETTLED * norm;
         ratio = norm;
@@ -190,12 +270,13 @@ mod tests {
             let closed =
                 Multiplier { mean, second, third: 0.0, fourth: 3.0 * second * second }.fourth_moment();
             let response = Response::Substeps { rate, substeps };
-            let ours = growth(response, &hessian, 0.0, 1.0, &curvatures).unwrap();
+            let ours = growth(response, &hessian, 0.0, 1.0, &curvatures, None).unwrap();
             assert!((ours / closed - 1.0).abs() < 1e-12, "{ours} {closed}");
         }
         // κ = 4 at η = 1/3 in the limit of small steps.
         let at = |rate| {
-            growth(Response::Substeps { rate, substeps: 1000 }, &hessian, 0.0, 1.0, &curvatures).unwrap()
+            growth(Response::Substeps { rate, substeps: 1000 }, &hessian, 0.0, 1.0, &curvatures, None)
+                .unwrap()
         };
         assert!(at(0.3325) < 1.0 && at(0.334) > 1.0);
         // The exact multiplier of SGD: −4 + 18η − 60η² + 105η³ = 0 at 0.383451.
@@ -213,7 +294,7 @@ mod tests {
         let curvatures = Curvatures::Moments(DMatrix::from_element(1, 1, 1.0));
         for (rate, momentum) in [(0.1, 0.9), (0.05, 0.95), (0.5, 0.5_f64)] {
             let response = Response::Iteration { rate, momentum };
-            let ours = growth(response, &hessian, 0.0, 1.0, &curvatures).unwrap();
+            let ours = growth(response, &hessian, 0.0, 1.0, &curvatures, None).unwrap();
             let expected = momentum * momentum;
             assert!((ours / expected - 1.0).abs() < 0.02, "{ours} for {expected}");
         }
@@ -226,7 +307,8 @@ mod tests {
         for (rate, momentum, spread) in [(0.2, 0.5, 2.0), (0.05, 0.9, 2.0), (0.4, 0.0, 1.0_f64)] {
             let curvatures = Curvatures::Moments(DMatrix::from_element(1, 1, 1.0 + spread));
             let tensors =
-                growth(Response::Iteration { rate, momentum }, &hessian, 0.0, 1.0, &curvatures).unwrap();
+                growth(Response::Iteration { rate, momentum }, &hessian, 0.0, 1.0, &curvatures, None)
+                    .unwrap();
             let second = rate * rate * spread;
             let multiplier =
                 Multiplier { mean: 1.0 - rate, second, third: 0.0, fourth: 3.0 * second * second };
@@ -259,7 +341,7 @@ mod tests {
         let difference = DMatrix::from_fn(2, 2, |i, j| 0.5 * (samples[0][2 * i + j] - samples[1][2 * i + j]));
         let (rate, momentum) = (0.6, 0.3);
         let response = Response::Iteration { rate, momentum };
-        let ours = growth(response, &hessian, 0.0, 1.0, &curvatures).unwrap();
+        let ours = growth(response, &hessian, 0.0, 1.0, &curvatures, None).unwrap();
         // δ' for one normal number z: the noise is z·ΔAδ. ⟨f(z)⟩ for polynomials of degree 4 by three nodes.
         let nodes = [(-3.0_f64.sqrt(), 1.0 / 6.0), (0.0, 2.0 / 3.0), (3.0_f64.sqrt(), 1.0 / 6.0)];
         let steps: Vec<(f64, DMatrix<f64>)> = nodes
@@ -291,5 +373,53 @@ mod tests {
             vector /= expected;
         }
         assert!((ours / expected - 1.0).abs() < 1e-3, "{ours} for {expected}");
+    }
+
+    #[test]
+    fn a_table_has_its_own_fourth_moments() {
+        // Three samples in two parameters, batches of 1 and 2 drawn with replacement: the Kronecker power over all of them.
+        let samples = [[1.9, 0.5, 0.5, 0.3], [0.1, -0.2, -0.2, 1.4], [0.6, 0.1, 0.1, 0.2]];
+        let weight = 1.0 / 3.0;
+        let curvatures = Curvatures::new(&samples.concat(), &[weight; 3], 2);
+        let matrices = samples.map(|s| DMatrix::from_row_slice(2, 2, &s));
+        let hessian = (&matrices[0] + &matrices[1] + &matrices[2]) * weight;
+        for (rate, momentum, batch) in [(0.9, 0.0, 1), (0.9, 0.0, 2), (0.5, 0.4, 1), (0.5, 0.4, 2)] {
+            let count = f64::from(batch);
+            let cumulants = Cumulants {
+                samples: matrices.iter().map(|a| (weight, a.clone())).collect(),
+                third: count.powi(-2),
+                fourth: count.powi(-3),
+            };
+            let response = Response::Iteration { rate, momentum };
+            let ours = growth(response, &hessian, 0.0, 1.0 / count, &curvatures, Some(&cumulants)).unwrap();
+            let state: usize = if momentum == 0.0 { 2 } else { 4 };
+            let mut fourth = DMatrix::zeros(state.pow(4), state.pow(4));
+            for first in &matrices {
+                for second in &matrices {
+                    let a = if batch == 1 { first.clone() } else { (first + second) * 0.5 };
+                    let step = DMatrix::from_fn(state, state, |i, j| {
+                        let unit = f64::from(u8::from(i % 2 == j % 2));
+                        match (i < 2, j < 2) {
+                            (true, true) => unit - rate * a[(i, j)],
+                            (false, true) => -rate * a[(i % 2, j)],
+                            (_, false) => momentum * unit,
+                        }
+                    });
+                    let square = step.kronecker(&step);
+                    fourth += square.kronecker(&square) * (weight * weight);
+                }
+            }
+            let mut vector = nalgebra::DVector::from_fn(state.pow(4), |i, _| 1.0 / (1.0 + i as f64));
+            let mut expected = 0.0;
+            for _ in 0..1500 {
+                vector = &fourth * vector;
+                expected = vector.norm();
+                vector /= expected;
+            }
+            assert!((ours / expected - 1.0).abs() < 2e-3, "{rate} {momentum} {batch}: {ours} for {expected}");
+            // The normal surrogate is another: the control.
+            let normal = growth(response, &hessian, 0.0, 1.0 / count, &curvatures, None).unwrap();
+            assert!((normal / expected - 1.0).abs() > 5e-3, "{normal} {expected}");
+        }
     }
 }

@@ -43,13 +43,28 @@ pub enum Origin {
         /// Estimated relative error.
         error: f64,
     },
-    /// A seeded reference sample; `error` is the relative standard error of the mean gradient.
+    /// A seeded reference sample, which is off by chance as any sample of its size is. Both errors are estimated from
+    /// its own scatter, at a few states θ of order 1.
     Reference {
-        /// Its size.
+        /// Its size n.
         size: usize,
-        /// Estimated relative error.
-        error: f64,
+        /// Relative standard error of the mean gradient, all its elements together.
+        mean: f64,
+        /// Relative standard error of the worst element of the gradient covariance's diagonal, about √((κ − 1)/n) with
+        /// κ the kurtosis of that element of a sample's gradient.
+        covariance: f64,
     },
+}
+
+impl Origin {
+    /// Relative (standard) error of expectations: the larger of those of the mean gradient and of its covariance.
+    pub fn error(&self) -> f64 {
+        match *self {
+            Self::Table => 0.0,
+            Self::Quadrature { error, .. } => error,
+            Self::Reference { mean, covariance, .. } => mean.max(covariance),
+        }
+    }
 }
 
 /// Weighted samples z_k, ω_k with Σω = 1, that stand for the population in expectations.

@@ -127,14 +127,15 @@ impl<'a> Outlook<'a> {
             self.dynamics.iter().filter(|d| d.law != Law::Sgd).map(|d| format!("`{}`", d.name)).collect();
         // The nodes need not be made where nothing follows them.
         if !means.is_empty()
-            && let Some((_, Origin::Reference { size, error }, _)) = self.population()
+            && let Some((_, Origin::Reference { size, mean, covariance }, _)) = self.population()
         {
             warnings.push(format!(
-                "{} follow{} the law of a reference sample of {size}, which stands for the population (its mean \
-                 gradient and gradient covariance are off by up to {} %)",
+                "{} follow{} the law of a reference sample of {size}, which stands for the population (standard errors: {} % of \
+                 its mean gradient, {} % of its gradient covariance)",
                 means.join(", "),
                 if means.len() == 1 { "s" } else { "" },
-                plain(100.0 * error, 2)
+                plain(100.0 * mean, 2),
+                plain(100.0 * covariance, 2)
             ));
         }
         let instants = self.dynamics.iter().map(|d| self.window(d)).min();
@@ -305,7 +306,7 @@ impl<'a> Outlook<'a> {
                 "size": size,
                 "expectations": expectations(origin, nodes),
                 "nodes": nodes,
-                "error": error(origin),
+                "error": origin.error(),
             })),
             "observables": self.study.observables.iter().filter(|o| !o.hidden).map(|o| &o.name).collect::<Vec<_>>(),
             "dynamics": dynamics,
@@ -346,18 +347,12 @@ fn expectations(origin: &Origin, nodes: usize) -> String {
             count(nodes as u64),
             plain(*error, 2)
         ),
-        Origin::Reference { size, error } => format!(
-            "over a reference sample of {}, drawn once from the seed, relative error {}",
+        Origin::Reference { size, mean, covariance } => format!(
+            "over a reference sample of {}: to {} % (gradient), {} % (its covariance)",
             count(*size as u64),
-            plain(*error, 2)
+            plain(100.0 * mean, 2),
+            plain(100.0 * covariance, 2)
         ),
-    }
-}
-
-fn error(origin: &Origin) -> f64 {
-    match origin {
-        Origin::Table => 0.0,
-        Origin::Quadrature { error, .. } | Origin::Reference { error, .. } => *error,
     }
 }
 

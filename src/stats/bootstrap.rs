@@ -6,14 +6,18 @@ use crate::lanes::stream::{Purpose, Stream};
 /// Resamples.
 const ROUNDS: usize = 200;
 
-/// A distance with its bootstrap: standard error, and the interval that holds 95 % of the resamples.
+/// A distance with its bootstrap: standard error, and an interval of 95 % about it.
+///
+/// Resampling adds to a distance as sampling does (a distance between samples of one law is not 0), so the resamples lie above it, and
+/// their own quantiles q may exclude it. The lower end is that of the basic interval, 2d − q(97.5 %), cut at 0: it takes that bias
+/// off. The upper end, d + m − q(2.5 %) with the mean m of the resamples, does not, so that d is always within.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Resampled {
     /// Of the samples themselves.
     pub value: f64,
     /// Standard deviation over resamples.
     pub standard_error: f64,
-    /// 2.5 and 97.5 % quantiles.
+    /// As above.
     pub interval: (f64, f64),
 }
 
@@ -56,11 +60,10 @@ pub fn distances(a: &[f64], b: &[f64], seed: u64) -> [Resampled; 2] {
         let mean = list.iter().sum::<f64>() / ROUNDS as f64;
         let square = list.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / (ROUNDS as f64 - 1.0);
         let quantile = |share: f64| list[(share * (ROUNDS as f64 - 1.0)).round() as usize];
-        Resampled {
-            value: values[which],
-            standard_error: square.sqrt(),
-            interval: (quantile(0.025), quantile(0.975)),
-        }
+        let value = values[which];
+        let low = (2.0 * value - quantile(0.975)).clamp(0.0, value);
+        let high = value + (mean - quantile(0.025)).max(0.0);
+        Resampled { value, standard_error: square.sqrt(), interval: (low, high) }
     })
 }
 
@@ -85,5 +88,24 @@ mod tests {
         // Pairs: the shift of a sample against itself has no scatter.
         let shifted: Vec<f64> = a.iter().map(|x| x + 1.0).collect();
         assert!(distances(&a, &shifted, 1)[1].standard_error < 1e-12);
+    }
+
+    #[test]
+    fn the_interval_is_about_the_estimate_and_knows_of_distances_of_nothing() {
+        // Two samples of one law: the resamples all lie above the distance of the samples, the truth is 0.
+        let mut stream = Stream::new(5, Purpose::Reference, 9);
+        for seed in 1..=8 {
+            let [a, b] = [0, 1].map(|_| (0..1500).map(|_| stream.normal()).collect::<Vec<f64>>());
+            for found in distances(&a, &b, seed) {
+                let (low, high) = found.interval;
+                assert!(low < 0.4 * found.value && found.value < high, "{found:?}");
+                assert!(high < 4.0 * found.value, "{found:?}");
+            }
+        }
+        // A real distance is not 0.
+        let [a, b] = [0.0, 1.0].map(|m| (0..1500).map(|_| m + stream.normal()).collect::<Vec<f64>>());
+        for found in distances(&a, &b, 1) {
+            assert!(found.interval.0 > 0.5 * found.value, "{found:?}");
+        }
     }
 }

@@ -2,10 +2,11 @@
 
 use super::bench::*;
 use super::engine::run;
-use crate::dynamics::Law;
+use crate::dynamics::{Law, Sampling, Training};
+use crate::law::kesten::{self, Untold};
 use crate::law::{ClaimResult, Kind, Verdict};
 use crate::model::Shape;
-use crate::study::{Claim, ClaimLaw, DensityReading, Initial, Study, Tail};
+use crate::study::{Claim, ClaimLaw, DensityReading, Initial, Study, System, Tail};
 
 fn density(reading: DensityReading, tail: Option<Tail>, tolerance: Option<f64>) -> Claim {
     let law = ClaimLaw::StationaryDensity { observable: "w".to_owned(), reading, tail, tolerance };
@@ -81,6 +82,43 @@ fn the_tail_of_sgd_is_kestens() {
     let result = one(regression(Law::Sgd, 0.8), claim(Tail::Density), 1 << 17);
     assert_eq!(result.verdict, Verdict::Fails, "{result:#?}");
     assert!((result.tests[0].predicted - 2.25).abs() < 0.02);
+}
+
+#[test]
+fn the_tail_of_svag_is_that_of_its_own_steps() {
+    // Level 1 is SGD, κ = 1.546 at η = 0.8. Higher levels come down to the Langevin equation's 2.25 or above it.
+    let claim = || density(DensityReading::Own, Some(Tail::Own), Some(0.15));
+    let result = one(regression(Law::Svag { level: 1 }, 0.8), claim(), 1 << 16);
+    assert_eq!(result.verdict, Verdict::Holds, "{result:#?}");
+    assert!((result.tests[0].predicted - 1.5464).abs() < 0.03, "{result:#?}");
+    assert!(result.tests[0].note.as_ref().unwrap().contains("655 of 65536 moduli"), "{result:#?}");
+    // The density's index is another: the control.
+    let density = density(DensityReading::Own, Some(Tail::Density), Some(0.15));
+    assert_eq!(one(regression(Law::Svag { level: 1 }, 0.8), density, 1 << 16).verdict, Verdict::Fails);
+}
+
+#[test]
+fn a_tail_that_is_not_known_is_undecided_and_counts_replicas() {
+    let claim = |tolerance| density(DensityReading::Own, Some(Tail::Own), Some(tolerance));
+    let heavy = loss_study(
+        &[("w", Shape::SCALAR)],
+        &[("x", "normal(0, 1)"), ("y", "normal(0, 1)")],
+        Some(16),
+        "0.5*(w*x - y)^2",
+    );
+    let System::Loss(loss) = &heavy.system else { panic!("a loss") };
+    let model = loss.formula.as_ref().unwrap();
+    let sampling = Sampling::WithoutReplacement { drop_last: false };
+    let settings = Training { sampling, ..training(0.3, 2) };
+    let index = |law: &Law, settings: &Training| kesten::index(model, law, settings, 0.0, 1);
+    let unknown = |law: &Law, settings: &Training| matches!(index(law, settings), Err(Untold::Unknown(_)));
+    assert!(unknown(&Law::Svag { level: 2 }, &settings));
+    assert!(unknown(&Law::Sgd, &Training { momentum: 0.5, ..training(0.3, 2) }));
+    assert!(!unknown(&Law::Sgd, &settings) && !unknown(&Law::Svag { level: 2 }, &training(0.3, 2)));
+    // Replicas, not the moduli of the tail, are what a reader can raise.
+    let result = one(regression(Law::Sgd, 0.8), claim(0.01), 1 << 13);
+    assert_eq!(result.verdict, Verdict::Undecided, "{result:#?}");
+    assert!(result.reason.as_ref().unwrap().contains("(now 8192)"), "{result:#?}");
 }
 
 #[test]

@@ -138,7 +138,7 @@ impl FormulaModel {
             }
             Ok(data) => {
                 let (probe, draws, seed) = (model.probe(spec.seed), data.draws.clone(), spec.seed);
-                LazyNodes::new(move || nodes::expectation(&draws, width, seed, &|nodes| probe.moments(nodes)))
+                LazyNodes::new(move || nodes::expectation(&draws, width, seed, &probe))
             }
         };
         model.check_labels(&nodes, &spec.loss)?;
@@ -423,21 +423,61 @@ struct Probe {
 }
 
 impl Probe {
-    /// Mean gradient, and mean squares of the gradient's elements.
+    /// Shows every node's gradient, `[P]`.
+    fn for_each(&self, nodes: &Nodes, each: &mut dyn FnMut(usize, &[Lane])) {
+        // A second pass cannot be needed: these outputs hold no sums over the batch.
+        if let Ok(program) = Program::new(&self.graph, &self.outputs, nodes.width) {
+            run_samples(&program, self.outputs.len(), &self.states, &[], nodes, 1, each);
+        }
+    }
+}
+
+impl nodes::Probe for Probe {
     fn moments(&self, nodes: &Nodes) -> Vec<f64> {
         let p = self.states.len();
         let mut mean = vec![Lane::default(); p];
         let mut squares = vec![Lane::default(); p];
-        // A second pass cannot be needed: these outputs hold no sums over the batch.
-        if let Ok(program) = Program::new(&self.graph, &self.outputs, nodes.width) {
-            let outputs = self.outputs.len();
-            run_samples(&program, outputs, &self.states, &[], nodes, 1, &mut |k, gradient| {
-                operations::add_moments(&mut mean, &mut squares, gradient, nodes.weights[k]);
-            });
-        }
+        self.for_each(nodes, &mut |k, gradient| {
+            operations::add_moments(&mut mean, &mut squares, gradient, nodes.weights[k]);
+        });
         let mut out: Vec<f64> = mean.iter().chain(&squares).flat_map(|lane| lane.0).collect();
         out.iter_mut().filter(|x| !x.is_finite()).for_each(|x| *x = 0.0);
         out
+    }
+
+    /// With m the mean of g over all nodes, and over the n pairs (k, l) of u = ½(g_k + g_l) − m and of
+    /// q = ½((g_k − m)² + (g_l − m)²): √(Σ Var u/n) / √(Σ m²), sums over elements and states, and the largest
+    /// √(Var q/n) / ⟨q⟩.
+    fn errors_of_pairs(&self, nodes: &Nodes) -> (f64, f64) {
+        let count = self.states.len() * LANES;
+        let mut mean = self.moments(nodes);
+        mean.truncate(count);
+        let (mut first, mut squares) = (vec![0.0; count], vec![0.0; count]);
+        let (mut u2, mut q1, mut q2) = (vec![0.0; count], vec![0.0; count], vec![0.0; count]);
+        self.for_each(nodes, &mut |k, gradient| {
+            let gradient = gradient.iter().flat_map(|lane| lane.0);
+            for (e, g) in gradient.enumerate() {
+                let off = g - mean[e];
+                if k % 2 == 0 {
+                    (first[e], squares[e]) = (off, off * off);
+                } else {
+                    let (u, q) = (0.5 * (first[e] + off), 0.5 * (squares[e] + off * off));
+                    u2[e] += u * u;
+                    q1[e] += q;
+                    q2[e] += q * q;
+                }
+            }
+        });
+        let pairs = (nodes.len() / 2) as f64;
+        let scale: f64 = mean.iter().map(|m| m * m).sum();
+        let noise: f64 = u2.iter().filter(|x| x.is_finite()).sum::<f64>() / (pairs * pairs);
+        // What is the same for all samples has no scatter but that of rounding.
+        let rounding = 1e-24 * mean.iter().map(|m| m * m).fold(0.0, f64::max);
+        let covariance = (0..count)
+            .filter(|&e| q2[e].is_finite() && q1[e] > pairs * rounding)
+            .map(|e| (q2[e] / (q1[e] * q1[e]) - 1.0 / pairs).max(0.0).sqrt())
+            .fold(0.0, f64::max);
+        (if scale > 0.0 { (noise / scale).sqrt() } else { 0.0 }, covariance)
     }
 }
 

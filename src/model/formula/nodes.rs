@@ -17,18 +17,21 @@ const MOST_NODES: usize = 4096;
 const REFERENCE: usize = 4096;
 /// Most normal variates of a reference sample that are given their exact second moments.
 const MOST_WHITENED: usize = 256;
-/// Parts whose scatter tells the error of a reference sample.
-const PARTS: usize = 16;
 /// Points a variate, from coarse to fine.
 const LADDER: [usize; 12] = [2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64];
 /// A rule as good as the finest to this relative error is fine enough.
 const TOLERANCE: f64 = 1e-12;
 
-/// Means that tell whether a rule is fine enough: gradients and their squares at a few states.
-pub(super) type Probe<'a> = &'a dyn Fn(&Nodes) -> Vec<f64>;
+/// Gradients at a few states.
+pub(super) trait Probe {
+    /// Means that tell whether a rule is fine enough: gradients and their squares.
+    fn moments(&self, nodes: &Nodes) -> Vec<f64>;
+    /// Relative standard errors of the mean gradient and of the gradient covariance, for independent pairs of nodes.
+    fn errors_of_pairs(&self, nodes: &Nodes) -> (f64, f64);
+}
 
 /// Nodes for the given draws.
-pub(super) fn expectation(draws: &[Draw], width: usize, seed: u64, probe: Probe<'_>) -> Nodes {
+pub(super) fn expectation(draws: &[Draw], width: usize, seed: u64, probe: &dyn Probe) -> Nodes {
     let scalars: usize = draws.iter().map(|d| d.variate.len).sum();
     let gauss = draws.iter().all(|d| !matches!(d.variate.law, StandardLaw::Student(_)));
     if !gauss || scalars > MOST_POLYNOMIAL {
@@ -42,10 +45,10 @@ pub(super) fn expectation(draws: &[Draw], width: usize, seed: u64, probe: Probe<
         .filter(|n| n.pow(u32::try_from(scalars).unwrap_or(u32::MAX)) <= MOST_NODES)
         .collect();
     let finest = product_rule(draws, width, possible.last().copied().unwrap_or(2));
-    let target = probe(&finest);
+    let target = probe.moments(&finest);
     let scale = target.iter().map(|x| x.abs()).fold(f64::MIN_POSITIVE, f64::max);
     let error_of = |nodes: &Nodes| {
-        let values = probe(nodes);
+        let values = probe.moments(nodes);
         values.iter().zip(&target).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / scale
     };
     // The finest rule's own error is what halving it would change.
@@ -66,9 +69,9 @@ pub(super) fn expectation(draws: &[Draw], width: usize, seed: u64, probe: Probe<
 }
 
 /// Three points a variate, if four change nothing.
-fn polynomial(draws: &[Draw], width: usize, probe: Probe<'_>) -> Option<Nodes> {
+fn polynomial(draws: &[Draw], width: usize, probe: &dyn Probe) -> Option<Nodes> {
     let nodes = product_rule(draws, width, 3);
-    let (coarse, fine) = (probe(&nodes), probe(&product_rule(draws, width, 4)));
+    let (coarse, fine) = (probe.moments(&nodes), probe.moments(&product_rule(draws, width, 4)));
     let scale = fine.iter().map(|x| x.abs()).fold(f64::MIN_POSITIVE, f64::max);
     let error = coarse.iter().zip(&fine).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / scale;
     (error <= TOLERANCE).then_some(Nodes { origin: Origin::Quadrature { per_variate: 3, error }, ..nodes })
@@ -189,7 +192,7 @@ fn whiten(values: &mut [f64], width: usize, columns: &[usize]) {
     }
 }
 
-fn reference(draws: &[Draw], width: usize, seed: u64, probe: Probe<'_>) -> Nodes {
+fn reference(draws: &[Draw], width: usize, seed: u64, probe: &dyn Probe) -> Nodes {
     let variates: Vec<_> = draws.iter().map(|d| d.variate).collect();
     let mut stream = Stream::new(seed, Purpose::Reference, 0);
     let mut values = vec![0.0; REFERENCE * width];
@@ -202,22 +205,19 @@ fn reference(draws: &[Draw], width: usize, seed: u64, probe: Probe<'_>) -> Nodes
     if normal.len() <= MOST_WHITENED {
         whiten(&mut values, width, &normal);
     }
-    let sample = |range: std::ops::Range<usize>| Nodes {
+    let nodes = |values: Vec<f64>| Nodes {
         width,
-        weights: vec![1.0 / range.len() as f64; range.len()],
-        values: values[range.start * width..range.end * width].to_vec(),
+        weights: vec![1.0 / REFERENCE as f64; REFERENCE],
+        values,
         origin: Origin::Table,
     };
-    // Relative standard error of the probes, from the scatter of the parts.
-    let part = REFERENCE / PARTS;
-    let parts: Vec<Vec<f64>> = (0..PARTS).map(|i| probe(&sample(i * part..(i + 1) * part))).collect();
-    let mut worst: f64 = 0.0;
-    let mut scale = f64::MIN_POSITIVE;
-    for k in 0..parts[0].len() {
-        let mean = parts.iter().map(|p| p[k]).sum::<f64>() / PARTS as f64;
-        let variance = parts.iter().map(|p| (p[k] - mean) * (p[k] - mean)).sum::<f64>() / (PARTS - 1) as f64;
-        worst = worst.max((variance / PARTS as f64).sqrt());
-        scale = scale.max(mean.abs());
+    // A row and its mirror image are not independent: pairs of them are.
+    let mut pairs = Vec::with_capacity(values.len());
+    for row in 0..REFERENCE / 2 {
+        for row in [row, row + REFERENCE / 2] {
+            pairs.extend_from_slice(&values[row * width..(row + 1) * width]);
+        }
     }
-    Nodes { origin: Origin::Reference { size: REFERENCE, error: worst / scale }, ..sample(0..REFERENCE) }
+    let (mean, covariance) = probe.errors_of_pairs(&nodes(pairs));
+    Nodes { origin: Origin::Reference { size: REFERENCE, mean, covariance }, ..nodes(values) }
 }

@@ -979,3 +979,40 @@ fn samples_that_all_replicas_share_give_the_same_bits_as_their_vectors() {
         }
     }
 }
+
+#[test]
+fn a_reference_sample_knows_how_far_off_it_is() {
+    // ∇ℓ = 1.3w − k: the covariance is that of k, κ = 3 + 6/(ν − 4) for Student's law; the mean gradient's part in w is exact.
+    let origin = |law: &str, seed: u64| {
+        let mut spec = spec(&[("w", S)], &[], None, "0.65*w^2 - w*k");
+        spec.data = vec![DataEntry {
+            name: "k".into(),
+            source: DataSource::Formula { formula: expression(law), shape: None },
+        }];
+        spec.seed = seed;
+        let m = FormulaModel::new(spec).expect("a good model");
+        let gradients = m.sample_gradients(&[0.0]);
+        let n = gradients.len() as f64;
+        let mean = gradients.iter().sum::<f64>() / n;
+        (m.nodes().origin.clone(), mean, gradients.iter().map(|g| (g - mean) * (g - mean)).sum::<f64>() / n)
+    };
+    // Whatever the seed the true covariance ν/(ν − 2) is within a few of the stated errors, and the errors are those of theory.
+    let (mut squares, mut shifts) = (0.0, 0.0);
+    for seed in 1..=40 {
+        let (origin, mean, covariance) = origin("student(9)", seed);
+        let Origin::Reference { size: 4096, covariance: error, mean: of_mean } = origin else {
+            panic!("{origin:?}")
+        };
+        let theory = ((3.0 + 6.0 / 5.0 - 1.0) / 4096.0_f64).sqrt();
+        assert!((0.8..2.0).contains(&(error / theory)), "{error} for {theory}");
+        squares += ((covariance / (9.0 / 7.0) - 1.0) / error).powi(2) / 40.0;
+        // Against a mean gradient of 1.3w at w of order 1.
+        assert!((0.002..0.1).contains(&of_mean), "{of_mean}");
+        shifts += mean * mean * 4096.0 / (9.0 / 7.0) / 40.0;
+    }
+    assert!((0.4..2.0).contains(&squares), "{squares}");
+    assert!((0.4..2.0).contains(&shifts), "{shifts}");
+    // Quadrature has no such error.
+    let (exact, ..) = origin("normal(0, 1)", 1);
+    assert!(exact.error() < 1e-10, "{exact:?}");
+}
