@@ -572,3 +572,32 @@ fn a_dt_that_does_not_divide_the_time_is_told() {
     assert!(study(0.1).warnings.is_empty());
     assert_eq!(study(0.3).warnings, ["`em` runs to t = 2.1, not 2: its dt of 0.3 does not divide the time"]);
 }
+
+#[test]
+fn formulas_that_all_share_have_the_settings_of_training_and_say_where_a_dynamics_has_others() {
+    let warnings = |dynamics: &str, observed: &str| {
+        let text = format!(
+            "parameters.w = 1\ndata.x = \"normal(0, 1)\"\nloss.formula = \"0.5*(w - x)^2\"\ntraining.rate = 0.1\n\
+             run = {{ steps = 100, replicas = 8 }}\n[dynamics]\nsgd = \"sgd\"\n{dynamics}\n[observe]\n{observed}\n\
+             [[claims]]\nequals = {{ observable = \"w\", at = \"start\", value = \"10*rate\", dynamics = \"sgd\" }}\n"
+        );
+        study::parse("s", &text, Path::new(""), &[])
+            .unwrap_or_else(|e| panic!("{}", study::Rendered(&e)))
+            .warnings
+    };
+    let fast = "fast = { sgd = { rate = 0.2, weight_decay = 0.5 } }";
+    assert!(warnings(fast, "square = \"w^2\"").is_empty());
+    assert!(warnings("again = \"sgd\"", "eta = \"rate*w\"").is_empty());
+    assert_eq!(
+        warnings(fast, "eta = \"rate*w\"\nall = \"objective + rate\""),
+        [
+            "`rate` is 0.1 in formulas that all dynamics share; `fast` has 0.2",
+            "the decay of `objective` is 0 in formulas that all dynamics share; `fast` has 0.5"
+        ]
+    );
+    let changing = "fast = { sgd = { rate = [[0, 0.1], [9, 0.2]] } }";
+    assert_eq!(
+        warnings(changing, "eta = \"rate*w\""),
+        ["`rate` is 0.1 in formulas that all dynamics share; `fast` has one that changes"]
+    );
+}

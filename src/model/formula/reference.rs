@@ -71,9 +71,9 @@ Beside parameters and constants: `loss` (the population mean of the formula), `o
 energy), `gradient_norm2` (‖∇L‖², without decay), data, and the intermediates that the loss names. What depends
 on data is averaged over the population. `grad(h)` is ∂loss/∂h, sample by sample, of a parameter or an
 intermediate: `norm2(grad(w))` is the second moment of the gradient, `grad(h) @ h.T` an average of outer products.
-`rate`, `batch`, `decay` (λ of the force λθ), `momentum` and `pi` are numbers of the study. One that differs between
-dynamics, or a rate that changes on the way, cannot stand in `[loss]`, `[data]` or `[observe]`, which all dynamics
-share; the `value` of a claim has those of its dynamics, and of a rate that changes the last.
+`rate`, `batch`, `decay` (λ of the force λθ), `momentum` and `pi` are numbers of the study. `[loss]`, `[data]` and
+`[observe]`, which all dynamics share, have those of `[training]`, with a warning where a dynamics has others; a rate that
+changes on the way cannot stand there. The `value` of a claim has those of its dynamics, and of a rate that changes the last.
 ";
 
 #[cfg(test)]

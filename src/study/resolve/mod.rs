@@ -103,7 +103,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     let run = run::run(spec, &parameters.layout, errors);
     let mut motion = dynamics::dynamics(spec, kind, &population, errors);
     let mut clock = run::clock(spec, &motion, errors);
-    let warnings = clock.as_mut().map(|clock| settings::end(&mut motion, clock)).unwrap_or_default();
+    let mut warnings = clock.as_mut().map(|clock| settings::end(&mut motion, clock)).unwrap_or_default();
     let seed = run.as_ref().map_or(0, |r| r.run.seed);
     let mut scope = constants.clone();
     settings::share(&motion, kind, &mut scope, &mut names.broken);
@@ -123,6 +123,8 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
         observe::observables(spec, recorded, &parameters, &names, &scope, kind, compiler, errors);
     let symmetries =
         symmetries::symmetries(spec, &parameters, system.as_ref().map(|s| &s.system), seed, errors);
+    // What claims compare with has the settings of each dynamics.
+    let broken = names::Broken { shared: Vec::new(), ..names.broken.clone() };
     let claims = claims::claims(
         spec,
         &claims::Parts {
@@ -138,7 +140,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
             motion: &motion,
             loss: spec.loss.as_ref().and_then(|s| s.value.formula.given()),
             constants: &constants,
-            broken: &names.broken,
+            broken: &broken,
             layout: &parameters.layout,
             symmetries: &symmetries,
             time: clock.as_ref().map(|c| c.time),
@@ -164,6 +166,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     if !errors.list.is_empty() {
         return None;
     }
+    warnings.append(&mut errors.warnings);
     let mut run = run?;
     run.run.precision = precision;
     let observed = observables.list;

@@ -28,6 +28,8 @@ pub struct Broken {
     pub all: bool,
     /// Names without one value, with what is to be said of them.
     pub unsettled: Vec<Unsettled>,
+    /// Names with one value that is not that of all dynamics, and the warning where they are used.
+    pub shared: Vec<(&'static str, String)>,
 }
 
 /// A name that would mean several things in one formula.
@@ -121,6 +123,9 @@ pub fn check(
 ) -> bool {
     let mut fine = true;
     for (name, span) in expression.names() {
+        if let Some((_, warning)) = broken.shared.iter().find(|(shared, _)| *shared == name) {
+            errors.warn(warning);
+        }
         if known.contains(&name.as_str()) || (laws && LAWS.contains(&name.as_str())) {
             continue;
         }

@@ -42,8 +42,7 @@ pub fn observables<'a>(
     known.extend(names.of("data entry").map(str::to_owned));
     known.extend(constants.keys().cloned());
     if kind != Some(Kind::Sde) && !matches!(compiler, Some(Compiler::State(_))) {
-        let settled = MEASURED.iter().filter(|s| names.broken.unsettled.iter().all(|u| u.name != **s));
-        known.extend(settled.map(|s| (*s).to_owned()));
+        known.extend(MEASURED.iter().map(|s| (*s).to_owned()));
         let loss = spec.loss.as_ref().and_then(|s| s.value.formula.value());
         if let Some(Ok(lines)) = loss.map(|text| syntax::parse(text)) {
             known.extend(lines.intermediates.into_iter().map(|i| i.name));

@@ -17,47 +17,40 @@ pub fn settings(training: Option<&Training>) -> [(&'static str, f64); 4] {
     ]
 }
 
-/// Adds the names that have one value in all runs of a loss; the others, and `objective` with a decay among them, are
-/// told apart.
+/// Adds the names to what formulas know that all runs of a loss share: with the values of [training], and a warning where
+/// a dynamics has another one; a rate that changes there has no value to take.
 pub fn share(motions: &Motions, kind: Option<Kind>, constants: &mut Constants, names: &mut Broken) {
     if kind != Some(Kind::Loss) {
         return;
     }
     let runs: Vec<(&str, &Training)> =
         motions.list.iter().filter_map(|m| Some((m.name.as_str(), m.training.as_ref()?))).collect();
-    let first = runs.first().map(|(_, training)| *training).or(motions.shared.as_ref());
-    for (index, (name, value)) in settings(first).into_iter().enumerate() {
-        let own = |training: &Training| settings(Some(training))[index].1;
-        let changing = runs.iter().find(|(_, t)| name == "rate" && t.rate.pieces.len() > 1);
-        let other = runs.iter().find(|(_, t)| own(t) != value).zip(runs.first());
-        let why = match (changing, other) {
-            (Some((run, _)), _) => format!("changes during the run of `{run}`, and here it has one value"),
-            (None, Some(((run, training), (first, _)))) => {
-                format!(
-                    "is {value} for `{first}` and {} for `{run}`, and here it has one value",
-                    own(training)
-                )
-            }
-            (None, None) => {
-                constants.insert(name.to_owned(), number(value));
-                continue;
-            }
-        };
-        names.unsettled.push(Unsettled {
-            message: format!("`{name}` {why}"),
-            help: format!(
-                "put the value that is meant into [constants] under another name; `value` of a claim knows the \
-                 `{name}` of its dynamics{}",
-                if name == "rate" { ", the last where it changes" } else { "" }
-            ),
-            name,
-        });
-        if name == "decay" {
+    let of_all = motions.shared.as_ref().or(runs.first().map(|(_, training)| *training));
+    for (index, (name, value)) in settings(of_all).into_iter().enumerate() {
+        if name == "rate" && of_all.is_some_and(|t| t.rate.pieces.len() > 1) {
             names.unsettled.push(Unsettled {
-                message: format!("the decay of `objective` {why}"),
-                help: "write it out, as loss + 0.5*lambda*norm2(w), with the decay that is meant".to_owned(),
-                name: "objective",
+                message: "`rate` changes during the run, and here it has one value".to_owned(),
+                help: "put the value that is meant into [constants] under another name; `value` of a claim knows the last \
+                       `rate` of its dynamics"
+                    .to_owned(),
+                name,
             });
+            continue;
+        }
+        constants.insert(name.to_owned(), number(value));
+        let differs = |training: &Training| {
+            settings(Some(training))[index].1 != value || (name == "rate" && training.rate.pieces.len() > 1)
+        };
+        let Some((run, training)) = runs.iter().find(|(_, training)| differs(training)) else { continue };
+        let own = if name == "rate" && training.rate.pieces.len() > 1 {
+            "one that changes".to_owned()
+        } else {
+            settings(Some(training))[index].1.to_string()
+        };
+        let there = format!("is {value} in formulas that all dynamics share; `{run}` has {own}");
+        names.shared.push((name, format!("`{name}` {there}")));
+        if name == "decay" {
+            names.shared.push(("objective", format!("the decay of `objective` {there}")));
         }
     }
 }

@@ -389,22 +389,6 @@ fn relative(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<f64> {
     field
 }
 
-/// The factor of a term of a budget, 1 unless given.
-fn factor(fields: &Fields<'_>, name: &str, errors: &mut Errors<'_>) -> Field<f64> {
-    let field = fields.number(name, errors);
-    if let Some(given) = field.given()
-        && given.value < 0.0
-    {
-        errors.at(
-            given.span,
-            format!("`{name}` is negative"),
-            format!("it is the factor of the {name} in the budget: 1 for the law itself, 0 without it"),
-        );
-        return Field::Broken;
-    }
-    field
-}
-
 fn conserved(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
     let fields = Fields::new(&keys::CONSERVED, table, at, errors);
     let observable = fields.string("observable", errors);
@@ -505,8 +489,8 @@ fn noether_flow(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
     let symmetry = fields.string("symmetry", errors);
     let law = ClaimLawSpec::NoetherFlow {
         symmetry: fields.require("symmetry", symmetry, errors),
-        noise: factor(&fields, "noise", errors),
-        decay: factor(&fields, "decay", errors),
+        noise: fields.number("noise", errors),
+        decay: fields.number("decay", errors),
         tolerance: positive(&fields, "tolerance", errors),
     };
     (law, dynamics(&fields, errors))

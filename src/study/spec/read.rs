@@ -12,17 +12,26 @@ pub struct Errors<'a> {
     pub sources: &'a Sources,
     /// Found so far.
     pub list: Vec<Diagnostic>,
+    /// What is to be said of a study without errors, each once.
+    pub warnings: Vec<String>,
 }
 
 impl<'a> Errors<'a> {
     /// No errors yet.
     pub fn new(sources: &'a Sources) -> Self {
-        Self { sources, list: Vec::new() }
+        Self { sources, list: Vec::new(), warnings: Vec::new() }
     }
 
     /// Adds an error at a place.
     pub fn at(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
         self.list.push(self.sources.diagnostic(span, message, help));
+    }
+
+    /// Adds a warning, if it was not given before.
+    pub fn warn(&mut self, message: &str) {
+        if !self.warnings.iter().any(|known| known == message) {
+            self.warnings.push(message.to_owned());
+        }
     }
 
     /// Adds an error about a key that should not be there, named by the place of its value.
