@@ -26,7 +26,7 @@ pub use accounts::Book;
 pub use balance::Balance;
 pub use ledger::Ledger;
 pub use motion::{Motion, Setting, System, check, noise_kind};
-pub use settings::{Budget, Decay, Law, Sampling, Schedule, Training};
+pub use settings::{Budget, Decay, Law, Sampling, Schedule, Training, amplifying_weights};
 
 use crate::lanes::Lane;
 

@@ -179,6 +179,12 @@ pub enum Law {
     Exact,
 }
 
+/// The weights ½(1 ± √(2l − 1)) with which SVAG of level l amplifies two independent minibatches; 1 and 0 for l = 1, which is SGD.
+pub fn amplifying_weights(level: u32) -> (f64, f64) {
+    let root = f64::from(2 * level.max(1) - 1).sqrt();
+    (0.5 * (1.0 + root), 0.5 * (1.0 - root))
+}
+
 impl Law {
     /// The Langevin equation of order 1 by Euler–Maruyama.
     pub fn langevin(substeps: u32) -> Self {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::dynamics::draws::Draws;
+use crate::dynamics::settings::amplifying_weights;
 use crate::lanes::{Lane, flat, flat_mut, vectorized};
 use crate::model::{Model, Scratch};
 
@@ -30,8 +31,8 @@ impl AmplifiedGradient {
         model.weighted_gradient(theta, draws.advance(), gradient, scratch);
         if *level > 1 {
             model.weighted_gradient(theta, draws.advance(), second, scratch);
-            let root = f64::from(2 * *level - 1).sqrt();
-            amplify(gradient, second, 0.5 * (1.0 + root), 0.5 * (1.0 - root));
+            let (a, b) = amplifying_weights(*level);
+            amplify(gradient, second, a, b);
         }
     }
 }

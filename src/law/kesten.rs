@@ -2,7 +2,7 @@
 
 use super::epochs::Epoch;
 use super::sums::curvature_samples;
-use crate::dynamics::{Law, Sampling, Training};
+use crate::dynamics::{Law, Sampling, Training, amplifying_weights};
 use crate::lanes::stream::{Purpose, Stream};
 use crate::model::Model;
 use crate::model::formula::FormulaModel;
@@ -118,10 +118,8 @@ enum Minibatches {
 impl Minibatches {
     /// The multipliers of ½(1 + r)ā₁ + ½(1 − r)ā₂ with r = √(2l − 1), and whether they are all.
     fn amplified(self, level: u32, modulus: &dyn Fn(f64) -> f64) -> (Multipliers, bool) {
-        let root = f64::from(2 * level.max(1) - 1).sqrt();
-        let weighted = |first: f64, second: f64| {
-            (modulus(0.5 * (1.0 + root) * first + 0.5 * (1.0 - root) * second), 1.0)
-        };
+        let (a, b) = amplifying_weights(level);
+        let weighted = |first: f64, second: f64| (modulus(a * first + b * second), 1.0);
         let pairs = |list: &[f64]| list.chunks_exact(2).map(|p| weighted(p[0], p[1])).collect();
         match self {
             Self::All(list) if level <= 1 => (list.iter().map(|&a| (modulus(a), 1.0)).collect(), true),

@@ -10,7 +10,7 @@ use super::recursion::{Linearised, Response, stationary};
 use super::shuffles::{self, Descent};
 use super::sums::{Sampled, Sums, curvature_samples};
 use super::tails::{self, Cumulants, Multiplier};
-use crate::dynamics::{Law, Sampling, Training};
+use crate::dynamics::{Law, Sampling, Training, amplifying_weights};
 use crate::model::critical::Minimum;
 use crate::model::formula::{FormulaModel, SdeModel};
 use crate::model::{Model, Origin};
@@ -287,8 +287,7 @@ fn cumulants(motion: &Moving) -> Option<Cumulants> {
         return None;
     }
     let level = if let Law::Svag { level } = *law { level } else { 1 };
-    let root = f64::from(2 * level - 1).sqrt();
-    let (a, b) = (0.5 * (1.0 + root), 0.5 * (1.0 - root));
+    let (a, b) = amplifying_weights(level);
     let batch = training.batch as f64;
     let hessians = model.sample_hessians(&minimum.theta);
     let matrices = hessians.chunks_exact(size * size).map(|h| DMatrix::from_row_slice(size, size, h));
@@ -325,8 +324,7 @@ fn scalar_multiplier(motion: &Moving, seed: u64) -> Multiplier {
     // SVAG: a ŝ₁ + b ŝ₂ of two batches.
     let (level, [second, third, fourth]) = match *law {
         Law::Svag { level } if level > 1 => {
-            let root = f64::from(2 * level - 1).sqrt();
-            let (a, b) = (0.5 * (1.0 + root), 0.5 * (1.0 - root));
+            let (a, b) = amplifying_weights(level);
             let [m2, m3, m4] = of_batch;
             let fourth = (a.powi(4) + b.powi(4)) * m4 + 6.0 * (a * b).powi(2) * m2 * m2;
             (f64::from(level), [f64::from(level) * m2, (a.powi(3) + b.powi(3)) * m3, fourth])

@@ -80,9 +80,11 @@ pub(in crate::lanes) unsafe fn turn_to_rows<V: Eight>(
             let mut from = lanes.as_ptr().wrapping_add(t).cast::<f64>();
             let mut to = turned.as_mut_ptr().wrapping_add(t * LANES * vectors).cast::<f64>();
             let mut square = [V::splat(0.0); LANES];
-            for _ in 0..len / LANES {
+            for v in 0..vectors {
+                let whole = v < len / LANES;
                 for j in 0..LANES {
-                    square[j] = V::load(from.add(j * element));
+                    let there = whole || j < len % LANES;
+                    square[j] = if there { V::load(from.add(j * element)) } else { V::splat(0.0) };
                 }
                 let turned = V::turn(square);
                 for l in 0..LANES {
@@ -90,16 +92,6 @@ pub(in crate::lanes) unsafe fn turn_to_rows<V: Eight>(
                 }
                 from = from.wrapping_add(LANES * element);
                 to = to.wrapping_add(LANES);
-            }
-            let rest = len % LANES;
-            if rest > 0 {
-                for j in 0..LANES {
-                    square[j] = if j < rest { V::load(from.add(j * element)) } else { V::splat(0.0) };
-                }
-                let turned = V::turn(square);
-                for l in 0..LANES {
-                    turned[l].store(to.add(l * lane));
-                }
             }
         }
     }

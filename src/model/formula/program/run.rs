@@ -76,9 +76,7 @@ impl Program {
         scratch: &mut [Lane],
         result: &mut [Lane],
     ) {
-        for instruction in &self.prologue {
-            self.execute(instruction, inputs, Given::Written, Chunk::ONE, scratch, result);
-        }
+        self.all(&self.prologue, inputs, Given::Written, Chunk::ONE, scratch, result);
         if self.batched {
             let total = batch.len();
             let capacity = match &self.sharing {
@@ -93,21 +91,15 @@ impl Program {
                     let rows = Rows { tables, indices, last: first + chunk.count == total };
                     self.body_over_rows(inputs, rows, turned.as_deref_mut(), chunk, scratch, result);
                 } else if let Some(lent) = batch.lend(first, chunk.count) {
-                    for instruction in &self.body {
-                        self.execute(instruction, inputs, Given::Lent(lent), chunk, scratch, result);
-                    }
+                    self.all(&self.body, inputs, Given::Lent(lent), chunk, scratch, result);
                 } else {
                     let given = self.samples(batch, chunk, inputs.tiles, scratch);
-                    for instruction in &self.body {
-                        self.execute(instruction, inputs, given, chunk, scratch, result);
-                    }
+                    self.all(&self.body, inputs, given, chunk, scratch, result);
                 }
                 first += chunk.count;
             }
         }
-        for instruction in &self.epilogue {
-            self.execute(instruction, inputs, Given::Written, Chunk::ONE, scratch, result);
-        }
+        self.all(&self.epilogue, inputs, Given::Written, Chunk::ONE, scratch, result);
     }
 
     /// The body over a chunk of samples that are rows of tables.
@@ -121,7 +113,7 @@ impl Program {
         result: &mut [Lane],
     ) {
         let (Rows { tables, indices, last }, tiles) = (rows, inputs.tiles);
-        let samples = &mut scratch[self.samples * tiles..(self.samples + chunk.count * self.width) * tiles];
+        let (samples, _) = self.places(chunk.count, tiles, scratch);
         tables.fill_others(samples, indices, self.width, tiles);
         for instruction in &self.body {
             let Some(usage) = &instruction.gathered else {
@@ -168,6 +160,34 @@ impl Program {
         }
     }
 
+    /// Where the registers have room for the samples of a chunk, `[count][width][tiles]`, and for their weights.
+    fn places<'a>(
+        &self,
+        count: usize,
+        tiles: usize,
+        scratch: &'a mut [Lane],
+    ) -> (&'a mut [Lane], &'a mut [Lane]) {
+        let (before, weights) = scratch.split_at_mut(self.weights * tiles);
+        let samples = &mut before[self.samples * tiles..(self.samples + count * self.width) * tiles];
+        (samples, &mut weights[..count * tiles])
+    }
+
+    /// Instructions one after the other.
+    #[allow(clippy::too_many_arguments, reason = "the pieces of one evaluation")]
+    fn all(
+        &self,
+        instructions: &[Instruction],
+        inputs: &Inputs<'_>,
+        given: Given<'_>,
+        chunk: Chunk,
+        scratch: &mut [Lane],
+        result: &mut [Lane],
+    ) {
+        for instruction in instructions {
+            self.execute(instruction, inputs, given, chunk, scratch, result);
+        }
+    }
+
     /// The samples of a chunk that are not lent; weights, and what is written of samples, go to the registers.
     fn samples<'b>(
         &self,
@@ -176,9 +196,7 @@ impl Program {
         tiles: usize,
         scratch: &mut [Lane],
     ) -> Given<'b> {
-        let (before, weights) = scratch.split_at_mut(self.weights * tiles);
-        let samples = &mut before[self.samples * tiles..(self.samples + count * self.width) * tiles];
-        let weights = &mut weights[..count * tiles];
+        let (samples, weights) = self.places(count, tiles, scratch);
         let Some(sharing) = self.sharing.as_ref().filter(|_| batch.has_shared()) else {
             batch.fill(first, count, samples, weights);
             return Given::Written;
@@ -203,28 +221,20 @@ impl Program {
         scratch: &mut [Lane],
         mut each_chunk: impl FnMut(&[Lane], usize, usize),
     ) {
-        for instruction in &self.prologue {
-            self.execute(instruction, inputs, Given::Written, Chunk::ONE, scratch, &mut []);
-        }
+        self.all(&self.prologue, inputs, Given::Written, Chunk::ONE, scratch, &mut []);
         if self.batched {
             let (total, tiles) = (batch.len(), inputs.tiles);
             let mut first = 0;
             while first < total {
                 let count = self.chunk.min(total - first);
-                let (before, weights) = scratch.split_at_mut(self.weights * tiles);
-                let samples = &mut before[self.samples * tiles..(self.samples + count * self.width) * tiles];
-                batch.fill(first, count, samples, &mut weights[..count * tiles]);
-                for instruction in &self.body {
-                    let chunk = Chunk { first, count };
-                    self.execute(instruction, inputs, Given::Written, chunk, scratch, &mut []);
-                }
+                let (samples, weights) = self.places(count, tiles, scratch);
+                batch.fill(first, count, samples, weights);
+                self.all(&self.body, inputs, Given::Written, Chunk { first, count }, scratch, &mut []);
                 each_chunk(scratch, first, count);
                 first += count;
             }
         }
-        for instruction in &self.epilogue {
-            self.execute(instruction, inputs, Given::Written, Chunk::ONE, scratch, &mut []);
-        }
+        self.all(&self.epilogue, inputs, Given::Written, Chunk::ONE, scratch, &mut []);
     }
 
     /// The value of output `index`; for a batched output, of sample `sample` of the present chunk.
