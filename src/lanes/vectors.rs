@@ -10,7 +10,8 @@
 
 use super::product::{Product, Vector, in_blocks};
 use super::rows::{
-    Along, Eight, Elements, Samples, products_in_blocks, sums_in_blocks, turn_to_lanes, turn_to_rows,
+    Along, Eight, Elements, Samples, products_of_few, products_of_rows, sums_in_blocks, turn_to_lanes,
+    turn_to_rows,
 };
 use super::{LANES, Lane, Level};
 use std::arch::x86_64::{
@@ -214,7 +215,7 @@ at_level! { V4 "avx512f,avx512dq,avx512vl,avx512bw,avx2,bmi1,bmi2,lzcnt,popcnt":
     /// [`to_lanes`](super::rows::to_lanes) with AVX-512.
     to_lanes_v4(lanes: &mut [Lane], turned: &[Lane], elements: &Elements) = turn_to_lanes::<__m512d>;
     /// [`row_products`](super::rows::row_products) with AVX-512.
-    row_products_v4(out: &mut [Lane], turned: &[Lane], samples: Samples<'_>) = products_in_blocks::<__m512d, 8>;
+    row_products_v4(out: &mut [Lane], turned: &[Lane], samples: Samples<'_>) = products_of_few::<__m512d, 8>;
     /// [`row_sums`](super::rows::row_sums) with AVX-512.
     row_sums_v4(sums: &mut [Lane], factors: &[Lane], samples: Samples<'_>, add: bool, along: Option<&Along>) = sums_in_blocks::<__m512d, 8>;
 }
@@ -229,7 +230,7 @@ at_level! { V3 "avx2,bmi1,bmi2,lzcnt,popcnt":
     /// [`to_lanes`](super::rows::to_lanes) with AVX2.
     to_lanes_v3(lanes: &mut [Lane], turned: &[Lane], elements: &Elements) = turn_to_lanes::<[__m256d; 2]>;
     /// [`row_products`](super::rows::row_products) with AVX2.
-    row_products_v3(out: &mut [Lane], turned: &[Lane], samples: Samples<'_>) = products_in_blocks::<[__m256d; 2], 4>;
+    row_products_v3(out: &mut [Lane], turned: &[Lane], samples: Samples<'_>) = products_of_rows::<[__m256d; 2], 4, 0>;
     /// [`row_sums`](super::rows::row_sums) with AVX2.
     row_sums_v3(sums: &mut [Lane], factors: &[Lane], samples: Samples<'_>, add: bool, along: Option<&Along>) = sums_in_blocks::<[__m256d; 2], 4>;
 }

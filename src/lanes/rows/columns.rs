@@ -1,26 +1,45 @@
 //! Columns of rows that are needed as vectors of replicas.
 
-use crate::lanes::{Indices, LANES, Lane};
+use crate::lanes::{Indices, LANES, Lane, vectorized};
 
 /// Turns columns of the samples' rows into vectors: column c of sample k goes to `out[k·stride + c·tiles ..]`, a vector a tile.
 ///
-/// Number by number: instructions that gather vectors take as many loads, and longer.
+/// Number by number, by the instructions that every machine has: those that gather vectors take as many loads, and longer.
 ///
 /// # Panics
 /// If an index lies beyond the table, a column beyond its rows, or a result beyond `out`.
 pub fn columns(out: &mut [Lane], stride: usize, columns: Columns<'_>) {
     let Columns { table, width, first, len, indices, tiles } = columns;
+    let last = last_of(indices) as usize;
     assert!(first + len <= width, "columns {first} + {len} of {width}");
+    assert!(
+        indices.is_empty() || (last + 1) * width <= table.len(),
+        "row {last} of a table of {}",
+        table.len()
+    );
     for (k, indices) in indices.chunks_exact(tiles).enumerate() {
-        for (t, index) in indices.iter().enumerate() {
-            let rows = index.0.map(|row| &table[row as usize * width + first..][..len]);
-            for c in 0..len {
-                let to = &mut out[k * stride + c * tiles + t];
+        for c in 0..len {
+            let to = &mut out[k * stride + c * tiles..][..tiles];
+            for (to, index) in to.iter_mut().zip(indices) {
                 for l in 0..LANES {
-                    to.0[l] = rows[l][c];
+                    // SAFETY: the row is one of the table, and the column one of its.
+                    to.0[l] = unsafe { *table.get_unchecked(index.0[l] as usize * width + first + c) };
                 }
             }
         }
+    }
+}
+
+vectorized! {
+    /// The largest index.
+    fn last_of(indices: &[Indices]) -> u32 {
+        let mut last = [0; LANES];
+        for index in indices {
+            for l in 0..LANES {
+                last[l] = index.0[l].max(last[l]);
+            }
+        }
+        last.into_iter().fold(0, u32::max)
     }
 }
 

@@ -21,7 +21,7 @@ pub use turns::{Elements, to_lanes, to_rows};
 #[cfg(target_arch = "x86_64")]
 pub(super) use {
     eight::Eight,
-    products::products_in_blocks,
+    products::{products_of_few, products_of_rows},
     sums::{Along, sums_in_blocks},
     turns::{turn_to_lanes, turn_to_rows},
 };
@@ -75,49 +75,36 @@ impl Samples<'_> {
         assert!(self.indices.len() >= needed, "{} indices for {needed}", self.indices.len());
         assert!(numbers.len() >= needed, "{} numbers for {needed}", numbers.len());
     }
-    /// Where the rows of `S` samples begin, in numbers: sample by sample from `k` on, lane by lane of tile `t`.
+    /// Where the rows of samples begin: of `S` from `k` on, in tile `t`.
+    ///
+    /// # Safety
+    /// There are indices of these samples.
     #[inline(always)]
-    fn places<const S: usize>(&self, k: usize, t: usize) -> [[usize; LANES]; S] {
-        let mut places = [[0; LANES]; S];
-        for s in 0..S {
-            let index = &self.indices[(k + s) * self.tiles + t];
-            places[s] = starts(index, self.table.vectors * LANES, self.table.data.len() * LANES);
+    unsafe fn places<const S: usize>(&self, k: usize, t: usize) -> Places<S> {
+        let width = self.table.vectors * LANES;
+        let (mut places, mut last) = (Places([[0; LANES]; S]), [0; LANES]);
+        let mut index = self.indices.as_ptr().wrapping_add(k * self.tiles + t);
+        for place in &mut places.0 {
+            for l in 0..LANES {
+                // SAFETY: the caller's.
+                place[l] = unsafe { (*index).0[l] } as usize * width;
+                last[l] = last[l].max(place[l]);
+            }
+            index = index.wrapping_add(self.tiles);
         }
+        let last = last.into_iter().fold(0, usize::max);
+        let len = self.table.data.len() * LANES;
+        assert!(last + width <= len, "a row from {last} on in a table of {len}");
         places
     }
 }
 
-/// Where rows of `width` begin in a table of `len`.
-#[inline(always)]
-fn starts(index: &Indices, width: usize, len: usize) -> [usize; LANES] {
-    let (mut starts, mut last) = ([0; LANES], 0);
-    for l in 0..LANES {
-        starts[l] = index.0[l] as usize * width;
-        last = last.max(starts[l]);
-    }
-    assert!(last + width <= len, "a row from {last} on in a table of {len}");
-    starts
-}
+/// Where rows begin in a table, in numbers: sample by sample, lane by lane.
+#[repr(align(64))]
+struct Places<const S: usize>([[usize; LANES]; S]);
 
 /// Samples of a block.
 const SAMPLES: usize = 8;
-
-/// Does `$block!($n)` with the number of vectors that is left, below 8.
-macro_rules! of_rest {
-    ($rest:expr, $block:ident) => {
-        match $rest {
-            0 => {}
-            1 => $block!(1),
-            2 => $block!(2),
-            3 => $block!(3),
-            4 => $block!(4),
-            5 => $block!(5),
-            6 => $block!(6),
-            _ => $block!(7),
-        }
-    };
-}
-use of_rest;
 
 #[cfg(test)]
 mod tests;

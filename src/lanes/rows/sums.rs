@@ -1,7 +1,7 @@
 //! Sums of multiples of rows of a table, and steps along them.
 
 use super::eight::Eight;
-use super::{SAMPLES, Samples, of_rest};
+use super::{Places, SAMPLES, Samples};
 #[cfg(target_arch = "x86_64")]
 use crate::lanes::vectors;
 use crate::lanes::{LANES, Lane, Level};
@@ -102,10 +102,26 @@ fn clear_padding(turned: &mut [Lane], len: usize) {
     }
 }
 
+/// Does `$block!($n)` with the number of vectors that is left, below 8.
+macro_rules! of_rest {
+    ($rest:expr, $block:ident) => {
+        match $rest {
+            0 => {}
+            1 => $block!(1),
+            2 => $block!(2),
+            3 => $block!(3),
+            4 => $block!(4),
+            5 => $block!(5),
+            6 => $block!(6),
+            _ => $block!(7),
+        }
+    };
+}
+
 /// As [`row_sums`]; `KEPT` vectors of a replica's sums stay in registers for all samples of a block.
 ///
 /// # Safety
-/// As for [`products_in_blocks`].
+/// The operands hold the extents, and the machine has the vector's instructions.
 #[inline(always)]
 pub(in crate::lanes) unsafe fn sums_in_blocks<V: Eight, const KEPT: usize>(
     sums: &mut [Lane],
@@ -119,102 +135,124 @@ pub(in crate::lanes) unsafe fn sums_in_blocks<V: Eight, const KEPT: usize>(
         return sums.fill(Lane::splat(-0.0));
     }
     let (count, vectors) = (samples.count, samples.table.vectors);
-    let (many, whole) = (count - count % SAMPLES, vectors - vectors % KEPT);
+    let many = count - count % SAMPLES;
+    let mut part = Part { sums, factors, samples, along: None, add };
     // SAFETY: the blocks lie within the extents.
     unsafe {
         // The rows that were read last are the likeliest to be in the first cache.
         for t in (0..samples.tiles).rev() {
             macro_rules! block {
-                ($n:expr, $samples:expr, $k:expr, $v:expr) => {
+                ($samples:expr, $k:expr) => {
+                    part.add = add || $k > 0;
+                    part.along = along.filter(|_| $k + $samples == count);
                     let places = samples.places::<{ $samples }>($k, t);
-                    let (add, along) = (add || $k > 0, along.filter(|_| $k + $samples == count));
-                    for l in (0..LANES).rev() {
-                        let at = [$v, t, l, $k];
-                        summed::<V, { $n }, { $samples }>(sums, factors, samples, &places, at, add, along);
+                    let mut v = 0;
+                    while v + KEPT <= vectors {
+                        part.summed::<V, KEPT, { $samples }>(&places, v, t, $k);
+                        v += KEPT;
                     }
+                    macro_rules! rest {
+                        ($n:expr) => {
+                            part.summed::<V, { $n }, { $samples }>(&places, v, t, $k)
+                        };
+                    }
+                    of_rest!(vectors - v, rest);
                 };
             }
             for k in (0..many).step_by(SAMPLES) {
-                for v in (0..whole).step_by(KEPT) {
-                    block!(KEPT, SAMPLES, k, v);
-                }
-                macro_rules! rest {
-                    ($n:expr) => {{
-                        block!($n, SAMPLES, k, whole);
-                    }};
-                }
-                of_rest!(vectors - whole, rest);
+                block!(SAMPLES, k);
             }
             for k in many..count {
-                for v in (0..whole).step_by(KEPT) {
-                    block!(KEPT, 1, k, v);
-                }
-                macro_rules! rest {
-                    ($n:expr) => {{
-                        block!($n, 1, k, whole);
-                    }};
-                }
-                of_rest!(vectors - whole, rest);
+                block!(1, k);
             }
         }
     }
 }
 
-/// `N` vectors from vector, tile and lane `at` on, over `S` samples from sample `k` on, whose rows are at `places`.
-///
-/// # Safety
-/// As for [`sums_in_blocks`]; the vectors are among the sums'.
-#[inline(always)]
-unsafe fn summed<V: Eight, const N: usize, const S: usize>(
-    sums: &mut [Lane],
-    factors: &[Lane],
-    samples: Samples<'_>,
-    places: &[[usize; LANES]; S],
-    [v, t, l, k]: [usize; 4],
+/// A part of what is summed up.
+struct Part<'a> {
+    sums: &'a mut [Lane],
+    factors: &'a [Lane],
+    samples: Samples<'a>,
+    /// What steps along these sums, if they are whole then.
+    along: Option<&'a Along>,
     add: bool,
-    along: Option<&Along>,
-) {
-    let (vectors, tiles) = (samples.table.vectors, samples.tiles);
-    // SAFETY: the caller's.
-    unsafe {
-        let at = (t * LANES + l) * vectors + v;
-        let to = sums.as_mut_ptr().add(at).cast::<f64>();
-        let mut total = [V::splat(-0.0); N];
-        if add {
-            for c in 0..N {
-                total[c] = V::load(to.add(c * LANES));
+}
+
+impl Part<'_> {
+    /// `N` vectors from vector `v` of every lane of tile `t` on, over `S` samples from sample `k` on, whose rows are at `places`.
+    ///
+    /// # Safety
+    /// As for [`sums_in_blocks`]; the vectors are among the sums'.
+    #[inline(always)]
+    unsafe fn summed<V: Eight, const N: usize, const S: usize>(
+        &mut self,
+        places: &Places<S>,
+        v: usize,
+        t: usize,
+        k: usize,
+    ) {
+        let (vectors, tiles) = (self.samples.table.vectors, self.samples.tiles);
+        // SAFETY: the caller's.
+        unsafe {
+            let factors = self.factors.as_ptr().add(k * tiles + t).cast::<f64>();
+            let table = self.samples.table.data.as_ptr().add(v).cast::<f64>();
+            for l in (0..LANES).rev() {
+                let at = (t * LANES + l) * vectors + v;
+                let to = self.sums.as_mut_ptr().add(at).cast::<f64>();
+                let mut total = [V::splat(-0.0); N];
+                if self.add {
+                    for c in 0..N {
+                        total[c] = V::load(to.add(c * LANES));
+                    }
+                }
+                let mut from = factors.add(l);
+                for s in 0..S {
+                    let (row, factor) = (table.add(places.0[s][l]), V::splat(*from));
+                    for c in 0..N {
+                        total[c] = total[c].plus_product(factor, V::load(row.add(c * LANES)));
+                    }
+                    from = from.wrapping_add(tiles * LANES);
+                }
+                if let Some(along) = self.along {
+                    along.step(total, at);
+                } else {
+                    for c in 0..N {
+                        total[c].store(to.add(c * LANES));
+                    }
+                }
             }
         }
-        let from = factors.as_ptr().add(k * tiles + t).cast::<f64>().add(l);
-        let table = samples.table.data.as_ptr().add(v).cast::<f64>();
-        for s in 0..S {
-            let (row, factor) = (table.add(places[s][l]), V::splat(*from.add(s * tiles * LANES)));
-            for c in 0..N {
-                total[c] = total[c].plus_product(factor, V::load(row.add(c * LANES)));
-            }
-        }
-        let Some(&Along { theta, velocity, rate, factor, decay, momentum }) = along else {
-            for c in 0..N {
-                total[c].store(to.add(c * LANES));
-            }
-            return;
-        };
-        let [rate, factor, decay] = [V::splat(rate), V::splat(factor), V::splat(decay)];
-        let (theta, velocity) = (theta.add(at * LANES), velocity.wrapping_add(at * LANES));
-        if let Some(momentum) = momentum {
-            let momentum = V::splat(momentum);
-            for c in 0..N {
-                let (x, v) = (V::load(theta.add(c * LANES)), V::load(velocity.add(c * LANES)));
-                let change = rate.times(factor.times(total[c]).plus(decay.times(x)));
-                let v = momentum.times(v).minus(change);
-                v.store(velocity.add(c * LANES));
-                x.plus(v).store(theta.add(c * LANES));
-            }
-        } else {
-            for c in 0..N {
-                let x = V::load(theta.add(c * LANES));
-                let change = rate.times(factor.times(total[c]).plus(decay.times(x)));
-                x.minus(change).store(theta.add(c * LANES));
+    }
+}
+
+impl Along {
+    /// The step of the vectors from `at` on.
+    ///
+    /// # Safety
+    /// There are these vectors, and the machine has the vector's instructions.
+    #[inline(always)]
+    unsafe fn step<V: Eight, const N: usize>(&self, total: [V; N], at: usize) {
+        let &Self { theta, velocity, rate, factor, decay, momentum } = self;
+        // SAFETY: the caller's.
+        unsafe {
+            let [rate, factor, decay] = [V::splat(rate), V::splat(factor), V::splat(decay)];
+            let (theta, velocity) = (theta.add(at * LANES), velocity.wrapping_add(at * LANES));
+            if let Some(momentum) = momentum {
+                let momentum = V::splat(momentum);
+                for c in 0..N {
+                    let (x, v) = (V::load(theta.add(c * LANES)), V::load(velocity.add(c * LANES)));
+                    let change = rate.times(factor.times(total[c]).plus(decay.times(x)));
+                    let v = momentum.times(v).minus(change);
+                    v.store(velocity.add(c * LANES));
+                    x.plus(v).store(theta.add(c * LANES));
+                }
+            } else {
+                for c in 0..N {
+                    let x = V::load(theta.add(c * LANES));
+                    let change = rate.times(factor.times(total[c]).plus(decay.times(x)));
+                    x.minus(change).store(theta.add(c * LANES));
+                }
             }
         }
     }
