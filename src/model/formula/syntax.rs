@@ -374,8 +374,7 @@ impl<'a> Parser<'a> {
                 Err(FormulaError::new(span.clone(), "`,` stands only between arguments")
                     .help("use a decimal point in numbers; commas separate arguments of functions"))
             }
-            (_, span) => Err(FormulaError::new(span.clone(), "an operator is missing here")
-                .help("write products with *, matrix products with @: 2*x, W @ x")),
+            (token, span) => Err(no_operator(token, span.clone())),
         }
     }
 
@@ -550,10 +549,19 @@ impl<'a> Parser<'a> {
                 Err(FormulaError::new(span, "`=` names an intermediate, on a line of its own")
                     .help("write `name = expression` at the start of a line"))
             }
-            _ => Err(FormulaError::new(span, "an operator is missing here")
-                .help("write products with *, matrix products with @: 2*x, W @ x")),
+            token => Err(no_operator(&token, span)),
         }
     }
+}
+
+/// Where one operand follows another.
+fn no_operator(token: &Token, span: Range<usize>) -> FormulaError {
+    if matches!(token, Token::Symbol('[')) {
+        return FormulaError::new(span, "formulas have no indices")
+            .help("pick an element by a product, dot([0, 1, 0], x), or give it a name of its own");
+    }
+    FormulaError::new(span, "an operator is missing here")
+        .help("write products with *, matrix products with @: 2*x, W @ x")
 }
 
 fn binary(operator: Operator, left: Syntax, right: Syntax) -> Syntax {
@@ -644,6 +652,8 @@ mod tests {
             ("(a + b", 0..1, "never closed"),
             ("a + b)", 5..6, "closes nothing"),
             ("2 x", 2..3, "operator is missing"),
+            ("x[0]", 1..2, "no indices"),
+            ("f(x[0])", 3..4, "no indices"),
             ("a < b", 2..3, "comparisons"),
             ("a ** b", 2..4, "`**`"),
             ("a + .5", 4..5, "point"),
