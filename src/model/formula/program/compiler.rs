@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::registers::{Registers, Step};
 use super::{CompileError, Instruction, Location, Program, Sharing, Source, Target};
 use crate::model::formula::gathered::{Gathering, Use};
 use crate::model::formula::graph::{Graph, Node, Op};
@@ -37,6 +38,9 @@ pub(super) struct Compiler<'g> {
     written: Vec<Option<usize>>,
     /// Nodes that can use columns of a table's rows where they lie.
     gathered: HashMap<Node, Use>,
+    /// Of nodes that differ between samples; behind `first`, as many as samples of a chunk.
+    registers: Registers,
+    first: usize,
     program: Program,
 }
 
@@ -81,6 +85,7 @@ impl<'g> Compiler<'g> {
             sharing: None,
             turned: None,
             width,
+            differing: 0,
             samples: 0,
             weights: 0,
             batched: order.iter().any(|&n| graph.batched(n)),
@@ -94,8 +99,15 @@ impl<'g> Compiler<'g> {
             absorbed: vec![false; graph.len()],
             written: vec![None; graph.len()],
             gathered: HashMap::new(),
+            registers: Registers::default(),
+            first: 0,
             program,
         })
+    }
+
+    /// A sum over the batch, which the body adds to.
+    fn summed(&self, node: Node) -> bool {
+        matches!(self.graph.entry(node).op, Op::BatchSum)
     }
 
     /// A batched node that is computed only inside the sum that uses it.
@@ -183,7 +195,7 @@ impl<'g> Compiler<'g> {
         let order = std::mem::take(&mut self.order);
         let into_sums: Vec<Node> = order
             .iter()
-            .filter(|&&n| matches!(self.graph.entry(n).op, Op::BatchSum))
+            .filter(|&&n| self.summed(n))
             .map(|&n| self.graph.entry(n).args[0])
             .filter(|&a| self.fused(a))
             .collect();
@@ -196,11 +208,13 @@ impl<'g> Compiler<'g> {
                 chain.inner.iter().for_each(|n| self.absorbed[n.index()] = true);
             }
         }
-        let per_sample: usize = order
+        self.registers = self.registers_of(&order, outputs, &into_sums);
+        let samples: usize = order
             .iter()
-            .filter(|&&n| self.graph.batched(n) && !into_sums.contains(&n) && !self.absorbed[n.index()])
+            .filter(|&&n| matches!(self.graph.entry(n).op, Op::Sample(_) | Op::Weight))
             .map(|&n| self.graph.shape(n).len())
             .sum();
+        let per_sample = samples + self.registers.len();
         self.program.chunk = self.capacity(&order, per_sample.max(1));
         if writing {
             (self.program.gathering, self.gathered) = Gathering::new(self.graph, &order, outputs, &into_sums);
@@ -216,19 +230,16 @@ impl<'g> Compiler<'g> {
         for stage in [Stage::Prologue, Stage::Body] {
             for &node in &order {
                 let skipped = into_sums.contains(&node) || self.absorbed[node.index()];
-                if self.stage[node.index()] == stage && !skipped {
+                if stage == Stage::Body && self.summed(node) {
+                    self.accumulation(node, &into_sums);
+                } else if self.stage[node.index()] == stage && !skipped {
                     self.instruction(node);
                 }
             }
         }
         for &node in &order {
-            if matches!(self.graph.entry(node).op, Op::BatchSum) {
-                self.accumulation(node, &into_sums);
-            }
-        }
-        for &node in &order {
             if self.stage[node.index()] == Stage::Epilogue
-                && !matches!(self.graph.entry(node).op, Op::BatchSum)
+                && !self.summed(node)
                 && !self.absorbed[node.index()]
             {
                 self.instruction(node);
@@ -297,7 +308,10 @@ impl<'g> Compiler<'g> {
             return Target::Result(at);
         }
         let shape = self.graph.shape(node);
-        let at = self.allocate(samples * shape.len());
+        let at = match self.registers.place(node) {
+            Some(place) => self.first + place * samples,
+            None => self.allocate(samples * shape.len()),
+        };
         self.location[node.index()] =
             Some(Location { source: Source::Register(at), shape, stride, immediate: None, numbers: false });
         Target::Register(at)
@@ -367,6 +381,8 @@ impl<'g> Compiler<'g> {
         let (capacity, width) = (self.program.capacity, self.program.width);
         self.program.samples = self.allocate(capacity * width);
         self.program.weights = self.allocate(capacity);
+        self.first = self.allocate(capacity * self.registers.len());
+        self.program.differing = width + 1 + self.registers.len();
     }
 
     /// What a node does with gathered columns, and room for the rows of its matrix.
@@ -422,19 +438,41 @@ impl<'g> Compiler<'g> {
             .find(|&which| operation.takes_numbers(attribute, which, &args, summed))
     }
 
-    fn instruction(&mut self, node: Node) {
+    /// The operation that computes a node, and its operands; `None` for leaves and sums.
+    fn computed(&self, node: Node) -> Option<(&'static dyn Operation, Attribute, Vec<Node>)> {
+        if let Some(Chain { operands, shift, factor, .. }) = self.chain(node) {
+            let operation: &'static dyn Operation =
+                if operands.len() == 2 { &AFFINE_PRODUCT } else { &AFFINE };
+            return Some((operation, Attribute::reals(shift, factor), operands));
+        }
         let entry = self.graph.entry(node);
-        let mut operands = entry.args.clone();
-        let (operation, attribute): (&'static dyn Operation, _) = match (self.chain(node), &entry.op) {
-            (Some(chain), _) => {
-                operands = chain.operands;
-                let attribute = Attribute::reals(chain.shift, chain.factor);
-                (if operands.len() == 2 { &AFFINE_PRODUCT } else { &AFFINE }, attribute)
+        match entry.op {
+            Op::Call(operation, attribute) => Some((operation, attribute, entry.args.clone())),
+            Op::BatchBroadcast => Some((&IDENTITY, Attribute::NONE, entry.args.clone())),
+            _ => None,
+        }
+    }
+
+    /// Registers of what the body computes sample by sample.
+    fn registers_of(&self, order: &[Node], outputs: &[Node], into_sums: &[Node]) -> Registers {
+        let step = |&node: &Node| {
+            if self.summed(node) {
+                let summand = self.graph.entry(node).args[0];
+                let inside = into_sums.contains(&summand);
+                let reads = if inside { self.graph.entry(summand).args.clone() } else { vec![summand] };
+                return Some(Step { defines: None, reads });
             }
-            (None, Op::Call(operation, attribute)) => (*operation, *attribute),
-            (None, Op::BatchBroadcast) => (&IDENTITY, Attribute::NONE),
-            _ => return,
+            let skipped = into_sums.contains(&node) || self.absorbed[node.index()];
+            let (_, _, reads) = self.computed(node).filter(|_| self.graph.batched(node) && !skipped)?;
+            Some(Step { defines: self.written[node.index()].is_none().then_some(node), reads })
         };
+        let steps: Vec<Step> = order.iter().filter_map(step).collect();
+        Registers::new(&steps, outputs, |n| self.graph.shape(n).len())
+    }
+
+    fn instruction(&mut self, node: Node) {
+        let Some((operation, attribute, operands)) = self.computed(node) else { return };
+        let entry = self.graph.entry(node);
         let args = self.arguments_of(operation, attribute, &operands, false);
         let (shape, batched) = (entry.shape, entry.batched);
         let samples = if batched { self.program.capacity } else { 1 };

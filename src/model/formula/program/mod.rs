@@ -1,11 +1,12 @@
 //! A graph flattened to a list of instructions over registers, and its execution on a block.
 //!
 //! Three parts: the *prologue* (parameters alone) once an evaluation, the *body* once a chunk of samples, the
-//! *epilogue* (what depends on sums over the batch) once at the end. Registers are never reused: each lies behind
-//! its arguments, so a single split of the scratch memory separates what is read from what is written. Results that
-//! nothing else reads are written where the caller wants them.
+//! *epilogue* (what depends on sums over the batch) once at the end. A register never overlaps the arguments of what it holds, but those of
+//! samples are [used again](registers) when these are no longer needed. Results that nothing else reads are written where the caller wants
+//! them.
 
 mod compiler;
+mod registers;
 mod run;
 
 use std::ops::Range;
@@ -92,6 +93,8 @@ pub struct Program {
     /// Elements of θ, and of the result, that a run over rows of a table needs as rows alone.
     turned: Option<Range<usize>>,
     width: usize,
+    /// Elements of the registers that there are for every sample of a chunk.
+    differing: usize,
     samples: usize,
     weights: usize,
     batched: bool,
@@ -129,7 +132,7 @@ impl Program {
     /// Vectors a tile that a run over `samples` samples touches.
     pub fn working_set(&self, samples: usize) -> usize {
         let count = self.chunk.min(samples);
-        self.elements - self.batched_elements() * (self.capacity - count) - self.gathering.turned_len()
+        self.elements - self.differing * (self.capacity - count) - self.gathering.turned_len()
     }
     /// What a run over `samples` rows of a table touches, if they are used where they lie.
     pub fn over_rows(&self, samples: usize) -> Option<OverRows> {
@@ -139,7 +142,7 @@ impl Program {
             || self.prologue.iter().chain(&self.body).chain(&self.epilogue).filter(|i| i.gathered.is_none());
         let long = |i: &Instruction| i.shape.len() * if i.batched || i.accumulate { count } else { 1 };
         Some(OverRows {
-            working_set: self.elements - gathered * count - self.batched_elements() * (self.capacity - count),
+            working_set: self.elements - gathered * count - self.differing * (self.capacity - count),
             run_length: (others().map(long).sum::<usize>() / others().count().max(1)).max(1),
         })
     }
@@ -149,7 +152,7 @@ impl Program {
             return OverRows { working_set: self.working_set(samples), run_length: self.run_length(samples) };
         };
         let count = sharing.chunk.min(samples);
-        let left = self.batched_elements() * (self.capacity - count) + sharing.numbers * count;
+        let left = self.differing * (self.capacity - count) + sharing.numbers * count;
         OverRows {
             working_set: self.elements - left - self.gathering.turned_len(),
             run_length: self.mean_length(count),
@@ -183,10 +186,6 @@ impl Program {
         };
         let readers = all().flat_map(|i| &i.args).filter(|location| touches(location)).count();
         (readers == 1).then_some(range)
-    }
-    /// Elements of the registers that there are for every sample of a chunk.
-    fn batched_elements(&self) -> usize {
-        self.width + 1 + self.body.iter().filter(|i| i.batched).map(|i| i.shape.len()).sum::<usize>()
     }
     /// Vectors a tile that an instruction goes over in a run over `samples` samples, on average.
     pub fn run_length(&self, samples: usize) -> usize {

@@ -1,5 +1,7 @@
 //! Execution of a program on a block.
 
+use std::ops::Range;
+
 use super::{Instruction, Location, Program, Source, Target};
 use crate::lanes::rows::{self, Elements, Samples, Step};
 use crate::lanes::{Indices, Lane};
@@ -30,6 +32,34 @@ enum Given<'a> {
     Lent(&'a [Lane]),
     /// Here, the same for all replicas, `[count][width]`; in the scratch memory what is not taken as numbers.
     Numbers(&'a [f64]),
+}
+
+/// Registers that are read, around those that are written.
+#[derive(Clone, Copy)]
+struct Readable<'a> {
+    before: &'a [Lane],
+    behind: &'a [Lane],
+    /// Where those behind begin.
+    end: usize,
+}
+
+impl<'a> Readable<'a> {
+    fn all(registers: &'a [Lane]) -> Self {
+        Self { before: registers, behind: &[], end: usize::MAX }
+    }
+    /// And what is written.
+    fn around(registers: &'a mut [Lane], written: Range<usize>) -> (Self, &'a mut [Lane]) {
+        let end = written.end;
+        let (before, rest) = registers.split_at_mut(written.start);
+        let (written, behind) = rest.split_at_mut(written.len());
+        (Self { before, behind, end }, written)
+    }
+    fn from(self, at: usize) -> &'a [Lane] {
+        match at.checked_sub(self.end) {
+            Some(at) => &self.behind[at..],
+            None => &self.before[at..],
+        }
+    }
 }
 
 /// Samples of a batch that are computed together.
@@ -126,12 +156,10 @@ impl Program {
             // Rows are kept behind all that the instruction reads, and behind what it writes.
             let (before, behind) = scratch.split_at_mut(usage.turned * tiles);
             let own = &mut behind[..elements.turned_len()];
-            let (read, out): (&[Lane], &mut [Lane]) = match instruction.out {
-                Target::Register(at) => {
-                    let (read, out) = before.split_at_mut(at * tiles);
-                    (read, out)
-                }
-                Target::Result(at) => (before, &mut result[at * tiles..]),
+            let written = instruction.shape.len() * if instruction.batched { chunk.count } else { 1 };
+            let (read, out) = match instruction.out {
+                Target::Register(at) => Readable::around(before, at * tiles..(at + written) * tiles),
+                Target::Result(at) => (Readable::all(before), &mut result[at * tiles..]),
             };
             match usage.form {
                 Form::Product(which) => {
@@ -246,7 +274,7 @@ impl Program {
         sample: usize,
     ) -> &'a [Lane] {
         let location = &self.outputs[index];
-        let data = self.locate(location, inputs, Given::Written, scratch);
+        let data = self.locate(location, inputs, Given::Written, Readable::all(scratch));
         let start = sample * location.stride * inputs.tiles;
         &data[start..start + location.shape.len() * inputs.tiles]
     }
@@ -257,16 +285,16 @@ impl Program {
         location: &Location,
         inputs: &Inputs<'a>,
         given: Given<'a>,
-        registers: &'a [Lane],
+        registers: Readable<'a>,
     ) -> &'a [Lane] {
         let tiles = inputs.tiles;
         match (location.source, given) {
-            (Source::Register(at), _) => &registers[at * tiles..],
+            (Source::Register(at), _) => registers.from(at * tiles),
             (Source::Theta(at), _) => &inputs.theta[at * tiles..],
             (Source::Auxiliary(at), _) => &inputs.auxiliary[at * tiles..],
             (Source::Sample(at), Given::Lent(samples)) => &samples[at * tiles..],
             (Source::Sample(at), Given::Written | Given::Numbers(_)) => {
-                &registers[(self.samples + at) * tiles..]
+                registers.from((self.samples + at) * tiles)
             }
         }
     }
@@ -284,17 +312,16 @@ impl Program {
     ) {
         let Chunk { first, count } = chunk;
         let tiles = inputs.tiles;
-        let (registers, out): (&[Lane], &mut [Lane]) = match instruction.out {
-            Target::Register(at) => {
-                let (before, rest) = scratch.split_at_mut(at * tiles);
-                (before, rest)
-            }
+        let samples = if instruction.batched || instruction.accumulate { count } else { 1 };
+        let written = instruction.shape.len() * if instruction.accumulate { 1 } else { samples };
+        let (registers, out) = match instruction.out {
+            Target::Register(at) => Readable::around(scratch, at * tiles..(at + written) * tiles),
             Target::Result(at) => {
                 let before = if instruction.batched { first * instruction.shape.len() } else { 0 };
-                (scratch, &mut result[(at + before) * tiles..])
+                let at = (at + before) * tiles;
+                (Readable::all(scratch), &mut result[at..at + written * tiles])
             }
         };
-        let samples = if instruction.batched || instruction.accumulate { count } else { 1 };
         // The sum over the first sample alone is its value.
         let sums = instruction.accumulate && !(first == 0 && count == 1);
         if let (Some((straight, in_one)), false) = (&instruction.straight, sums) {
@@ -327,8 +354,6 @@ impl Program {
             },
         };
         let frame = Frame { tiles, count: samples, shape: instruction.shape };
-        let out_samples = if instruction.accumulate { 1 } else { samples };
-        let out = &mut out[..out_samples * frame.stride()];
         let mut perform = |operands: &[Operand<'_>]| {
             if instruction.accumulate {
                 instruction.operation.accumulate(instruction.attribute, &frame, operands, out, first == 0);
