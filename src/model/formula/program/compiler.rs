@@ -11,7 +11,7 @@ use crate::model::formula::operations::{
 };
 
 /// Numbers a body's batched registers should hold at most, all samples of a chunk together.
-const CHUNK_ELEMENTS: usize = 512;
+const CHUNK_ELEMENTS: usize = 768;
 /// Most samples in a chunk.
 const CHUNK_LIMIT: usize = 16;
 /// Rows and columns of the blocks of matrix products.
