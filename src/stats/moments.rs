@@ -48,8 +48,8 @@ impl Moments {
         self.m4 += term * step2 * (n * n - 3.0 * n + 3.0) + 6.0 * step2 * self.m2 - 4.0 * step * self.m3;
         self.m3 += term * step * (n - 2.0) - 3.0 * step * self.m2;
         self.m2 += term;
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
+        self.min = smaller(self.min, value);
+        self.max = larger(self.max, value);
     }
 
     /// Adds the values of another set (Pébay 2008, equation 2.6 for p = 2, 3, 4). The bits depend on
@@ -76,8 +76,8 @@ impl Moments {
         self.m2 += other.m2 + term;
         self.mean += step * b;
         self.count += other.count;
-        self.min = self.min.min(other.min);
-        self.max = self.max.max(other.max);
+        self.min = smaller(self.min, other.min);
+        self.max = larger(self.max, other.max);
     }
 
     /// Unbiased variance Σ(x − mean)²/(n − 1); NaN below two values.
@@ -107,6 +107,16 @@ impl Moments {
         let fourth = self.m4 / n;
         ((fourth - variance * variance * (n - 3.0) / (n - 1.0)).max(0.0) / n).sqrt()
     }
+}
+
+/// The smaller of two, the first if they are equal: which of −0 and 0 `f64::min` gives differs between processors.
+fn smaller(a: f64, b: f64) -> f64 {
+    if b < a || a.is_nan() { b } else { a }
+}
+
+/// The larger of two, the first if they are equal.
+fn larger(a: f64, b: f64) -> f64 {
+    if b > a || a.is_nan() { b } else { a }
 }
 
 #[cfg(test)]
@@ -174,5 +184,18 @@ mod tests {
         assert!(Moments::default().standard_error().is_nan());
         assert!(Moments::of([1.0]).variance_standard_error().is_nan());
         assert_eq!(Moments::of([2.0; 9]).variance_standard_error(), 0.0);
+    }
+
+    #[test]
+    fn of_two_zeros_the_first_is_the_extreme_on_every_processor() {
+        for (first, second) in [(0.0, -0.0), (-0.0, 0.0)] {
+            let mut moments = Moments::of([first]);
+            moments.merge(&Moments::of([second]));
+            for m in [moments, Moments::of([first, second])] {
+                assert_eq!((m.min.to_bits(), m.max.to_bits()), (f64::to_bits(first), f64::to_bits(first)));
+            }
+        }
+        let with_nan = Moments::of([f64::NAN, 1.0, -2.0, f64::NAN]);
+        assert_eq!((with_nan.min, with_nan.max), (-2.0, 1.0));
     }
 }
