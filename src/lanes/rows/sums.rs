@@ -102,6 +102,9 @@ fn clear_padding(turned: &mut [Lane], len: usize) {
     }
 }
 
+/// Samples of a block where not enough for a whole one are left.
+const HALF: usize = SAMPLES / 2;
+
 /// Does `$block!($n)` with the number of vectors that is left, below 8.
 macro_rules! of_rest {
     ($rest:expr, $block:ident) => {
@@ -162,7 +165,11 @@ pub(in crate::lanes) unsafe fn sums_in_blocks<V: Eight, const KEPT: usize>(
             for k in (0..many).step_by(SAMPLES) {
                 block!(SAMPLES, k);
             }
-            for k in many..count {
+            let rest = if count - many >= HALF { HALF } else { 0 };
+            if rest > 0 {
+                block!(HALF, many);
+            }
+            for k in many + rest..count {
                 block!(1, k);
             }
         }

@@ -29,7 +29,10 @@ fn product(w: impl Fn(usize) -> f64, x: &[f64]) -> f64 {
 
 #[test]
 fn products_and_sums_of_rows_have_the_bits_that_are_promised_at_every_level() {
-    for (len, count) in [(1, 1), (64, 8), (13, 3), (8, 9), (17, 5), (100, 11), (56, 2), (128, 16), (33, 0)] {
+    // Rows of every short length, and of longer ones; blocks of samples, and every rest.
+    let short = (1..9).map(|vectors| (8 * vectors - vectors % 3, 25 - vectors));
+    let long = [(1, 1), (64, 8), (13, 3), (8, 9), (17, 5), (100, 11), (56, 2), (128, 16), (33, 0), (140, 29)];
+    for (len, count) in short.chain(long) {
         for (tiles, step) in [(1, 1), (3, 1), (1, 5), (2, 4)] {
             let (width, first) = (len + 3, 2);
             let values = numbers(N * width, 1);
@@ -92,7 +95,7 @@ fn an_index_beyond_the_table_is_refused() {
 #[test]
 fn a_step_along_sums_is_that_of_numbers_one_by_one_at_every_level() {
     let tiles = 2;
-    for (len, count) in [(64, 8), (9, 3), (70, 17), (131, 8)] {
+    for (len, count) in [(64, 8), (9, 3), (70, 17), (131, 8), (64, 4), (20, 6), (72, 21)] {
         let values = numbers(N * len, 1);
         let table = Table::new(&values, len, 0, len);
         let (indices, mut factors) = (indices(count, tiles), lanes(count * tiles, 3));
