@@ -36,17 +36,6 @@ fn tolerance(claim: &Equals, predicted: f64) -> Option<f64> {
     width(claim.tolerance, predicted)
 }
 
-fn statistic_name(statistic: Statistic) -> &'static str {
-    match statistic {
-        Statistic::Mean => "mean",
-        Statistic::Variance => "variance",
-        Statistic::SecondMoment => "second moment",
-        Statistic::StandardDeviation => "standard deviation",
-        Statistic::Minimum => "minimum",
-        Statistic::Maximum => "maximum",
-    }
-}
-
 /// What was measured of one component.
 struct Measured {
     estimate: Estimate,
@@ -125,7 +114,7 @@ fn moments(
                 .collect::<Result<Vec<_>, String>>()?;
             (measured, index..index + 1, when, note)
         };
-    let name = statistic_name(claim.statistic);
+    let name = claim.statistic.words();
     let questions = measured
         .into_iter()
         .enumerate()
@@ -210,7 +199,7 @@ fn extremes(
             return Err(format!("no finite value of `{}` was recorded{when}", claim.observable));
         }
         let shown = component_name(observable, component);
-        let quantity = format!("{prefix}{} of {shown}{when}", statistic_name(claim.statistic));
+        let quantity = format!("{prefix}{} of {shown}{when}", claim.statistic.words());
         let size = size(observable, component, range.clone());
         let rounding = (ROUNDING * size.here.max(predicted.abs())).max(size.floor);
         let allowed = tolerance(claim, predicted);

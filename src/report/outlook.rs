@@ -11,8 +11,8 @@ use crate::dynamics::Law;
 use crate::law;
 use crate::model::Origin;
 use crate::study::{
-    At, Claim, ClaimLaw, DensityReading, Dynamics, Equation, Moment, Relation, Statistic, Study, System,
-    Tail, Tolerance, Varied,
+    At, Claim, ClaimLaw, DensityReading, Dynamics, Equation, Moment, Relation, Study, System, Tail,
+    Tolerance, Varied,
 };
 
 /// Numbers kept of one component of an observable: moments at an instant, averages and ends of a replica.
@@ -373,7 +373,7 @@ pub(super) fn what(law: &ClaimLaw) -> String {
         ClaimLaw::Equals { observable, statistic, at, value_text, tolerance, .. } => {
             let tolerance = within(*tolerance);
             let value = shortened(value_text);
-            format!("{} of {observable} {} = {value}{tolerance}", name(*statistic), when(at))
+            format!("{} of {observable} {} = {value}{tolerance}", statistic.words(), when(at))
         }
         ClaimLaw::Conserved { observable, tolerance, .. } => {
             format!("{observable} keeps its value to {}", plain(*tolerance, 2))
@@ -500,17 +500,6 @@ fn shortened(value: &str) -> String {
     match bare.split(',').collect::<Vec<_>>()[..] {
         [a, b, c, _, ..] if bare.starts_with('[') => format!("{a},{b},{c}, …]"),
         _ => bare,
-    }
-}
-
-fn name(statistic: Statistic) -> &'static str {
-    match statistic {
-        Statistic::Mean => "mean",
-        Statistic::Variance => "variance",
-        Statistic::SecondMoment => "second moment",
-        Statistic::StandardDeviation => "standard deviation",
-        Statistic::Minimum => "minimum",
-        Statistic::Maximum => "maximum",
     }
 }
 

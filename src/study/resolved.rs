@@ -472,6 +472,20 @@ pub enum Statistic {
     Maximum,
 }
 
+impl Statistic {
+    /// As sentences have it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::Variance => "variance",
+            Self::SecondMoment => "second moment",
+            Self::StandardDeviation => "standard deviation",
+            Self::Minimum => "minimum",
+            Self::Maximum => "maximum",
+        }
+    }
+}
+
 /// Instant of `equals`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum At {
