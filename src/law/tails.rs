@@ -257,6 +257,7 @@ fn radius(drift: &DMatrix<f64>, noise: &DMatrix<f64>, state: usize, beyond: Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nalgebra::DVector;
 
     #[test]
     fn one_dimension_has_the_closed_form() {
@@ -364,15 +365,20 @@ mod tests {
             let square = step.kronecker(step);
             sum + square.kronecker(&square) * *weight
         });
-        let mut vector = DMatrix::from_fn(16, 16, |i, j| f64::from(u8::from(i % 5 == 0 && j % 5 == 0)))
-            .reshape_generic(nalgebra::Dyn(256), nalgebra::Dyn(1));
-        let mut expected = 0.0;
-        for _ in 0..2000 {
-            vector = &fourth * vector;
-            expected = vector.norm();
-            vector /= expected;
-        }
+        let start = DVector::from_fn(256, |i, _| f64::from(u8::from(i % 16 % 5 == 0 && i / 16 % 5 == 0)));
+        let expected = growth_by(&fourth, start, 2000);
         assert!((ours / expected - 1.0).abs() < 1e-3, "{ours} for {expected}");
+    }
+
+    /// What a vector grows by in the last of so many products with a matrix.
+    fn growth_by(matrix: &DMatrix<f64>, mut vector: DVector<f64>, products: usize) -> f64 {
+        let mut growth = 0.0;
+        for _ in 0..products {
+            vector = matrix * vector;
+            growth = vector.norm();
+            vector /= growth;
+        }
+        growth
     }
 
     #[test]
@@ -409,13 +415,8 @@ mod tests {
                     fourth += square.kronecker(&square) * (weight * weight);
                 }
             }
-            let mut vector = nalgebra::DVector::from_fn(state.pow(4), |i, _| 1.0 / (1.0 + i as f64));
-            let mut expected = 0.0;
-            for _ in 0..1500 {
-                vector = &fourth * vector;
-                expected = vector.norm();
-                vector /= expected;
-            }
+            let start = DVector::from_fn(state.pow(4), |i, _| 1.0 / (1.0 + i as f64));
+            let expected = growth_by(&fourth, start, 1500);
             assert!((ours / expected - 1.0).abs() < 2e-3, "{rate} {momentum} {batch}: {ours} for {expected}");
             // The normal surrogate is another: the control.
             let normal = growth(response, &hessian, 0.0, 1.0 / count, &curvatures, None).unwrap();

@@ -453,13 +453,23 @@ impl<'g> Compiler<'g> {
         }
     }
 
+    /// The operation whose values a sum over the batch adds up, and its operands.
+    fn added(&self, sum: Node, into_sums: &[Node]) -> (&'static dyn Operation, Attribute, Vec<Node>) {
+        let summand = self.graph.entry(sum).args[0];
+        let entry = self.graph.entry(summand);
+        match entry.op {
+            Op::Call(operation, attribute) if into_sums.contains(&summand) => {
+                (operation, attribute, entry.args.clone())
+            }
+            _ => (&IDENTITY, Attribute::NONE, vec![summand]),
+        }
+    }
+
     /// Registers of what the body computes sample by sample.
     fn registers_of(&self, order: &[Node], outputs: &[Node], into_sums: &[Node]) -> Registers {
         let step = |&node: &Node| {
             if self.summed(node) {
-                let summand = self.graph.entry(node).args[0];
-                let inside = into_sums.contains(&summand);
-                let reads = if inside { self.graph.entry(summand).args.clone() } else { vec![summand] };
+                let (_, _, reads) = self.added(node, into_sums);
                 return Some(Step { defines: None, reads });
             }
             let skipped = into_sums.contains(&node) || self.absorbed[node.index()];
@@ -500,13 +510,8 @@ impl<'g> Compiler<'g> {
     fn accumulation(&mut self, node: Node, fused: &[Node]) {
         let summand = self.graph.entry(node).args[0];
         let shape = self.graph.shape(node);
-        let inner = self.graph.entry(summand);
-        let (operation, attribute, args): (&'static dyn Operation, _, Vec<Location>) = match inner.op {
-            Op::Call(operation, attribute) if fused.contains(&summand) => {
-                (operation, attribute, self.arguments_of(operation, attribute, &inner.args, true))
-            }
-            _ => (&IDENTITY, Attribute::NONE, vec![self.get(summand)]),
-        };
+        let (operation, attribute, operands) = self.added(node, fused);
+        let args = self.arguments_of(operation, attribute, &operands, true);
         let out = self.target(node, 1, 0);
         let gathered = self.gathered(summand);
         // One sample at a time; more are summed by the operation itself.
