@@ -93,12 +93,13 @@ fn run(law: &Law, training: Option<&Training>, system: &System, level: Level) ->
     })
 }
 
-/// Compares all levels; `native` says whether there should be passes.
+/// Compares all levels; `native` says whether there should be passes. A level that this process does not have is run at the
+/// widest that it has.
 fn compare(law: &Law, training: Option<&Training>, system: &System, native: bool, what: &str) {
     let (wanted, pass) = run(law, training, system, Level::V1);
     assert!(!pass && wanted.iter().all(|x| x.0.iter().all(|x| x.is_finite())), "{what}");
     for level in [Level::V3, Level::V4] {
-        let machine = cfg!(all(unix, target_arch = "x86_64")) && level <= Level::available();
+        let machine = cfg!(all(unix, target_arch = "x86_64")) && level.min(Level::widest()) > Level::V1;
         let (theta, pass) = run(law, training, system, level);
         assert_eq!(pass, native && machine, "{what} at {level:?}");
         for (got, wanted) in theta.iter().zip(&wanted) {

@@ -18,14 +18,14 @@ pub enum Level {
     V4 = 4,
 }
 
-/// The level in use, 0 before it is known.
+/// The widest level in use, 0 before it is known.
 static CURRENT: AtomicU8 = AtomicU8::new(0);
 
 impl Level {
     /// Every level, from narrow to wide.
     pub const ALL: [Level; 3] = [Level::V1, Level::V3, Level::V4];
 
-    /// The level kernels run at: the widest that the machine has, found once and kept.
+    /// The level kernels run at: [`Level::widest`], found once and kept.
     ///
     /// The environment variable `PERRIN_SIMD` (`v1`, `v3` or `v4`) can lower it, never raise it.
     #[inline]
@@ -34,6 +34,12 @@ impl Level {
         if let Some(level) = tests::forced() {
             return level;
         }
+        Self::widest()
+    }
+
+    /// The widest level that this process may use: what the machine has, or less if `PERRIN_SIMD` says so.
+    #[inline]
+    pub fn widest() -> Level {
         match CURRENT.load(Ordering::Relaxed) {
             0 => Self::find(),
             code => Self::from_code(code),
@@ -91,10 +97,11 @@ impl Level {
         }
     }
 
-    /// Runs `f` with kernels of this thread at `level`, or the widest available below it.
+    /// Runs `f` with kernels of this thread at `level`, or at the widest that this process may use if that is lower: with
+    /// `PERRIN_SIMD=v3` the tests do what they do on a machine without AVX-512.
     #[cfg(test)]
     pub(crate) fn force<R>(level: Level, f: impl FnOnce() -> R) -> R {
-        tests::force(level.min(Level::available()), f)
+        tests::force(level.min(Level::widest()), f)
     }
 }
 
@@ -218,8 +225,9 @@ mod tests {
 
     #[test]
     fn a_level_is_never_above_what_the_machine_has() {
-        assert!(Level::current() <= Level::available());
+        assert!(Level::widest() <= Level::available());
+        assert_eq!(Level::current(), Level::widest());
         Level::force(Level::V1, || assert_eq!(Level::current(), Level::V1));
-        Level::force(Level::V4, || assert_eq!(Level::current(), Level::available()));
+        Level::force(Level::V4, || assert_eq!(Level::current(), Level::widest()));
     }
 }

@@ -35,7 +35,7 @@ fn agrees(recipe: &Recipe, tiles: usize, rows: usize, parameters: &[f64], seed: 
 /// Levels with machine code of their own, here.
 fn levels() -> impl Iterator<Item = Level> {
     let native = cfg!(all(unix, target_arch = "x86_64"));
-    LEVELS.into_iter().filter(move |&level| native && Level::V1 < level && level <= Level::available())
+    LEVELS.into_iter().filter(move |&level| native && Level::V1 < level && level <= Level::widest())
 }
 
 fn random(stream: &mut Stream, operations: usize, rows: usize) -> Recipe {
