@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::ensemble::{RunError, SinkError};
 use crate::report::FORMAT;
 use crate::store::StoreError;
+use crate::study::printable::printable;
 use crate::study::{Diagnostic, Study};
 
 /// How a command that was carried out came out.
@@ -83,9 +84,9 @@ impl Failure {
             }
             Failure::Usage { rendered, .. } => rendered.clone(),
             Failure::Command { message, help } | Failure::Run { message, help } => {
-                let mut text = format!("{} {message}\n", tag("error:", "1;31", colour));
+                let mut text = format!("{} {}\n", tag("error:", "1;31", colour), printable(message));
                 if !help.is_empty() {
-                    text.push_str(&format!("{} {help}\n", tag("help:", "1;36", colour)));
+                    text.push_str(&format!("{} {}\n", tag("help:", "1;36", colour), printable(help)));
                 }
                 text
             }

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::ensemble::Progress;
 use crate::report::{duration, plain};
+use crate::study::printable::printable;
 
 /// A bar a dynamics; hidden where standard error is no terminal, or on request.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl Progress for Bar {
                 });
             bar.set_style(style);
         }
-        bar.set_prefix(format!("{}{dynamics}", self.study));
+        bar.set_prefix(printable(&format!("{}{dynamics}", self.study)).into_owned());
         bar.enable_steady_tick(Duration::from_millis(250));
         self.with(|current| *current = bar);
     }

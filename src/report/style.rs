@@ -3,6 +3,8 @@
 use owo_colors::OwoColorize;
 use unicode_width::UnicodeWidthStr;
 
+use crate::study::printable::printable;
+
 /// What the terminal can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
@@ -37,13 +39,14 @@ pub enum Tone {
 }
 
 impl Style {
-    /// The text in its tone.
+    /// The text in its tone; what a terminal would obey is escaped.
     pub fn paint(&self, tone: Tone, text: &str) -> String {
+        let text = printable(text);
         if !self.colour || text.is_empty() {
-            return text.to_owned();
+            return text.into_owned();
         }
         match tone {
-            Tone::Plain => text.to_owned(),
+            Tone::Plain => text.into_owned(),
             Tone::Strong => text.bold().to_string(),
             Tone::Dim => text.dimmed().to_string(),
             Tone::Good => text.green().to_string(),
@@ -52,12 +55,14 @@ impl Style {
         }
     }
 
-    /// Lines of `text` no wider than the terminal, each after `indent` spaces; words are kept whole.
+    /// Lines of `text` no wider than the terminal, each after `indent` spaces; words are kept whole, and what a terminal
+    /// would obey is escaped.
     pub fn wrap(&self, text: &str, indent: usize) -> Vec<String> {
         let room = self.width.saturating_sub(indent).max(20);
         let mut lines = Vec::new();
         let mut line = String::new();
         for word in text.split_whitespace() {
+            let word = &*printable(word);
             if !line.is_empty() && line.width() + 1 + word.width() > room {
                 lines.push(std::mem::take(&mut line));
             }
@@ -81,9 +86,9 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A text in a tone.
+    /// A text in a tone; what a terminal would obey is escaped.
     pub fn new(text: impl Into<String>, tone: Tone) -> Self {
-        Self { text: text.into(), tone }
+        Self { text: printable(&text.into()).into_owned(), tone }
     }
 }
 

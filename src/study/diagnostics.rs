@@ -3,6 +3,8 @@
 use owo_colors::{OwoColorize, Style};
 use unicode_width::UnicodeWidthChar;
 
+use super::printable::{commands, printable};
+
 /// Columns of a terminal that an excerpt may take; longer lines are cut around the caret.
 const EXCERPT_WIDTH: usize = 110;
 
@@ -49,7 +51,7 @@ impl Diagnostic {
     ///    |         ^^^
     /// help: choose a batch of at most 256
     /// ```
-    /// `styled` adds colours (ANSI).
+    /// `styled` adds colours (ANSI); what a terminal would obey is escaped, and a mark in the excerpt.
     pub fn render(&self, styled: bool) -> String {
         let paint = |text: &str, style: Style| {
             if styled { text.style(style).to_string() } else { text.to_owned() }
@@ -62,11 +64,11 @@ impl Diagnostic {
         );
         let number = self.line.to_string();
         let gutter = " ".repeat(number.len());
-        let mut out = format!("{} {}\n", paint("error:", red), paint(&self.message, bold));
+        let mut out = format!("{} {}\n", paint("error:", red), paint(&printable(&self.message), bold));
         out.push_str(&format!(
             "{gutter}{} {}:{}:{}\n",
             paint("-->", blue),
-            self.file,
+            printable(&self.file),
             self.line,
             self.column
         ));
@@ -76,7 +78,7 @@ impl Diagnostic {
             out.push_str(&format!("{gutter} {bar}\n{} {bar} {line}\n", paint(&number, blue)));
             out.push_str(&format!("{gutter} {bar} {before}{}\n", paint(&"^".repeat(under), red)));
         }
-        out.push_str(&format!("{} {}\n", paint("help:", cyan), self.help));
+        out.push_str(&format!("{} {}\n", paint("help:", cyan), printable(&self.help)));
         out
     }
 
@@ -111,7 +113,7 @@ pub struct Rendered<'a>(pub &'a [Diagnostic]);
 /// width), and the number of carets.
 fn clip(line: &str, skip: usize, length: usize) -> (String, String, usize) {
     let shown: Vec<char> =
-        line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect();
+        line.chars().map(|c| if commands(c) && c != '\t' { '\u{fffd}' } else { c }).collect();
     let width = |c: &char| if *c == '\t' { 4 } else { c.width().unwrap_or(0) };
     let total: usize = shown.iter().map(width).sum();
     let skip = skip.min(shown.len());
@@ -204,6 +206,15 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_reach_the_terminal() {
-        assert!(!sample("x = \u{1b}[31m", 5, 1).render(false).contains('\u{1b}'));
+        let mut one = sample("x = \u{1b}[31m\u{202e}", 5, 1);
+        one.message.push_str("\u{1b}]0;a\u{7}");
+        one.file.push_str("\u{9b}2J");
+        one.help.push('\u{202e}');
+        let text = one.render(false);
+        assert!(!text.contains(|c| commands(c) && c != '\n'), "{text:?}");
+        assert!(
+            text.contains(r"wrong\u001b]0;a\u0007") && text.contains("x = \u{fffd}[31m\u{fffd}"),
+            "{text}"
+        );
     }
 }

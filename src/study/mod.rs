@@ -6,6 +6,7 @@ pub mod diagnostics;
 pub mod draft;
 pub mod keys;
 mod overrides;
+pub mod printable;
 mod resolve;
 pub mod resolved;
 pub mod source;

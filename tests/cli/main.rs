@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends at what it did not expect")]
 
 mod check;
+mod escapes;
 mod failures;
 mod inspect;
 mod json;
