@@ -430,6 +430,23 @@ fn ornstein_uhlenbeck_by_euler_and_exactly() {
 }
 
 #[test]
+fn scalars_with_common_columns_are_correlated() {
+    // dx = −x dt + dW₁, dy = −2y dt + ρ dW₁ + √(1 − ρ²) dW₂: ⟨xy⟩ = ρ/3 (1 − e^{−3t}) exactly; by Euler's steps ρ/(3 − 2h). n = 32768.
+    let (rho, dt) = (0.6, 0.05);
+    let system = sde(
+        &[("x", SCALAR), ("y", SCALAR)],
+        &[("x", "-x"), ("y", "-2*y")],
+        &[("x", "[[1, 0]]"), ("y", "[[0.6, 0.8]]")],
+    );
+    let laws = vec![equation(Law::Exact, &[0, 1], 6.0), equation(Law::euler_maruyama(dt), &[0, 120], dt)];
+    let mut study = study(system, fixed(&[0.0, 0.0]), laws, 32768);
+    observe(&mut study, "xy", "x*y");
+    let record = simulate(&study, 2, None);
+    agrees(mean_at_end(&record, 0, 2), rho / 3.0, 0.0);
+    agrees(mean_at_end(&record, 1, 2), rho / (3.0 - 2.0 * dt), 0.0);
+}
+
+#[test]
 fn geometric_brownian_motion_by_euler() {
     // E X(1) = (1 + μh)^n for μ = σ = 1, n = 16 steps; against e. 32768 replicas.
     let system = sde(&[("x", SCALAR)], &[("x", "x")], &[("x", "x")]);

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod fixture;
 mod json;
+mod noise;
 mod number;
 mod outlook;
 mod style;

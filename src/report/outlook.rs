@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::json::FORMAT;
+use super::noise;
 use super::number::{bytes, count, plain};
 use super::style::{Cell, Grid, Style, Tone};
 use super::table::{parameters, title};
@@ -180,6 +181,9 @@ impl<'a> Outlook<'a> {
             lines.push(line);
         }
         lines.push(String::new());
+        if let System::Sde(equation) = &self.study.system {
+            lines.extend(noise::text(equation, style));
+        }
         for dynamics in self.dynamics {
             lines.extend(self.dynamics_text(dynamics, style));
         }
@@ -308,6 +312,10 @@ impl<'a> Outlook<'a> {
                 "nodes": nodes,
                 "error": origin.error(),
             })),
+            "noise": match &self.study.system {
+                System::Sde(equation) => noise::json(equation),
+                System::Loss(_) => Value::Null,
+            },
             "observables": self.study.observables.iter().filter(|o| !o.hidden).map(|o| &o.name).collect::<Vec<_>>(),
             "dynamics": dynamics,
             "claims": claims,

@@ -27,10 +27,16 @@ map! {
     ln;
     /// out = ln(1 + x).
     ln1p;
+    /// out = log₁₀ x.
+    log10;
     /// out = sin x.
     sin;
     /// out = cos x.
     cos;
+    /// out = tan x.
+    tan;
+    /// out = atan x.
+    atan;
     /// out = tanh x.
     tanh;
     /// out = 1/(1 + e⁻ˣ).

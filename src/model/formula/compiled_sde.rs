@@ -94,7 +94,7 @@ impl SdeModel {
         let state = parameter_nodes(&mut graph, &self.layout);
         let unit = |j: usize| (0..self.noises()).map(|k| f64::from(u8::from(k == j))).collect::<Vec<f64>>();
         let mut constant = 0.0;
-        let columns: Vec<Vec<Node>> = if self.separate || self.noise_structure().diagonal {
+        let columns: Vec<Vec<Node>> = if self.wieners.separate() || self.noise_structure().diagonal {
             // Each process moves one coordinate: all columns at once.
             vec![graph.with_auxiliary(&self.increment, &vec![1.0; self.noises()])]
         } else if self.additive() {
@@ -189,8 +189,11 @@ impl SdeModel {
     /// What the noise is like, by its values and derivatives at a few random states, those where they are finite. Where it is additive its
     /// derivatives are 0 and commute, and `diagonal` is as the equation is written.
     pub fn noise_structure(&self) -> NoiseStructure {
-        let mut found =
-            NoiseStructure { additive: self.additive(), diagonal: self.separate, commutative: true };
+        let mut found = NoiseStructure {
+            additive: self.additive(),
+            diagonal: self.wieners.separate(),
+            commutative: true,
+        };
         if found.additive {
             return found;
         }

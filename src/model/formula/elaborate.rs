@@ -117,6 +117,7 @@ impl Elaboration<'_> {
             Operator::Multiply => Ok(self.graph.multiply(a, b)),
             Operator::Divide => Ok(self.graph.divide(a, b)),
             Operator::Power => functions::power(self.graph, a, b),
+            Operator::Compare(comparison) => functions::comparison(self.graph, comparison, a, b),
         }
     }
 
@@ -165,9 +166,10 @@ impl Elaboration<'_> {
             let help = if known_name {
                 format!("`{name}` is not a function; write a product with *: {name} * (…)")
             } else {
-                match nearest(name, all.iter().copied()).or_else(|| alias(name)) {
-                    Some(near) => format!("did you mean `{near}`? functions: {}", all.join(", ")),
-                    None => format!("functions: {}", all.join(", ")),
+                match (alias(name), nearest(name, all.iter().copied())) {
+                    (Some(instead), _) => format!("write {instead}; functions: {}", all.join(", ")),
+                    (None, Some(near)) => format!("did you mean `{near}`? functions: {}", all.join(", ")),
+                    (None, None) => format!("functions: {}", all.join(", ")),
                 }
             };
             return Err(FormulaError::new(at.clone(), format!("unknown function `{name}`")).help(help));
@@ -184,7 +186,7 @@ impl Elaboration<'_> {
         }
         (function.build)(self.graph, &nodes).map_err(|misfit| {
             let message =
-                if misfit.starts_with("the label") { misfit } else { format!("shapes do not fit: {misfit}") };
+                if misfit.starts_with("the ") { misfit } else { format!("shapes do not fit: {misfit}") };
             FormulaError::new(span.clone(), message).help(function.documentation)
         })
     }
@@ -244,29 +246,75 @@ fn law_help(law: &str) -> &'static str {
     }
 }
 
-/// Names that other languages use.
+/// What to write for names that other languages use.
 fn alias(name: &str) -> Option<&'static str> {
     Some(match name {
-        "ln" | "log2" | "log10" => "log",
-        "norm" | "square" | "sq" => "norm2",
-        "logistic" | "sigma" => "sigmoid",
-        "inner" | "vdot" | "einsum" => "dot",
-        "average" => "mean",
-        "tr" => "trace",
-        "maximum" | "amax" => "max",
-        "minimum" | "amin" => "min",
-        "gaussian" | "randn" => "normal",
+        "ln" => "log(a), the natural logarithm",
+        "log2" => "log(a)/log(2)",
+        "log1p" => "log(1 + a)",
+        "expm1" => "exp(a) - 1",
+        "square" | "sq" => "a^2, or norm2(a), the sum of squares",
+        "pow" | "power" => "a^b",
+        "logistic" | "sigma" => "sigmoid(a)",
+        "inner" | "vdot" | "einsum" => "dot(a, b)",
+        "matmul" => "A @ B",
+        "average" => "mean(a)",
+        "tr" => "trace(A)",
+        "det" => "determinant(A)",
+        "inv" => "inverse(A)",
+        "transpose" => "A.T",
+        "maximum" | "amax" | "fmax" => "max(a, b)",
+        "minimum" | "amin" | "fmin" => "min(a, b)",
+        "clip" | "clamp" => "min(max(a, low), high)",
+        "where" | "if" | "piecewise" => "(a > 0)*b + (a <= 0)*c, where comparisons are 0 or 1",
+        "ceil" => "-floor(-a)",
+        "round" => "floor(a + 0.5)",
+        "mod" | "fmod" => "a - b*floor(a/b)",
+        "heaviside" | "theta" => "step(a), or a > 0",
+        "sgn" | "signum" => "sign(a)",
+        "arctan" => "atan(a)",
+        "arcsin" | "asin" => "atan(a/sqrt(1 - a^2))",
+        "arccos" | "acos" => "pi/2 - atan(a/sqrt(1 - a^2))",
+        "sinh" => "(exp(a) - exp(-a))/2",
+        "cosh" => "(exp(a) + exp(-a))/2",
+        "erfc" => "1 - erf(a)",
+        "cbrt" => "a^(1/3)",
+        "gaussian" | "randn" => "normal(mean, standard deviation)",
         _ => return None,
     })
 }
 
-/// The known name that is most like `name`, if any is like it.
+/// Longest name that is compared letter by letter: what is longer is no slip of the pen.
+const LONGEST: usize = 64;
+
+/// The known name that is most like `name`, if any is like it: one that has it as a whole word, or is a whole word of it (`burn` in
+/// `burn_in`), before one that differs by few letters.
 pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known
-        .map(|k| (strsim::damerau_levenshtein(&name.to_lowercase(), &k.to_lowercase()), k))
-        .filter(|(distance, k)| *distance <= 1.max(name.chars().count().min(k.chars().count()) / 3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, k)| k)
+    if name.chars().count() > LONGEST {
+        return None;
+    }
+    let lower = name.to_lowercase();
+    let mut best: Option<((bool, usize), &'a str)> = None;
+    for k in known.filter(|k| k.len() <= 4 * LONGEST) {
+        let other = k.to_lowercase();
+        let whole = lower != other && (has_word(&other, &lower) || has_word(&lower, &other));
+        let distance = strsim::damerau_levenshtein(&lower, &other);
+        let like = distance <= 1.max(name.chars().count().min(k.chars().count()) / 3);
+        let rank = (!whole, distance);
+        if (whole || like) && best.is_none_or(|(known, _)| rank < known) {
+            best = Some((rank, k));
+        }
+    }
+    best.map(|(_, k)| k)
+}
+
+/// True if `word` stands in `name` with no letters on either side; words of one or two letters say nothing.
+fn has_word(name: &str, word: &str) -> bool {
+    let letter = |c: Option<char>| c.is_some_and(char::is_alphabetic);
+    word.chars().count() > 2
+        && name.match_indices(word).any(|(at, _)| {
+            !letter(name[..at].chars().next_back()) && !letter(name[at + word.len()..].chars().next())
+        })
 }
 
 fn list(names: &[String]) -> String {

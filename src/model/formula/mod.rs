@@ -21,6 +21,7 @@ mod sums;
 pub mod syntax;
 #[cfg(test)]
 mod tests;
+mod wieners;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub use error::FormulaError;
 pub use formula_model::FormulaModel;
 pub use function::{Function, NodeBatch};
 pub use sde::{Diffusion, SdeModel};
+pub use wieners::{NoiseEntry, NoiseMatrix};
 
 /// A number, vector or matrix, row by row.
 #[derive(Clone, Debug, PartialEq)]

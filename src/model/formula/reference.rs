@@ -38,7 +38,7 @@ const INTRODUCTION: &str = "# The formula language
 
 A formula is one expression, or several lines of which all but the last name intermediates
 (`h = tanh(W @ x)`). `#` starts a comment. Numbers are `2`, `0.5`, `1e-3`, `20_000`; names are letters,
-digits and `_`. Vectors are columns; a 1×1 result is a scalar. There are no comparisons.
+digits and `_`. Vectors are columns; a 1×1 result is a scalar.
 
 | operator | meaning |
 |---|---|
@@ -48,6 +48,7 @@ digits and `_`. Vectors are columns; a 1×1 result is a scalar. There are no com
 | `a*b` `a/b` | elementwise, a scalar goes with everything |
 | `A @ B` | matrix product |
 | `a+b` `a-b` | elementwise, a scalar goes with everything |
+| `a < b` `a <= b` `a > b` `a >= b` `a == b` `a != b` | 1 where true, else 0, elementwise; slope 0. They bind below + and −, and are not chained: for both `(a > 0)*(b > 0)`, for either `max(a > 0, b > 0)`, by cases `(a > 0)*b + (a <= 0)*c` |
 | `[a, b]` `[[a, b], [c, d]]` | a vector, a matrix |
 
 | function | meaning |

@@ -9,6 +9,7 @@ use super::function::{Function, NoSamples, scratch_for};
 use super::graph::{Graph, Node};
 use super::in_pass::{InPass, Samples};
 use super::program::{Inputs, Program};
+use super::wieners::Wieners;
 use super::{Expression, Place, Value};
 use crate::lanes::Lane;
 use crate::lanes::pass::{Recipe, Value as InRegister};
@@ -17,7 +18,8 @@ use crate::model::{Layout, LazyNodes, Nodes, Origin, Scratch, Shape};
 /// Diffusion of one parameter.
 #[derive(Clone, Debug)]
 pub enum Diffusion {
-    /// A bare formula: every element has a Wiener process of its own; for a vector [n] a matrix formula [n, m] has m processes.
+    /// A bare formula. One value, or one an element: every element has a Wiener process of its own. A matrix [n, m] for a vector [n], or a
+    /// row [1, m] for a scalar: its columns are m Wiener processes, the same for all parameters that have columns.
     Own(Expression),
     /// By name of shared, scalar Wiener processes.
     Named(Vec<(String, Expression)>),
@@ -27,9 +29,7 @@ pub enum Diffusion {
 pub struct SdeModel {
     pub(super) layout: Layout,
     constants: BTreeMap<String, Value>,
-    noises: usize,
-    /// As written, every Wiener process moves one coordinate alone, and no two the same.
-    pub(super) separate: bool,
+    pub(super) wieners: Wieners,
     stratonovich: bool,
     pub(super) graph: Graph,
     /// One a parameter.
@@ -101,53 +101,22 @@ impl SdeModel {
                 Err(error) => errors.push((Place::Drift(entry), error)),
             }
         }
-        let mut noises = 0;
-        let mut separate = true;
-        let mut named: Vec<(String, usize)> = Vec::new();
+        let mut wieners = Wieners::default();
         let mut entry = 0;
         for (name, diffusion) in diffusion {
             let index = index_of(name);
-            let formulas: Vec<(Option<&String>, &Expression)> = match diffusion {
+            let formulas: Vec<(Option<&str>, &Expression)> = match diffusion {
                 Diffusion::Own(formula) => vec![(None, formula)],
                 Diffusion::Named(list) => {
-                    list.iter().map(|(wiener, formula)| (Some(wiener), formula)).collect()
+                    list.iter().map(|(wiener, formula)| (Some(wiener.as_str()), formula)).collect()
                 }
             };
             for (wiener, formula) in formulas {
                 let place = Place::Diffusion(entry);
                 entry += 1;
                 let Some(index) = index else { continue };
-                let shape = layout.parameters()[index].shape;
                 let part = elaborate(&formula.lines, &mut graph, &mut scope).and_then(|(node, _)| {
-                    let found = graph.shape(node);
-                    let fits = found == shape || found.is_scalar();
-                    match wiener {
-                        Some(wiener) if fits => {
-                            separate = false;
-                            let at = named.iter().find(|(n, _)| n == wiener).map_or(noises, |(_, at)| *at);
-                            if at == noises {
-                                named.push((wiener.clone(), at));
-                                noises += 1;
-                            }
-                            let dw = graph.auxiliary(at, Shape::SCALAR);
-                            let product = graph.multiply(node, dw);
-                            Ok(graph.broadcast(product, shape))
-                        }
-                        None if fits => {
-                            let dw = graph.auxiliary(noises, shape);
-                            noises += shape.len();
-                            Ok(graph.multiply(node, dw))
-                        }
-                        None if shape.cols == 1 && found.rows == shape.rows => {
-                            separate = false;
-                            let dw = graph.auxiliary(noises, Shape::vector(found.cols));
-                            noises += found.cols;
-                            graph
-                                .matrix_product(node, false, dw, false)
-                                .map_err(|e| FormulaError::new(0..formula.text().len(), e))
-                        }
-                        _ => Err(misfit(formula, "diffusion", name, found, shape)),
-                    }
+                    wieners.increment(&mut graph, node, wiener, &layout.parameters()[index], formula)
                 });
                 match part {
                     Ok(node) => increments[index] = graph.add(increments[index], node),
@@ -165,8 +134,7 @@ impl SdeModel {
         Ok(Self {
             layout,
             constants: constants.clone(),
-            noises,
-            separate,
+            wieners,
             stratonovich,
             graph,
             drift: drifts,
@@ -181,7 +149,7 @@ impl SdeModel {
     }
     /// M, the number of Wiener processes.
     pub fn noises(&self) -> usize {
-        self.noises
+        self.wieners.count()
     }
     /// True if interpreted after Stratonovich.
     pub fn stratonovich(&self) -> bool {
@@ -232,14 +200,14 @@ impl SdeModel {
         }
         let jacobian = self.jacobian_rows()?;
         let zero = vec![0.0; p];
-        let (constant, _) = self.at(&zero, &vec![0.0; self.noises]);
-        let mut noise = vec![0.0; p * self.noises];
-        for j in 0..self.noises {
-            let mut unit = vec![0.0; self.noises];
+        let (constant, _) = self.at(&zero, &vec![0.0; self.noises()]);
+        let mut noise = vec![0.0; p * self.noises()];
+        for j in 0..self.noises() {
+            let mut unit = vec![0.0; self.noises()];
             unit[j] = 1.0;
             let (_, column) = self.at(&zero, &unit);
             for i in 0..p {
-                noise[i * self.noises + j] = column[i];
+                noise[i * self.noises() + j] = column[i];
             }
         }
         Ok((jacobian, constant, noise))
@@ -319,7 +287,13 @@ impl SdeModel {
     }
 }
 
-fn misfit(formula: &Expression, what: &str, name: &str, found: Shape, wanted: Shape) -> FormulaError {
+pub(super) fn misfit(
+    formula: &Expression,
+    what: &str,
+    name: &str,
+    found: Shape,
+    wanted: Shape,
+) -> FormulaError {
     FormulaError::new(
         formula.lines.value.span.clone(),
         format!("the {what} of `{name}` has the shape {found}, the parameter {wanted}"),

@@ -1,13 +1,15 @@
 //! Text → syntax tree.
 //!
 //! ```text
-//! formula  = { name "=" sum newline } sum
+//! formula    = { name "=" comparison newline } comparison
+//! comparison = sum [ ("<" | "<=" | ">" | ">=" | "==" | "!=") sum ]
 //! sum      = product { ("+" | "-") product }
 //! product  = unary { ("*" | "/" | "@") unary }
 //! unary    = "-" unary | "+" unary | power
 //! power    = postfix [ "^" unary ]              (to the right, above the unary minus)
 //! postfix  = atom { ".T" }
-//! atom     = number | name | name "(" sum { "," sum } ")" | "(" sum ")" | "[" sum { "," sum } "]"
+//! atom     = number | name | name "(" list ")" | "(" comparison ")" | "[" list "]"
+//! list     = comparison { "," comparison }
 //! ```
 //! A newline inside brackets is white space; `;` ends a line too; `#` starts a comment.
 
@@ -58,18 +60,43 @@ pub enum Operator {
     Power,
     /// `@`
     MatrixProduct,
+    /// `<` and its kin.
+    Compare(Comparison),
+}
+
+/// Comparisons: 1 where true, else 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Above,
+    /// `>=`
+    AtLeast,
+    /// `==`
+    Equal,
+    /// `!=`
+    Unequal,
 }
 
 impl Operator {
     /// As written.
-    pub fn symbol(self) -> char {
+    pub fn symbol(self) -> &'static str {
         match self {
-            Self::Add => '+',
-            Self::Subtract => '-',
-            Self::Multiply => '*',
-            Self::Divide => '/',
-            Self::Power => '^',
-            Self::MatrixProduct => '@',
+            Self::Add => "+",
+            Self::Subtract => "-",
+            Self::Multiply => "*",
+            Self::Divide => "/",
+            Self::Power => "^",
+            Self::MatrixProduct => "@",
+            Self::Compare(Comparison::Below) => "<",
+            Self::Compare(Comparison::AtMost) => "<=",
+            Self::Compare(Comparison::Above) => ">",
+            Self::Compare(Comparison::AtLeast) => ">=",
+            Self::Compare(Comparison::Equal) => "==",
+            Self::Compare(Comparison::Unequal) => "!=",
         }
     }
 }
@@ -99,6 +126,7 @@ enum Token {
     Number(f64),
     Name(String),
     Symbol(char),
+    Comparison(Comparison),
     Transpose,
     End,
 }
@@ -247,13 +275,25 @@ fn lex(text: &str, errors: &mut Vec<FormulaError>) -> Vec<Vec<Spanned>> {
                 );
                 bad = true;
             }
-            '=' if matches!(rest.peek(), Some(&(_, '='))) => {
-                rest.next();
-                errors.push(no_comparison(start..start + 2));
-                bad = true;
+            '<' | '>' | '!' | '=' if c != '=' || matches!(rest.peek(), Some(&(_, '='))) => {
+                let equal = rest.next_if(|&(_, c)| c == '=').is_some();
+                let comparison = match (c, equal) {
+                    ('<', false) => Comparison::Below,
+                    ('<', true) => Comparison::AtMost,
+                    ('>', false) => Comparison::Above,
+                    ('>', true) => Comparison::AtLeast,
+                    ('!', true) => Comparison::Unequal,
+                    ('=', true) => Comparison::Equal,
+                    _ => {
+                        errors.push(no_logic(start..start + 1, c));
+                        bad = true;
+                        continue;
+                    }
+                };
+                line.push((Token::Comparison(comparison), start..start + 1 + usize::from(equal)));
             }
-            '<' | '>' | '!' | '&' | '|' => {
-                errors.push(no_comparison(start..start + 1));
+            '&' | '|' => {
+                errors.push(no_logic(start..start + 1, c));
                 bad = true;
             }
             '(' | '[' => {
@@ -269,9 +309,11 @@ fn lex(text: &str, errors: &mut Vec<FormulaError>) -> Vec<Vec<Spanned>> {
                 let help = match other {
                     '·' | '×' | '⋅' => "write a product as a*b, a matrix product as A @ b".to_owned(),
                     '−' | '–' => "write minus as the ASCII sign -".to_owned(),
+                    '≤' | '≥' | '≠' => "write comparisons as <=, >=, !=".to_owned(),
                     '²' => "write a square as x^2".to_owned(),
                     '"' | '\'' => "formulas have no strings; write names bare".to_owned(),
-                    _ => "formulas have numbers, names, + - * / ^ @ .T, brackets and commas".to_owned(),
+                    _ => "formulas have numbers, names, + - * / ^ @ .T, comparisons, brackets and commas"
+                        .to_owned(),
                 };
                 errors.push(
                     FormulaError::new(
@@ -288,9 +330,12 @@ fn lex(text: &str, errors: &mut Vec<FormulaError>) -> Vec<Vec<Spanned>> {
     lines
 }
 
-fn no_comparison(span: Range<usize>) -> FormulaError {
-    FormulaError::new(span, "formulas have no comparisons")
-        .help("use max, min, abs or relu for piecewise functions")
+fn no_logic(span: Range<usize>, c: char) -> FormulaError {
+    FormulaError::new(span, format!("`{c}` has no meaning in a formula")).help(match c {
+        '&' => "comparisons are 0 or 1: for both write (a > 0) * (b > 0)",
+        '|' => "comparisons are 0 or 1: for either write max(a > 0, b > 0)",
+        _ => "comparisons are 0 or 1: for the contrary write 1 - (a > 0); unequal is !=",
+    })
 }
 
 fn follows_name(text: &str, at: usize) -> bool {
@@ -359,12 +404,12 @@ impl<'a> Parser<'a> {
             name = Some((left.clone(), span.clone()));
             self.at = 2;
         }
-        let value = self.sum()?;
+        let value = self.comparison()?;
         match self.peek() {
             (Token::End, _) => Ok((name, value)),
             (Token::Symbol('='), span) => {
                 Err(FormulaError::new(span.clone(), "`=` names an intermediate, on a line of its own")
-                    .help("write `name = expression` at the start of a line"))
+                    .help("write `name = expression` at the start of a line; a comparison is =="))
             }
             (Token::Symbol(c @ (')' | ']')), span) => {
                 Err(FormulaError::new(span.clone(), format!("`{c}` closes nothing"))
@@ -388,6 +433,18 @@ impl<'a> Parser<'a> {
             .help("name intermediates on lines of their own"));
         }
         Ok(())
+    }
+
+    fn comparison(&mut self) -> Parsed {
+        let left = self.sum()?;
+        let Token::Comparison(comparison) = self.peek().0 else { return Ok(left) };
+        self.at += 1;
+        let right = self.sum()?;
+        if let (Token::Comparison(_), span) = self.peek() {
+            return Err(FormulaError::new(span.clone(), "comparisons cannot be chained")
+                .help("compare twice and multiply: (a < b) * (b < c)"));
+        }
+        Ok(binary(Operator::Compare(comparison), left, right))
     }
 
     fn sum(&mut self) -> Parsed {
@@ -482,7 +539,7 @@ impl<'a> Parser<'a> {
             }
             Token::Symbol('(') => {
                 self.at += 1;
-                let mut inner = self.sum()?;
+                let mut inner = self.comparison()?;
                 let end = self.close(')', &span)?;
                 inner.span = span.start..end;
                 Ok(inner)
@@ -502,6 +559,11 @@ impl<'a> Parser<'a> {
             }
             Token::Symbol(c) => Err(FormulaError::new(span, format!("an operand is missing before `{c}`"))
                 .help("put a number, a name or a bracket here")),
+            Token::Comparison(comparison) => {
+                let symbol = Operator::Compare(comparison).symbol();
+                Err(FormulaError::new(span, format!("an operand is missing before `{symbol}`"))
+                    .help("put a number, a name or a bracket here"))
+            }
             Token::Transpose => {
                 Err(FormulaError::new(span, "`.T` follows what it transposes").help("write W.T"))
             }
@@ -521,7 +583,7 @@ impl<'a> Parser<'a> {
             return Ok((items, self.tokens[self.at - 1].1.end));
         }
         loop {
-            items.push(self.sum()?);
+            items.push(self.comparison()?);
             if self.take(',') {
                 continue;
             }
@@ -633,6 +695,10 @@ mod tests {
         assert_eq!(tree("(a\n + b)"), "(+ a b)");
         assert_eq!(tree("2.T"), "(T 2)");
         assert_eq!(tree("1_000"), "1000");
+        assert_eq!(tree("a + b < c*d - 1"), "(< (+ a b) (- (* c d) 1))");
+        assert_eq!(tree("(a <= b)*(b != c)"), "(* (<= a b) (!= b c))");
+        assert_eq!(tree("max(a >= b, a == b)"), "max((>= a b) (== a b))");
+        assert_eq!(tree("[a > 1, a<-1]"), "[(> a 1) (< a -1)]");
     }
 
     #[test]
@@ -654,7 +720,11 @@ mod tests {
             ("2 x", 2..3, "operator is missing"),
             ("x[0]", 1..2, "no indices"),
             ("f(x[0])", 3..4, "no indices"),
-            ("a < b", 2..3, "comparisons"),
+            ("a < b < c", 6..7, "chained"),
+            ("a <", 2..3, "ends"),
+            (">= b", 0..2, "missing before `>=`"),
+            ("!a", 0..1, "no meaning"),
+            ("a & b", 2..3, "no meaning"),
             ("a ** b", 2..4, "`**`"),
             ("a + .5", 4..5, "point"),
             ("h = a", 0..1, "last line"),

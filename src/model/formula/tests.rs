@@ -35,9 +35,30 @@ fn cases(m: usize, n: usize, k: usize) -> Vec<Case> {
     for function in FUNCTIONS {
         let build =
             || Box::new(move |g: &mut Graph, a: &[Node]| (function.build)(g, a).expect("fitting shapes"));
-        let domain = if matches!(function.name, "log" | "sqrt") { (0.3, 3.0) } else { (-2.0, 2.0) };
+        let domain = match function.name {
+            "log" | "log10" | "sqrt" => (0.3, 3.0),
+            // The factor of a sample is below 1.4: short of the pole.
+            "tan" => (-1.0, 1.0),
+            _ => (-2.0, 2.0),
+        };
         let shapes: Vec<Vec<Shape>> = match function.name {
             "trace" => vec![vec![Shape::matrix(m, m)]],
+            "inverse" | "determinant" | "cholesky" => {
+                // Away from singular matrices, and from those that are not positive definite.
+                add(
+                    function.name,
+                    vec![Shape::matrix(m, m)],
+                    domain,
+                    Box::new(move |g, a| {
+                        let identity: Vec<f64> =
+                            (0..m * m).map(|e| if e / m == e % m { 9.0 } else { 0.0 }).collect();
+                        let identity = g.constant(Shape::matrix(m, m), &identity);
+                        let shifted = g.add(a[0], identity);
+                        (function.build)(g, &[shifted]).expect("fitting shapes")
+                    }),
+                );
+                vec![]
+            }
             "outer" => vec![vec![column, Shape::vector(n)]],
             "softmax" => vec![vec![column]],
             "dot" => vec![vec![matrix, matrix], vec![column, column], vec![scalar, scalar]],
@@ -221,11 +242,15 @@ proptest! {
             let (_, slope, curvature) = probe.at(&theta, &direction);
             // Kinks (relu, abs, max, …) between the two points spoil differences: skip those states.
             let kinked = matches!(case.name.as_str(), "relu" | "abs" | "max" | "min");
+            let jumps = matches!(case.name.as_str(), "sign" | "step" | "floor");
             let h = 1e-5;
             for i in 0..size {
                 let shifted = |s: f64| { let mut t = theta.clone(); t[i] += s; probe.at(&t, &direction) };
                 let (up, down) = (shifted(h), shifted(-h));
                 if kinked && up.1.iter().zip(&down.1).any(|(a, b)| (a - b).abs() > 1e-3) {
+                    continue;
+                }
+                if jumps && (up.0 - down.0).abs() > 1e-3 {
                     continue;
                 }
                 let difference = (up.0 - down.0) / (2.0 * h);
@@ -294,6 +319,27 @@ fn values_of_functions() {
         ("trace([[1, 2], [3, 4]] @ [[1, 2], [3, 4]])", 29.0),
         ("v.T @ v", 5.25),
         ("sum(abs(v)) / 2 - 1", 0.75),
+        ("norm(v)", 5.25f64.sqrt()),
+        ("norm(-x)", 0.7),
+        ("sum(sign(v)) + 10*sum(step(v)) + 100*sign(0*x)", 21.0),
+        ("step(0*x)", 0.0),
+        ("floor(-x) + 10*floor(x + 2)", 19.0),
+        ("tan(x) - atan(x)", 0.7f64.tan() - 0.7f64.atan()),
+        ("erf(x)", 0.677_801_193_837_418_5),
+        ("log10(1000) + log10(0.001)", 0.0),
+        ("determinant(M)", -2.0),
+        ("determinant([[0, 2, 1], [1, 0, 3], [2, 1, 0]])", 13.0),
+        (
+            "sum(inverse(M) @ [[1, 10], [100, 1000]])",
+            -2.0 - 20.0 + 100.0 + 1000.0 + 1.5 + 15.0 - 50.0 - 500.0,
+        ),
+        ("sum(cholesky([[4, 2], [2, 5]]) @ [1, 10])", 2.0 + 1.0 + 20.0),
+        ("sum(cholesky([[1, 1], [1, 1]]) @ [1, 10])", 2.0),
+        ("(x < 1) + 10*(x <= 0.7) + 100*(x > 0.7) + 1000*(x >= 0.7)", 1011.0),
+        ("(x == 0.7) + 10*(x != 0.7) + 100*(x != 1) + 1000*(x == 1)", 101.0),
+        ("sum(v > 0) + 10*sum(0 > v) + 100*sum(v < [1, 0, 1])", 212.0),
+        ("1 + x < 2 - x", 0.0),
+        ("(x > 0)*3 + (x <= 0)*5", 3.0),
     ] {
         let value = expression(text).evaluate(&constants).unwrap_or_else(|e| panic!("{text}: {e:?}"));
         assert!(value.shape.is_scalar(), "{text}");
@@ -303,6 +349,53 @@ fn values_of_functions() {
             value.data[0]
         );
     }
+}
+
+#[test]
+fn names_of_other_languages_and_slips_are_told_what_to_write() {
+    let help = |text: &str| {
+        let error = expression(text).evaluate(&|_: &str| None).expect_err(text);
+        error.help.expect("a remedy")
+    };
+    for (text, wanted) in [
+        ("ln(2)", "write log(a), the natural logarithm;"),
+        ("ceil(2)", "write -floor(-a);"),
+        ("det(2)", "write determinant(A);"),
+        ("sing(2)", "did you mean `sign`?"),
+        ("sqr(2)", "did you mean `sqrt`?"),
+        ("cross(2)", "did you mean `cross_entropy`?"),
+        ("soft_norm(2)", "did you mean `norm`?"),
+    ] {
+        assert!(help(text).starts_with(wanted), "{text}: {}", help(text));
+    }
+    assert!(help("frobnicate(2)").starts_with("functions: "));
+}
+
+#[test]
+fn the_nearest_name_is_a_whole_word_before_a_few_letters() {
+    use super::elaborate::nearest;
+    for (name, known, wanted) in [
+        ("burn", &["born", "burn_in"][..], Some("burn_in")),
+        ("norm", &["form", "norm2"], Some("norm2")),
+        ("replica", &["replicas", "seed"], Some("replicas")),
+        ("Rate", &["rate", "date"], Some("rate")),
+        ("xyzzy", &["rate", "date"], None),
+        ("ab", &["ab_c", "abc"], Some("abc")),
+    ] {
+        assert_eq!(nearest(name, known.iter().copied()), wanted, "{name}");
+    }
+    // Not compared letter by letter: a megabyte would take minutes.
+    let long = "a".repeat(1 << 20);
+    assert_eq!(nearest(&long, ["aa"].into_iter()), None);
+    assert_eq!(nearest("aa", [long.as_str(), "aab"].into_iter()), Some("aab"));
+}
+
+#[test]
+fn the_gradient_of_a_norm_is_a_unit_vector_and_zero_at_zero() {
+    let m = model(&[("w", Shape::vector(2))], &[("x", "normal(0, 1)")], None, "norm(w)");
+    let slope = m.mean_gradient(&[3.0, -4.0]);
+    assert!((slope[0] - 0.6).abs() < 1e-15 && (slope[1] + 0.8).abs() < 1e-15, "{slope:?}");
+    assert_eq!(m.mean_gradient(&[0.0, 0.0]), [0.0, 0.0]);
 }
 
 #[test]
@@ -322,6 +415,16 @@ fn errors_of_meaning_point_into_the_formula() {
         ("tanh + 1", 0..4, "is a function"),
         ("normal(0, 1)", 0..6, "cannot stand here"),
         ("trace(W)", 0..8, "trace of [3,4]"),
+        ("inverse(W)", 0..10, "not square"),
+        ("inverse([[1, 2], [2, 4]])", 0..25, "the matrix is singular"),
+        ("cholesky([[1, 2], [2, 1]])", 0..26, "the matrix is not positive definite"),
+        ("cholesky([[1, 2], [0, 1]])", 0..26, "the matrix is not symmetric"),
+        (
+            "determinant(outer(2*[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1], [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]))",
+            0..94,
+            "at most 16 rows",
+        ),
+        ("W < x", 0..5, "[3,4] < [5]"),
         ("[1, x]", 4..5, "this element is [5]"),
         ("rate(x)", 0..4, "unknown function `rate`"),
         ("tanh = 1\n2", 0..4, "cannot be redefined"),
@@ -711,6 +814,69 @@ fn an_sde_gives_its_matrices() {
         panic!("shapes do not fit")
     };
     assert_eq!(errors[0].0, Place::Drift(0));
+}
+
+/// B, row by row, of `diffusion` over scalars a, b and a vector v of 2.
+fn noise_of(diffusion: &[(&str, &str)]) -> Result<SdeModel, Vec<(Place, FormulaError)>> {
+    let mut layout = Layout::default();
+    layout.push("a", S);
+    layout.push("b", S);
+    layout.push("v", Shape::vector(2));
+    let constants = BTreeMap::from([(
+        "S".to_owned(),
+        Value { shape: Shape::matrix(2, 2), data: vec![1.0, 0.6, 0.6, 1.0] },
+    )]);
+    let diffusion: Vec<_> =
+        diffusion.iter().map(|(n, f)| ((*n).to_owned(), Diffusion::Own(expression(f)))).collect();
+    SdeModel::new(layout, &constants, &[], &diffusion, false)
+}
+
+#[test]
+fn columns_are_the_same_processes_for_all_parameters() {
+    let numbers = |diffusion: &[(&str, &str)]| {
+        let model = noise_of(diffusion).unwrap_or_else(|e| panic!("{e:?}"));
+        (model.noises(), model.linear().expect("additive").2)
+    };
+    let zero = |rows: usize| vec![0.0; rows];
+    let (noises, b) = numbers(&[("a", "[[1, 0]]"), ("b", "[[0.6, 0.8]]")]);
+    assert_eq!((noises, b), (2, [vec![1.0, 0.0, 0.6, 0.8], zero(4)].concat()));
+    // A vector's rows, and a scalar's, meet the same columns; what has one value has a process of its own.
+    let (noises, b) = numbers(&[("v", "[[1, 2], [3, 4]]"), ("a", "0.5"), ("b", "[[5, 6]]")]);
+    assert_eq!(noises, 3);
+    assert_eq!(b, [0.0, 0.0, 0.5, 5.0, 6.0, 0.0, 1.0, 2.0, 0.0, 3.0, 4.0, 0.0]);
+    // One value an element: independent.
+    let (noises, b) = numbers(&[("v", "[1, 2]"), ("a", "3")]);
+    assert_eq!((noises, b), (3, vec![0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 2.0, 0.0]));
+}
+
+#[test]
+fn columns_of_other_numbers_are_refused() {
+    let message =
+        |diffusion: &[(&str, &str)]| noise_of(diffusion).err().expect("refused")[0].1.message.clone();
+    assert_eq!(
+        message(&[("a", "[[1, 0]]"), ("b", "[[1, 0, 2]]")]),
+        "the diffusion of `b` has 3 columns, that of `a` has 2"
+    );
+    assert!(message(&[("a", "[1, 0]")]).contains("the shape [2]"));
+    assert!(message(&[("v", "[[1, 0]]")]).contains("the shape [1,2]"));
+}
+
+#[test]
+fn the_noise_matrix_is_shown_as_it_acts() {
+    let model = noise_of(&[("a", "[[1, b^2]]"), ("b", "3*a"), ("v", "[[1, 0], [a, 2]]")])
+        .unwrap_or_else(|e| panic!("{e:?}"));
+    let matrix = model.noise_matrix().expect("small");
+    assert_eq!(matrix.processes, ["column 1", "column 2", "b alone"]);
+    let text = |e: &NoiseEntry| match e {
+        NoiseEntry::Number(x) => format!("{x}"),
+        NoiseEntry::Formula(f) => f.clone(),
+    };
+    let rows: Vec<String> = matrix
+        .rows
+        .iter()
+        .map(|(n, row)| format!("{n}: {}", row.iter().map(text).collect::<Vec<_>>().join(" ")))
+        .collect();
+    assert_eq!(rows, ["a: 1 b^2 0", "b: 0 0 3*a", "v[0]: 1 0 0", "v[1]: a 2 0"]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! ln x and ln(1 + x): 2ᵏ(1 + f), and the series of artanh in s = f/(2 + f), after fdlibm's e_log.c.
+//! ln x, log₁₀ x and ln(1 + x): 2ᵏ(1 + f), and the series of artanh in s = f/(2 + f), after fdlibm's e_log.c.
 
 use super::exponential::{LN2_HIGH, LN2_LOW};
 use super::polynomial_in_halves;
@@ -63,4 +63,25 @@ pub fn ln1p(x: f64) -> f64 {
     let y = if x == -1.0 { f64::NEG_INFINITY } else { y };
     let y = if x < f64::INFINITY { y } else { x };
     if x == 0.0 { x } else { y }
+}
+
+/// log₁₀ 2 in two parts, the first short, and 1/ln 10 (fdlibm's e_log10.c).
+const LOG10_2: (f64, f64) = (f64::from_bits(0x3fd3_4413_509f_6000), f64::from_bits(0x3d59_fef3_11f1_2b36));
+
+/// Common logarithm, exact at 1, 10, …, 10²². Error below 2 ulp; −∞ at ±0, NaN below.
+#[inline(always)]
+pub fn log10(x: f64) -> f64 {
+    let subnormal = x < f64::MIN_POSITIVE;
+    let bits = (if subnormal { x * 18_014_398_509_481_984.0 } else { x }).to_bits();
+    let k = f64::from_bits((bits >> 52) | 0x4330_0000_0000_0000) - (4_503_599_627_370_496.0 + 1023.0);
+    let k = if subnormal { k - 54.0 } else { k };
+    // The significand is 1 to 2, and ½ to 1 where the exponent is negative: the two terms have one sign.
+    let negative = k < 0.0;
+    let one = if negative { 0.5f64.to_bits() } else { 1.0f64.to_bits() };
+    let m = f64::from_bits((bits & 0x000f_ffff_ffff_ffff) | one);
+    let k = if negative { k + 1.0 } else { k };
+    let y = (k * LOG10_2.1 + std::f64::consts::LOG10_E * ln(m)) + k * LOG10_2.0;
+    let y = if x > 0.0 { y } else { f64::NAN };
+    let y = if x == 0.0 { f64::NEG_INFINITY } else { y };
+    if x < f64::INFINITY { y } else { x }
 }

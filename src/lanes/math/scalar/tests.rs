@@ -49,7 +49,46 @@ bounds! {
     softplus_is_accurate: super::softplus, |x| Double::from(x).softplus(), 1.5, [-700.0 .. 50.0, -40.0 .. 40.0, -2.0 .. 2.0, -1.0 .. -0.8];
     sin_is_accurate: super::sin, |x| Double::from(x).sin_cos().0, 0.8, [-1e6 .. 1e6, -10.0 .. 10.0, 1e-20 .. 0.8];
     cos_is_accurate: super::cos, |x| Double::from(x).sin_cos().1, 0.8, [-1e6 .. 1e6, -10.0 .. 10.0, 1e-20 .. 0.8];
+    log10_is_accurate: super::log10, |x| Double::from(x).ln() / Double::from(10.0).ln(), 2.0, [1e-300 .. 1e4, 1e-4 .. 1e300, 0.5 .. 2.0, 0.999 .. 1.001];
+    tan_is_accurate: super::tan, |x| { let (s, c) = Double::from(x).sin_cos(); s / c }, 2.2, [-1e6 .. 1e6, -10.0 .. 10.0, 1e-20 .. 0.8];
+    atan_is_accurate: super::atan, arc_tangent, 1.0, [-1e3 .. 1e3, -3.0 .. 3.0, 1e-20 .. 0.5, 0.43 .. 2.5, 1.0 .. 1e300];
     erf_is_accurate: super::erf, |x| Double::from(x).erf(), 1.6, [-6.0 .. 6.0, -1.2 .. 1.2, 1e-30 .. 0.9, 0.9 .. 1.1];
+}
+
+/// y + (x cos y − sin y)/(cos y + x sin y), a Newton step from y = atan x as it is.
+fn arc_tangent(x: f64) -> Double {
+    let y = super::atan(x);
+    let ((s, c), x) = (Double::from(y).sin_cos(), Double::from(x));
+    Double::from(y) + (x * c - s) / (c + x * s)
+}
+
+#[test]
+fn tangents_and_common_logarithms_have_their_special_values() {
+    use super::{atan, log10, tan};
+    let half_pi = std::f64::consts::FRAC_PI_2;
+    for (x, wanted) in [
+        (0.0, 0.0),
+        (-0.0, -0.0),
+        (1.0, half_pi / 2.0),
+        (INF, half_pi),
+        (-INF, -half_pi),
+        (1e300, half_pi),
+        (NAN, NAN),
+    ] {
+        is(atan(x), wanted);
+    }
+    is(tan(-0.0), -0.0);
+    is(tan(INF), NAN);
+    let mut power = 1.0;
+    for n in 0..=22 {
+        is(log10(power), f64::from(n));
+        power *= 10.0;
+    }
+    for (x, wanted) in
+        [(0.0, -INF), (-0.0, -INF), (-1.0, NAN), (INF, INF), (NAN, NAN), (TINY, -323.306_215_343_115_8)]
+    {
+        is(log10(x), wanted);
+    }
 }
 
 #[test]
@@ -218,10 +257,11 @@ proptest! {
     #[test]
     fn kernels_have_the_bits_of_the_scalars_at_every_level(x in prop::collection::vec(any_number(), LANES * 3)) {
         let lanes: Vec<Lane> = x.chunks_exact(LANES).map(|c| Lane(std::array::from_fn(|l| c[l]))).collect();
-        let pairs: [(Kernel, Function); 11] = [
+        let pairs: [(Kernel, Function); 14] = [
             (math::exp, super::exp), (math::expm1, super::expm1), (math::ln, super::ln), (math::ln1p, super::ln1p),
             (math::sin, super::sin), (math::cos, super::cos), (math::tanh, super::tanh),
             (math::sigmoid, super::sigmoid), (math::softplus, super::softplus), (math::erf, super::erf),
+            (math::log10, super::log10), (math::tan, super::tan), (math::atan, super::atan),
             (|out, x| math::power(out, x, 1.7), |x| super::powf(x, 1.7)),
         ];
         for (n, (kernel, scalar)) in pairs.into_iter().enumerate() {

@@ -3,11 +3,13 @@
 use super::binary::larger;
 use super::vector::smallest;
 use super::{
-    ABS, Attribute, COS, DOT, ERF, EXP, LOG, LOGSUMEXP, MAXIMUM, NORM2, ONE_HOT, POWER, REAL_POWER, RELU,
-    SIGMOID, SIN, SOFTMAX, SOFTPLUS, SQRT, TANH, TRACE,
+    ABS, ATAN, Attribute, CHOLESKY, COS, DETERMINANT, DOT, ERF, EXP, FLOOR, INVERSE, LOG, LOG10, LOGSUMEXP,
+    MAXIMUM, NONZERO, NORM, NORM2, NOT_BELOW_ZERO, ONE_HOT, POWER, REAL_POWER, RELU, SIGMOID, SIGN, SIN,
+    SOFTMAX, SOFTPLUS, SQRT, STEP, SUBTRACT, TAN, TANH, TRACE, ZERO,
 };
 use crate::model::Shape;
 use crate::model::formula::graph::{Graph, Node};
+use crate::model::formula::syntax::Comparison;
 
 /// A function of the language.
 pub struct Function {
@@ -58,6 +60,18 @@ pub static FUNCTIONS: &[Function] = &[
         },
     },
     Function {
+        name: "norm",
+        arguments: 1..=1,
+        documentation: "norm(a): the Euclidean (Frobenius) norm √Σ a_ij²; gradient 0 at 0",
+        build: |g, a| {
+            if g.shape(a[0]).is_scalar() {
+                Ok(g.unary(&ABS, a[0]))
+            } else {
+                g.call(&NORM, Attribute::NONE, a)
+            }
+        },
+    },
+    Function {
         name: "dot",
         arguments: 2..=2,
         documentation: "dot(a, b): Σ a_ij b_ij of two values of one shape",
@@ -74,6 +88,51 @@ pub static FUNCTIONS: &[Function] = &[
         arguments: 1..=1,
         documentation: "trace(A): Σ a_ii",
         build: |g, a| g.call(&TRACE, Attribute::NONE, a),
+    },
+    Function {
+        name: "inverse",
+        arguments: 1..=1,
+        documentation: "inverse(A): the inverse of a square matrix of at most 16 rows",
+        build: |g, a| {
+            if g.shape(a[0]).is_scalar() {
+                let one = g.number(1.0);
+                return Ok(g.divide(one, a[0]));
+            }
+            let inverse = g.call(&INVERSE, Attribute::NONE, a)?;
+            finite(g, inverse, "the matrix is singular")
+        },
+    },
+    Function {
+        name: "determinant",
+        arguments: 1..=1,
+        documentation: "determinant(A): the determinant of a square matrix of at most 16 rows",
+        build: |g, a| {
+            if g.shape(a[0]).is_scalar() { Ok(a[0]) } else { g.call(&DETERMINANT, Attribute::NONE, a) }
+        },
+    },
+    Function {
+        name: "cholesky",
+        arguments: 1..=1,
+        documentation: "cholesky(A): the lower L with L Lᵀ = A of a symmetric positive definite matrix of at most 16 rows (of ½(A + Aᵀ) \
+                        where A depends on parameters or data)",
+        build: |g, a| {
+            let shape = g.shape(a[0]);
+            if let Some(data) = g.constant_of(a[0])
+                && (0..data.len()).any(|e| {
+                    let (row, col) = (e / shape.cols, e % shape.cols);
+                    let other = data.get(col * shape.cols + row).copied().unwrap_or(f64::NAN);
+                    (data[e] - other).abs() > 1e-9 * (data[e].abs() + other.abs())
+                })
+                && shape.rows == shape.cols
+            {
+                return Err("the matrix is not symmetric".to_owned());
+            }
+            if shape.is_scalar() {
+                return Ok(g.unary(&SQRT, a[0]));
+            }
+            let factor = g.call(&CHOLESKY, Attribute::NONE, a)?;
+            finite(g, factor, "the matrix is not positive definite")
+        },
     },
     Function {
         name: "outer",
@@ -101,6 +160,12 @@ pub static FUNCTIONS: &[Function] = &[
         build: |g, a| Ok(g.unary(&LOG, a[0])),
     },
     Function {
+        name: "log10",
+        arguments: 1..=1,
+        documentation: "log10(a): the common logarithm, elementwise",
+        build: |g, a| Ok(g.unary(&LOG10, a[0])),
+    },
+    Function {
         name: "sqrt",
         arguments: 1..=1,
         documentation: "sqrt(a): √a, elementwise",
@@ -111,6 +176,24 @@ pub static FUNCTIONS: &[Function] = &[
         arguments: 1..=1,
         documentation: "abs(a): |a|, elementwise; slope 0 at 0",
         build: |g, a| Ok(g.unary(&ABS, a[0])),
+    },
+    Function {
+        name: "sign",
+        arguments: 1..=1,
+        documentation: "sign(a): −1 where a < 0, 1 where a > 0, 0 at 0, elementwise; slope 0",
+        build: |g, a| Ok(g.unary(&SIGN, a[0])),
+    },
+    Function {
+        name: "step",
+        arguments: 1..=1,
+        documentation: "step(a): 1 where a > 0, else 0, elementwise, as a > 0 is; slope 0",
+        build: |g, a| Ok(g.unary(&STEP, a[0])),
+    },
+    Function {
+        name: "floor",
+        arguments: 1..=1,
+        documentation: "floor(a): the largest whole number not above a, elementwise; slope 0",
+        build: |g, a| Ok(g.unary(&FLOOR, a[0])),
     },
     Function {
         name: "tanh",
@@ -160,6 +243,24 @@ pub static FUNCTIONS: &[Function] = &[
         arguments: 1..=1,
         documentation: "cos(a): the cosine, elementwise, a in radians",
         build: |g, a| Ok(g.unary(&COS, a[0])),
+    },
+    Function {
+        name: "tan",
+        arguments: 1..=1,
+        documentation: "tan(a): the tangent, elementwise, a in radians",
+        build: |g, a| Ok(g.unary(&TAN, a[0])),
+    },
+    Function {
+        name: "atan",
+        arguments: 1..=1,
+        documentation: "atan(a): the arc tangent, between −π/2 and π/2, elementwise",
+        build: |g, a| Ok(g.unary(&ATAN, a[0])),
+    },
+    Function {
+        name: "erf",
+        arguments: 1..=1,
+        documentation: "erf(a): the error function, elementwise",
+        build: |g, a| Ok(g.unary(&ERF, a[0])),
     },
     Function {
         name: "softmax",
@@ -230,6 +331,32 @@ pub static FUNCTIONS: &[Function] = &[
         },
     },
 ];
+
+/// A node, or a message where it is a constant that is not finite.
+fn finite(graph: &Graph, node: Node, message: &str) -> Result<Node, String> {
+    match graph.constant_of(node) {
+        Some(data) if data.iter().any(|x| !x.is_finite()) => Err(message.to_owned()),
+        _ => Ok(node),
+    }
+}
+
+/// `a < b` and its kin, 1 where true and 0 elsewhere: of the difference, so that all have one switching argument. Where a side is not a
+/// number, none is true.
+///
+/// # Errors
+/// Shapes that do not fit.
+pub fn comparison(graph: &mut Graph, comparison: Comparison, a: Node, b: Node) -> Result<Node, String> {
+    let (a, b, operation): (Node, Node, &'static super::Unary) = match comparison {
+        Comparison::Below => (b, a, &STEP),
+        Comparison::Above => (a, b, &STEP),
+        Comparison::AtMost => (b, a, &NOT_BELOW_ZERO),
+        Comparison::AtLeast => (a, b, &NOT_BELOW_ZERO),
+        Comparison::Equal => (a, b, &ZERO),
+        Comparison::Unequal => (a, b, &NONZERO),
+    };
+    let difference = graph.call(&SUBTRACT, Attribute::NONE, &[a, b])?;
+    Ok(graph.unary(operation, difference))
+}
 
 /// aᵇ, elementwise: whole constant exponents by multiplication, √ for ½.
 ///

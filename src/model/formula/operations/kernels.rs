@@ -51,6 +51,12 @@ one_operand! {
     sign |x| if x > 0.0 { 1.0 } else if x < 0.0 { -1.0 } else { x * 0.0 };
     relu |x| if x > 0.0 { x } else if x <= 0.0 { 0.0 } else { x };
     step |x| if x > 0.0 { 1.0 } else { 0.0 };
+    // NaN gives 0, here and below.
+    not_below_zero |x| if x >= 0.0 { 1.0 } else { 0.0 };
+    zero |x| if x == 0.0 { 1.0 } else { 0.0 };
+    nonzero |x| if x.abs() > 0.0 { 1.0 } else { 0.0 };
+    floor |x| x.floor();
+    reciprocal_or_zero |x| if x == 0.0 { 0.0 } else { 1.0 / x };
 }
 
 vectorized! {

@@ -8,6 +8,7 @@ mod binary;
 pub mod functions;
 mod kernels;
 mod linear;
+mod matrices;
 mod reduce;
 mod unary;
 mod vector;
@@ -15,10 +16,12 @@ mod vector;
 pub use affine::{AFFINE, AFFINE_PRODUCT};
 pub use binary::{ADD, DIVIDE, MULTIPLY, POWER, SUBTRACT};
 pub use linear::{MATRIX_PRODUCT, SCALED_IDENTITY, TRACE, TRANSPOSE};
-pub use reduce::{BROADCAST, DOT, MAX_MASK, MAXIMUM, NORM2, SUM};
+pub use matrices::{CHOLESKY, COFACTOR, DETERMINANT, INVERSE};
+pub use reduce::{BROADCAST, DOT, MAX_MASK, MAXIMUM, NORM, NORM2, SUM};
 pub use unary::{
-    ABS, COS, ERF, EXP, INTEGER_POWER, LOG, NEGATE, REAL_POWER, RECIPROCAL_ROOT, RELU, SIGMOID, SIGN, SIN,
-    SOFTPLUS, SQRT, STEP, TANH,
+    ABS, ATAN, COS, ERF, EXP, FLOOR, INTEGER_POWER, LOG, LOG10, NEGATE, NONZERO, NOT_BELOW_ZERO, REAL_POWER,
+    RECIPROCAL_OR_ZERO, RECIPROCAL_ROOT, RELU, SIGMOID, SIGN, SIN, SOFTPLUS, SQRT, STEP, TAN, TANH, Unary,
+    ZERO,
 };
 pub use vector::{ARRAY, LOGSUMEXP, ONE_HOT, SOFTMAX};
 

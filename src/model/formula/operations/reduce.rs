@@ -1,6 +1,7 @@
 //! Sums, norms and extremes over all elements, and back.
 
 use super::kernels;
+use super::unary::RECIPROCAL_OR_ZERO;
 use super::{Argument, Attribute, Call, Elements, Frame, Operand, Operation, product};
 use crate::lanes::pass::{Recipe, Value};
 use crate::lanes::{Lane, Product, matrix_product};
@@ -172,6 +173,42 @@ impl Operation for Norm2 {
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         let twice = graph.scale(2.0, call.adjoint);
         Some(graph.multiply(twice, call.args[0]))
+    }
+}
+
+/// √Σ a_i²; its gradient a/‖a‖ is 0 at 0.
+pub static NORM: Norm = Norm;
+/// See [`NORM`].
+pub struct Norm;
+impl Operation for Norm {
+    fn name(&self) -> &'static str {
+        "norm"
+    }
+    fn shape(&self, _: Attribute, _: &[Shape]) -> Result<Shape, String> {
+        Ok(Shape::SCALAR)
+    }
+    fn evaluate(&self, attribute: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
+        NORM2.evaluate(attribute, frame, args, out);
+        for lane in out.iter_mut() {
+            for x in &mut lane.0 {
+                *x = x.sqrt();
+            }
+        }
+    }
+    fn in_pass(
+        &self,
+        _: Attribute,
+        recipe: &mut Recipe,
+        args: &[Elements<'_>],
+        _: Shape,
+    ) -> Option<Vec<Value>> {
+        let square = scalar_product(recipe, args[0].values, args[0].values)?;
+        Some(square.into_iter().map(|x| recipe.sqrt(x)).collect())
+    }
+    fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
+        let inverse = graph.unary(&RECIPROCAL_OR_ZERO, call.value);
+        let along = graph.multiply(call.adjoint, inverse);
+        Some(graph.multiply(along, call.args[0]))
     }
 }
 

@@ -115,6 +115,53 @@ pub static SIGN: Unary =
 /// 1 where x > 0, else 0.
 pub static STEP: Unary =
     Unary { name: "step", kernel: kernels::step, slope: None, register: Some(Recipe::step) };
+/// 1 where x ≥ 0, else 0: y ≤ z of x = z − y.
+pub static NOT_BELOW_ZERO: Unary = Unary {
+    name: "not_below_zero",
+    kernel: kernels::not_below_zero,
+    slope: None,
+    register: Some(|recipe, x| {
+        let (sign, half) = (recipe.sign(x), recipe.constant(0.5));
+        let above = recipe.add(sign, half);
+        recipe.step(above)
+    }),
+};
+/// 1 where x = 0, else 0.
+pub static ZERO: Unary = Unary {
+    name: "zero",
+    kernel: kernels::zero,
+    slope: None,
+    register: Some(|recipe, x| {
+        let (sign, half) = (recipe.sign(x), recipe.constant(0.5));
+        let size = recipe.abs(sign);
+        let below = recipe.subtract(half, size);
+        recipe.step(below)
+    }),
+};
+/// 1 where x is above or below 0, else 0.
+pub static NONZERO: Unary = Unary {
+    name: "nonzero",
+    kernel: kernels::nonzero,
+    slope: None,
+    register: Some(|recipe, x| {
+        let (sign, half) = (recipe.sign(x), recipe.constant(0.5));
+        let size = recipe.abs(sign);
+        let above = recipe.subtract(size, half);
+        recipe.step(above)
+    }),
+};
+/// The largest whole number that is not above x.
+pub static FLOOR: Unary = Unary { name: "floor", kernel: kernels::floor, slope: None, register: None };
+/// 1/x, and 0 at 0: what stands in the slope of a norm.
+pub static RECIPROCAL_OR_ZERO: Unary = Unary {
+    name: "reciprocal_or_zero",
+    kernel: kernels::reciprocal_or_zero,
+    slope: Some(|g, _, y| {
+        let square = g.integer_power(y, 2);
+        g.negate(square)
+    }),
+    register: None,
+};
 /// x where x > 0, else 0; its slope at 0 is 0.
 pub static RELU: Unary = Unary {
     name: "relu",
@@ -173,6 +220,40 @@ pub static COS: Unary = Unary {
     slope: Some(|g, x, _| {
         let sine = g.unary(&SIN, x);
         g.negate(sine)
+    }),
+    register: None,
+};
+
+/// sin x / cos x.
+pub static TAN: Unary = Unary {
+    name: "tan",
+    kernel: math::tan,
+    slope: Some(|g, _, y| {
+        let square = g.integer_power(y, 2);
+        let one = g.number(1.0);
+        g.add(one, square)
+    }),
+    register: None,
+};
+/// The angle between −π/2 and π/2 whose tangent is x.
+pub static ATAN: Unary = Unary {
+    name: "atan",
+    kernel: math::atan,
+    slope: Some(|g, x, _| {
+        let square = g.integer_power(x, 2);
+        let one = g.number(1.0);
+        let sum = g.add(one, square);
+        g.divide(one, sum)
+    }),
+    register: None,
+};
+/// log₁₀ x.
+pub static LOG10: Unary = Unary {
+    name: "log10",
+    kernel: math::log10,
+    slope: Some(|g, x, _| {
+        let factor = g.number(std::f64::consts::LOG10_E);
+        g.divide(factor, x)
     }),
     register: None,
 };
