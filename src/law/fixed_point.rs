@@ -3,24 +3,28 @@
 //!
 //! At the end of each path λ* says how far along the orbit the fixed point still is; its mean must be 0 within the tolerance in every group of starts, and
 //! the groups must agree. Groups are those of `[starts]`, or else the halves of the ensemble with the lower and with the higher λ* at the start.
+//! With a `value` the claim is about one instant instead: λ* at the start, or at the end, is that number.
 //! The noise of the study's training is what is asked for, whatever the law of motion: a law without noise stays where it
 //! started, and fails. Of leading order in η: s and q are those of the end state, not of the orbit's average.
 
 use super::measure::{Run, certain, strided};
 use super::number::short;
 use super::settle::{Question, Settled, settle};
+use super::value::evaluate;
 use super::verdict::{Kind, Test, Verdict};
 use crate::dynamics::{Law, Training};
 use crate::model::symmetry::{Balance, Spectrum};
 use crate::scheme::Scheme;
 use crate::stats::Estimate;
-use crate::study::System;
+use crate::study::{FixedPointValue, System};
 
 /// What the claim says.
 pub(super) struct FixedPoint<'a> {
     pub symmetry: &'a str,
     pub spectra: &'a [Spectrum],
     pub moments: &'a str,
+    /// λ* of one instant, in place of the law that every start comes to 0.
+    pub value: Option<&'a FixedPointValue>,
     pub tolerance: f64,
 }
 
@@ -58,6 +62,15 @@ fn attempt(claim: &FixedPoint, run: &Run, significance: f64) -> Result<Settled, 
         let (start, end) = (at(0), at(1));
         before += count;
         let name = format!("λ* of {}{}", claim.symmetry, spectrum.name);
+        if let Some(value) = claim.value {
+            let found = if value.at_end { &end } else { &start };
+            let share = existence(&name, found);
+            if share.verdict == Verdict::Holds {
+                questions.push(stated(claim, value, run, &name, found)?);
+            }
+            shares.push(share);
+            continue;
+        }
         let share = existence(&name, &end);
         let exists = share.verdict == Verdict::Holds;
         shares.push(share);
@@ -75,7 +88,7 @@ fn attempt(claim: &FixedPoint, run: &Run, significance: f64) -> Result<Settled, 
     let fails = tests.iter().any(|t| t.verdict == Verdict::Fails);
     let (verdict, reason) = match (fails, settled.verdict) {
         (true, _) => (Verdict::Fails, None),
-        (false, Verdict::Holds) if widest <= 2.0 * claim.tolerance => {
+        (false, Verdict::Holds) if claim.value.is_none() && widest <= 2.0 * claim.tolerance => {
             let reason = format!(
                 "the groups of starts differ by {} in λ* to begin with, no more than twice the tolerance, so that nothing is seen of \
                  attraction: spread the starts ([starts], or a law with scatter)",
@@ -86,6 +99,34 @@ fn attempt(claim: &FixedPoint, run: &Run, significance: f64) -> Result<Settled, 
         (false, verdict) => (verdict, settled.reason),
     };
     Ok(Settled { tests, verdict, reason })
+}
+
+/// The mean λ* of one instant against the value that is claimed.
+fn stated(
+    claim: &FixedPoint,
+    value: &FixedPointValue,
+    run: &Run,
+    name: &str,
+    found: &[Option<f64>],
+) -> Result<Question, String> {
+    let own: Vec<f64> = found.iter().copied().flatten().collect();
+    let predicted = *evaluate(&value.formula, run)?.first().ok_or("the value is empty")?;
+    let estimate = Estimate::of_sample(&own);
+    // One fixed start, or paths of a law without noise: nothing scatters.
+    let alike = own.windows(2).all(|w| w[0] == w[1]);
+    let estimate = if alike { Estimate { standard_error: 0.0, ..estimate } } else { estimate };
+    Ok(Question {
+        quantity: format!("{name} at the {}", if value.at_end { "end" } else { "start" }),
+        estimate: certain(run, estimate),
+        prediction_error: 0.0,
+        squared: None,
+        predicted,
+        tolerance: Some(claim.tolerance),
+        resolution: 0.0,
+        size: super::measure::Size { here: own.iter().fold(1.0_f64, |m, x| m.max(x.abs())), floor: 1e-13 },
+        note: Some(format!("mean over {} replicas", estimate.units)),
+        doubt: None,
+    })
 }
 
 /// Every path's end has a fixed point on its orbit; there is never more than one.

@@ -163,8 +163,14 @@ fn judge_one(claim: &Claim, run: &Run, centers: &Centers) -> Settled {
         ClaimLaw::Fdt { relation, moment, tolerance } => {
             fdt::judge(*relation, *moment, *tolerance, run, claim.significance)
         }
-        ClaimLaw::FixedPoint { symmetry, spectra, moments, tolerance } => {
-            let claimed = fixed_point::FixedPoint { symmetry, spectra, moments, tolerance: *tolerance };
+        ClaimLaw::FixedPoint { symmetry, spectra, moments, value, tolerance } => {
+            let claimed = fixed_point::FixedPoint {
+                symmetry,
+                spectra,
+                moments,
+                value: value.as_ref(),
+                tolerance: *tolerance,
+            };
             fixed_point::judge(&claimed, run, claim.significance)
         }
         ClaimLaw::NoetherFlow { symmetry, ledger, components, noise, decay, tolerance } => {

@@ -433,6 +433,11 @@ pub(super) fn what(law: &ClaimLaw) -> String {
             let tolerance = tolerance.map_or(String::new(), |x| format!(" ± {} %", plain(100.0 * x, 3)));
             format!("{gain} balances {noise} of {moment}{tolerance}")
         }
+        ClaimLaw::FixedPoint { symmetry, value: Some(value), tolerance, .. } => {
+            let tolerance = plain(*tolerance, 2);
+            let when = if value.at_end { "end" } else { "start" };
+            format!("along {symmetry} λ* = {} ± {tolerance} at the {when}", value.text)
+        }
         ClaimLaw::FixedPoint { symmetry, tolerance, .. } => {
             let tolerance = plain(*tolerance, 2);
             format!(

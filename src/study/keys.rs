@@ -364,6 +364,8 @@ pub const FIXED_POINT: Section = Section {
     name: "fixed-point",
     keys: &[
         key("symmetry", "a string", "", "symmetry = \"rescaling\""),
+        key("value", "a number or a formula", "0, reached from any start", "value = \"0.5*log(w/u)\""),
+        key("at", "\"start\" or \"end\"", "\"start\", of a value", "at = \"end\""),
         key("tolerance", "a number", "0.05", "tolerance = 0.05"),
         DYNAMICS,
     ],

@@ -282,6 +282,17 @@ pub struct Claim {
     pub line: usize,
 }
 
+/// λ* that is claimed of one instant.
+#[derive(Clone, Debug)]
+pub struct FixedPointValue {
+    /// λ*, with its dynamics' own rate, batch, decay and momentum.
+    pub formula: Expression,
+    /// As written, for tables.
+    pub text: String,
+    /// True for the end of the run, false for its start.
+    pub at_end: bool,
+}
+
 /// Errors that fall with a power of a step: the ladder of a `convergence` claim.
 #[derive(Clone, Debug)]
 pub struct Convergence {
@@ -379,6 +390,8 @@ pub enum ClaimLaw {
         spectra: Vec<Spectrum>,
         /// Name of the hidden observable of its noise.
         moments: String,
+        /// λ* at one instant; without it the law is that λ* is 0 at the end, from any start.
+        value: Option<FixedPointValue>,
         /// In λ.
         tolerance: f64,
     },

@@ -167,7 +167,13 @@ fn claim_defaults(law: &mut Table, claim: &ClaimLaw) {
             );
             set_tolerance(law, *tolerance);
         }
-        ClaimLaw::Conserved { tolerance, .. } | ClaimLaw::FixedPoint { tolerance, .. } => {
+        ClaimLaw::FixedPoint { tolerance, value, .. } => {
+            if let Some(value) = value {
+                set(law, "at", text(if value.at_end { "end" } else { "start" }));
+            }
+            set(law, "tolerance", float(*tolerance));
+        }
+        ClaimLaw::Conserved { tolerance, .. } => {
             set(law, "tolerance", float(*tolerance));
         }
         ClaimLaw::StationaryDensity { reading, tail, tolerance, .. } => {

@@ -75,3 +75,41 @@ fn starts_that_are_one_say_nothing_and_noise_of_one_sign_has_no_fixed_point() {
     assert!(outwards.tests[0].quantity.starts_with("share of replicas"), "{outwards:#?}");
     assert_eq!(outwards.tests[0].measured, 0.0);
 }
+
+/// The study's claim replaced by one about an instant.
+fn stated(parameters: &str, loss: &str, symmetry: &str, dynamics: &str, claim: &str) -> ClaimResult {
+    let text = study(parameters, loss, symmetry, dynamics, "").text;
+    let text = text.replace(
+        "fixed-point = { symmetry = \"s\" }",
+        &format!("fixed-point = {{ symmetry = \"s\", {claim} }}"),
+    );
+    let study =
+        parse("s.toml", &text, Path::new(""), &[]).unwrap_or_else(|e| panic!("{}\n{text}", Rendered(&e)));
+    judged(&study)
+}
+
+#[test]
+fn a_value_is_claimed_of_one_instant() {
+    let verdict = |loss, symmetry, parameters, claim: &str| {
+        stated(parameters, loss, symmetry, "\"gradient-flow\"", claim)
+    };
+    // T+/T- = (w/u)^2: λ* = ½ ln(w/u), and not ln(w/u).
+    let product = |claim: &str| verdict(FACTORS, RESCALING, "u = 1.5\nw = 0.5", claim);
+    let right = product("value = \"0.5*log(1/3)\", tolerance = 1e-9");
+    assert_eq!(right.verdict, Verdict::Holds, "{right:#?}");
+    assert!((right.tests[0].measured + 0.549_306_144_3).abs() < 1e-9);
+    assert_eq!(product("value = \"log(1/3)\", tolerance = 1e-9").verdict, Verdict::Fails);
+    // Gradient flow forgets a part of it on its way to the minimum.
+    assert_eq!(product("value = \"0.5*log(1/3)\", at = \"end\", tolerance = 1e-3").verdict, Verdict::Fails);
+    // A = diag(2, 1, -1), s = (0.5, 1.2, 2): the root of Σ a e^(-2λa) s.
+    let mixed = |claim: &str| {
+        verdict(
+            "0.7071067811865476*a*c^2*x + 1.0954451150103321*b*c*e",
+            "{ exponential = { a = 2, b = 1, c = -1 } }",
+            "a = 0.5\nb = 1.118033988749895\nc = 1.0",
+            claim,
+        )
+    };
+    assert_eq!(mixed("value = 0.01945321422, tolerance = 1e-9").verdict, Verdict::Holds);
+    assert_eq!(mixed("value = 0.03890642844, tolerance = 1e-9").verdict, Verdict::Fails);
+}

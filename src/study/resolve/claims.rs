@@ -15,8 +15,8 @@ use crate::model::symmetry::{QuadraticForm, squares};
 use crate::model::{Layout, Model, Shape, Symmetry};
 use crate::scheme::NoiseKind;
 use crate::study::resolved::{
-    At, Claim, ClaimLaw, DensityReading, Equation, Moment, NoiseMoments, Observable, Relation, Statistic,
-    Tolerance, Varied,
+    At, Claim, ClaimLaw, DensityReading, Equation, FixedPointValue, Moment, NoiseMoments, Observable,
+    Relation, Statistic, Tolerance, Varied,
 };
 use crate::study::source::Spanned;
 use crate::study::spec::read::{Errors, suggestion};
@@ -102,7 +102,25 @@ fn resolve(
                 tolerance,
             })
         }
-        ClaimLawSpec::FixedPoint { symmetry, tolerance } => {
+        ClaimLawSpec::FixedPoint { symmetry, value, at_end, tolerance } => {
+            let tolerance = tolerance.value().copied().unwrap_or(FIXED_POINT_TOLERANCE);
+            let claimed = match value {
+                Field::Given(value) => {
+                    let absolute = Tolerance::Absolute(tolerance);
+                    let list = expressions(value, None, absolute, dynamics.as_deref(), parts, errors)?;
+                    let [formula] = &list[..] else {
+                        errors.at(value.span, "λ* is one number", "give one number, or one formula");
+                        return None;
+                    };
+                    Some(FixedPointValue {
+                        formula: formula.clone(),
+                        text: written(Some(value), errors),
+                        at_end: at_end.value().copied().unwrap_or(false),
+                    })
+                }
+                Field::Absent => None,
+                Field::Broken => return None,
+            };
             if let Some(list) = &mut dynamics {
                 step_by_step(spec, list, parts, errors);
             }
@@ -126,7 +144,8 @@ fn resolve(
                     moments: observables.noise_moments(&name, moments),
                     symmetry,
                     spectra,
-                    tolerance: tolerance.value().copied().unwrap_or(FIXED_POINT_TOLERANCE),
+                    value: claimed,
+                    tolerance,
                 }
             })
         }

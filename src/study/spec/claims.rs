@@ -52,10 +52,14 @@ pub enum ClaimLawSpec {
         /// Relative to the size of the charge's terms.
         tolerance: Field<f64>,
     },
-    /// A state comes to the fixed point of its orbit.
+    /// A state comes to the fixed point of its orbit, or lies as far from it as is claimed.
     FixedPoint {
         /// Name of a symmetry.
         symmetry: Field<String>,
+        /// λ* claimed of one instant.
+        value: Field<Quantity>,
+        /// True for the end of the run, false for its start.
+        at_end: Field<bool>,
         /// In λ.
         tolerance: Field<f64>,
     },
@@ -477,8 +481,22 @@ fn fdt(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
 fn fixed_point(table: &Table, at: Span, errors: &mut Errors<'_>) -> Read {
     let fields = Fields::new(&keys::FIXED_POINT, table, at, errors);
     let symmetry = fields.string("symmetry", errors);
+    let value = match fields.node("value") {
+        Some(_) => claimed_value(&fields, errors),
+        None => Field::Absent,
+    };
+    let at_end = word(&fields, "at", &[("start", false), ("end", true)], errors);
+    if let (Field::Absent, Some(at)) = (&value, at_end.given()) {
+        errors.at(
+            at.span,
+            "without a `value` the claim is that every start comes to λ* = 0",
+            "leave `at` out, or say `value`, a number or a formula for λ* at that instant",
+        );
+    }
     let law = ClaimLawSpec::FixedPoint {
         symmetry: fields.require("symmetry", symmetry, errors),
+        value,
+        at_end,
         tolerance: positive(&fields, "tolerance", errors),
     };
     (law, dynamics(&fields, errors))
