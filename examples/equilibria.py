@@ -16,7 +16,7 @@ equation. With H = 2⟨xxᵀ⟩, d = w − w*, residuals r at w*, and C[Σ] = 4�
     Euler–Maruyama at dt = h: HΣ + ΣH − hHΣH = η/S C[Σ]
 """
 
-import re
+import json
 import sys
 
 import matplotlib
@@ -27,9 +27,15 @@ import numpy as np
 import xarray
 
 
-def settings(group):
-    """The numbers in an attribute such as `rate = 0.1, batch = 16`."""
-    return {key: float(value) for key, value in re.findall(r"(\w+) = ([-+.\deE]+)", group.attrs["settings"])}
+def internal(group, observable, quantity):
+    """What a claim looks at of every replica, out of a packed group: [replica, …]."""
+    [part] = [
+        part
+        for part in json.loads(group.attrs["numbers"])
+        if part["observable"].startswith(observable) and part["quantity"] == quantity
+    ]
+    places = slice(part["first"], part["first"] + int(np.prod(part["shape"])))
+    return group["values"].values[:, places].reshape(-1, *part["shape"])
 
 
 class Regression:
@@ -63,7 +69,7 @@ def ellipse(axes, covariance, colour, label):
 def main(path, table, figure):
     tree = xarray.open_datatree(path, engine="h5netcdf")
     data = np.loadtxt(table, delimiter=",", skiprows=1)
-    sgd, sde = settings(tree["sgd"]), settings(tree["sde"])
+    sgd, sde = tree["sgd"].attrs, tree["sde"].attrs
     rate, substeps = sgd["rate"], sde["substeps"]
     theory = Regression(data[:, :-1], data[:, -1], rate, sgd["batch"])
     discrete, continuous, scheme = (theory.covariance(step) for step in (rate, 0.0, rate / substeps))
@@ -75,9 +81,8 @@ def main(path, table, figure):
     reference = along(continuous)
     styles = {"sgd": ("SGD, measured", "C3", "o"), "sde": (f"Langevin at dt = η/{substeps:g}, measured", "C0", "s")}
     for name, (label, colour, marker) in styles.items():
-        stationary = tree[f"{name}/stationary"]
-        [variable] = [v for v in stationary.data_vars if v.endswith("second_moments_mean")]
-        each = along(stationary[variable].values)  # [replica, direction]
+        moments = internal(tree[f"internals/{name}/replicas"], "einstein:second_moments", "mean over the window")
+        each = along(moments)  # [replica, direction]
         mean, error = each.mean(axis=0), each.std(axis=0, ddof=1) / np.sqrt(len(each))
         bars = dict(fmt=marker, color=colour, capsize=3, markersize=5, label=label)
         right.errorbar(stiffness, mean / reference, error / reference, **bars)

@@ -10,7 +10,8 @@ use super::outcome::{Failure, Outcome};
 use super::terminal;
 use crate::ensemble::{DynamicsRecord, digest_of_first};
 use crate::report::{Cell, FORMAT, Grid, Style, Tone, bytes, count, duration, plain};
-use crate::store::{self, ClaimRow, StoreError, Stored};
+use crate::store::{self, ClaimRow, Status, StoreError, Stored};
+use crate::study::described;
 
 /// Shows attributes, groups with their dimensions, claims and the digest.
 pub(super) fn inspect(arguments: &args::Inspect) -> Result<Outcome, Failure> {
@@ -68,7 +69,7 @@ fn text(path: &Path, stored: &Stored, first: Option<&First>, style: &Style) -> S
     let mut lines = vec![
         String::new(),
         format!("  {}", style.paint(Tone::Strong, &header.title)),
-        format!("  {} · {} · {}", path.display(), stored.status.name(), bytes(size)),
+        format!("  {} · {} · {}", path.display(), status(stored), bytes(size)),
         String::new(),
     ];
     let mut about = Grid::default();
@@ -94,7 +95,7 @@ fn text(path: &Path, stored: &Stored, first: Option<&First>, style: &Style) -> S
     lines.extend(about.lines(style, 2));
     for ((record, group), law) in stored.record.dynamics.iter().zip(&stored.groups).zip(&header.dynamics) {
         lines.push(String::new());
-        let what = [law.law.as_str(), law.settings.as_str()]
+        let what = [law.law.as_str(), described::line(&law.settings).as_str()]
             .iter()
             .filter(|t| !t.is_empty())
             .copied()
@@ -135,6 +136,18 @@ fn text(path: &Path, stored: &Stored, first: Option<&First>, style: &Style) -> S
     }
     lines.push(String::new());
     lines.join("\n") + "\n"
+}
+
+/// How far the run got; of one that goes on or was killed, which of the two.
+fn status(stored: &Stored) -> String {
+    let process = &stored.process;
+    let who = format!("process {} of {}, begun {}", process.id, process.host, process.started);
+    match (stored.status, process.lives()) {
+        (Status::Running, Some(true)) => format!("running ({who})"),
+        (Status::Running, Some(false)) => format!("killed while it ran ({who})"),
+        (Status::Running, None) => format!("running, or killed ({who})"),
+        (other, _) => other.name().to_owned(),
+    }
 }
 
 /// The groups of one dynamics with their dimensions.
@@ -260,6 +273,12 @@ fn document(path: &Path, stored: &Stored, first: Option<&First>) -> Value {
         "perrin": stored.perrin_version,
         "file": path.display().to_string(),
         "status": stored.status.name(),
+        "process": {
+            "id": stored.process.id,
+            "host": stored.process.host,
+            "started": stored.process.started,
+            "lives": stored.process.lives(),
+        },
         "title": header.title,
         "seed": header.seed,
         "generator": header.generator,

@@ -85,10 +85,13 @@ fn tell(failure: &Failure, json: bool) -> ExitCode {
         return failure.exit();
     }
     if json {
-        // Where standard output is closed there is nobody left to be told.
-        terminal::print_json(&failure.json()).ok();
-    } else {
-        terminal::tell(&failure.text(terminal::colour_on_stderr()));
+        match terminal::print_json(&failure.json()) {
+            // Of a closed pipe, nobody is left to be told.
+            Ok(()) | Err(Failure::ClosedPipe) => return failure.exit(),
+            // A full disk, say, takes neither the document nor the failure.
+            Err(_) => {}
+        }
     }
+    terminal::tell(&failure.text(terminal::colour_on_stderr()));
     failure.exit()
 }

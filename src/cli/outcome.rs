@@ -55,6 +55,14 @@ impl Failure {
         Self::Run { message: message.into(), help: help.into() }
     }
 
+    /// The same with what can be done about it, where nothing is said of that yet.
+    pub fn with_help(self, text: String) -> Self {
+        match self {
+            Failure::Run { message, help } if help.is_empty() => Failure::Run { message, help: text },
+            other => other,
+        }
+    }
+
     /// The same with the study's name in front, where several are run.
     pub fn of_study(self, name: &str) -> Self {
         match self {

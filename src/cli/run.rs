@@ -13,7 +13,7 @@ use crate::ensemble::{self, Record};
 use crate::lanes::stopwatch;
 use crate::law::{ClaimResult, Kind, Test};
 use crate::report::{self, Outlook, Report, count};
-use crate::store::{ClaimRow, Status, StoreError, StudyHeader, Writer};
+use crate::store::{ClaimRow, Status, StudyHeader, Writer};
 use crate::study::{self, Study};
 
 /// Runs, judges, writes, shows.
@@ -38,13 +38,14 @@ pub(super) fn run(arguments: &args::Run, typed: &[OsString]) -> Result<Outcome, 
     let output = writer.path().to_path_buf();
     let shown =
         Report { study: &study, record: &record, claims: &claims, digest: &digest, output: Some(&output) };
-    if arguments.json {
-        terminal::print_json(&report::document(&shown))?;
+    let printed = if arguments.json {
+        terminal::print_json(&report::document(&shown))
     } else {
-        terminal::print(&report::table(&shown, &terminal::style()))?;
-    }
+        terminal::print(&report::table(&shown, &terminal::style()))
+    };
+    printed.map_err(|failure| failure.with_help(format!("the run is saved in {}", output.display())))?;
     if record.interrupted {
-        terminal::tell(&how_to_go_on(&study, &record, &output));
+        terminal::tell(&how_to_go_on(&study, &record, &output, bar.done()));
         return Ok(Outcome::Interrupted);
     }
     Ok(if claims.iter().all(|claim| claim.as_expected) { Outcome::AsExpected } else { Outcome::Otherwise })
@@ -62,13 +63,12 @@ fn writer(arguments: &args::Run, header: &StudyHeader) -> Result<Writer, Failure
         }
         return Ok(Writer::create(output, header, arguments.force)?);
     }
-    loop {
-        match Writer::create(&default_output(study, arguments.force), header, arguments.force) {
-            // Another run took the name in the meantime.
-            Err(StoreError::Exists { .. }) => {}
-            other => return Ok(other?),
-        }
-    }
+    let output = default_output(study);
+    Ok(if arguments.force {
+        Writer::create(&output, header, true)?
+    } else {
+        Writer::create_numbered(&output, header)?
+    })
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {
@@ -119,8 +119,9 @@ fn rows(claims: &[ClaimResult]) -> Vec<ClaimRow> {
     rows
 }
 
-/// What an interrupted run has saved, and what to do next.
-fn how_to_go_on(study: &Study, record: &Record, output: &Path) -> String {
+/// What an interrupted run has saved, what of its work is lost, and what to do next. `under_way` is what was done of the last dynamics, in
+/// replica-steps.
+fn how_to_go_on(study: &Study, record: &Record, output: &Path, under_way: u64) -> String {
     let done: Vec<String> = study
         .dynamics
         .iter()
@@ -135,13 +136,31 @@ fn how_to_go_on(study: &Study, record: &Record, output: &Path) -> String {
         })
         .collect();
     let colour = terminal::colour_on_stderr();
+    let lost = lost(record, under_way);
+    let lost = if lost.is_empty() { lost } else { format!("{} {lost}\n", tag("lost:", "1;33", colour)) };
     format!(
-        "{} replicas saved in {}: {}\n{} the same command with --force runs it whole; these replicas come out the same, bit by bit\n",
+        "{} replicas saved in {}: {}\n{lost}{} the same command with --force runs it whole; these replicas come out the same, bit by bit\n",
         tag("interrupted:", "1;33", colour),
         output.display(),
         done.join(", "),
         tag("help:", "1;36", colour),
     )
+}
+
+/// A replica is saved when it has come to its end; what was done of others is not.
+fn lost(record: &Record, under_way: u64) -> String {
+    let Some(last) = record.dynamics.last().filter(|d| d.replicas < d.requested) else {
+        return String::new();
+    };
+    let saved = last.steps.last().copied().unwrap_or(0).saturating_mul(last.replicas as u64);
+    match under_way.saturating_sub(saved) {
+        0 => String::new(),
+        steps => format!(
+            "{} replica-steps of `{}`, by replicas that had not come to their end",
+            count(steps),
+            last.name
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -174,6 +193,23 @@ mod tests {
         assert_eq!(rows.len(), 1);
         assert_eq!((rows[0].claim, rows[0].verdict.as_str()), (3, "undecided"));
         assert!(rows[0].measured.is_nan());
+    }
+
+    #[test]
+    fn what_is_lost_is_said() {
+        let dynamics = |replicas| ensemble::DynamicsRecord {
+            name: "sgd".into(),
+            steps: vec![0, 1000],
+            replicas,
+            requested: 16,
+            ..Default::default()
+        };
+        let record = |replicas| Record { dynamics: vec![dynamics(replicas)], ..Record::default() };
+        assert_eq!(
+            lost(&record(8), 9000),
+            "1000 replica-steps of `sgd`, by replicas that had not come to their end"
+        );
+        assert_eq!((lost(&record(16), 16_000), lost(&record(8), 8000)), (String::new(), String::new()));
     }
 
     #[test]

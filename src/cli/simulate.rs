@@ -2,7 +2,8 @@
 
 use super::interrupt;
 use super::outcome::Failure;
-use crate::ensemble::{self, Options, Progress, Record, Sink};
+use super::progress::Bar;
+use crate::ensemble::{self, Options, Record, Sink};
 use crate::law::{self, ClaimResult};
 use crate::report::{Outlook, bytes};
 use crate::study::Study;
@@ -17,12 +18,13 @@ pub(super) fn prepare(study: &mut Study) -> Result<(), Failure> {
 pub(super) fn simulate(
     study: &Study,
     threads: Option<u16>,
-    progress: &dyn Progress,
+    progress: &Bar,
     sink: &mut dyn Sink,
 ) -> Result<(Record, Vec<ClaimResult>), Failure> {
     let options = Options { threads: threads.map(usize::from), stop: interrupt::watch(), progress, sink };
-    let record =
-        ensemble::run(study, &study.observables, options).map_err(|error| Failure::of_run(error, study))?;
+    let run = ensemble::run(study, &study.observables, options);
+    progress.end();
+    let record = run.map_err(|error| Failure::of_run(error, study))?;
     let claims = law::judge(study, &record);
     Ok((record, claims))
 }

@@ -2,6 +2,8 @@
 
 /// Told of a run's advance; draws no random number and changes no result.
 pub trait Progress: Sync {
+    /// A run begins: so many dynamics, and the replica-steps of all of them as far as they are known.
+    fn begin(&self, _dynamics: usize, _total: u64) {}
     /// A dynamics begins; `total` replica-steps are to be done.
     fn start(&self, dynamics: &str, total: u64);
     /// So many more replica-steps are done; called from any thread, at most a few thousand times a second.

@@ -29,6 +29,8 @@ pub struct DynamicsRecord {
     pub replicas: usize,
     /// Replicas asked for.
     pub requested: usize,
+    /// Replicas there may be in the end, where an ensemble grows to a precision; 0 or `requested` where it does not.
+    pub most: usize,
     /// Replicas whose state or observables ceased to be finite, with the first recorded step at which it showed.
     pub diverged: Vec<(usize, u64)>,
     /// The first replicas, whose whole path is kept.

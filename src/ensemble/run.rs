@@ -49,6 +49,13 @@ pub(super) fn run_in_blocks(
         .map(|(dynamics, prepared)| prepared.record(study, dynamics, observables))
         .collect();
     sink.begin(&Plan { dynamics: planned.clone() })?;
+    let steps = prepared.iter().map(|p| p.instants.last().map_or(0, |now| now.step));
+    let wanted =
+        study.run.precision.as_ref().map_or(study.run.replicas, |p| precision::first(p, study.run.replicas));
+    let total = steps
+        .map(|steps| steps.saturating_mul(wanted as u64))
+        .fold(ladders.steps(study), u64::saturating_add);
+    progress.begin(prepared.len() + ladders.runs.len(), total);
     let mut record = Record::default();
     for (index, (prepared, mut done)) in prepared.iter().zip(planned).enumerate() {
         if stop.load(Ordering::Relaxed) {
@@ -172,6 +179,13 @@ impl Ladders {
         Ok(Self { runs })
     }
 
+    /// Replica-steps of all.
+    fn steps(&self, study: &Study) -> u64 {
+        let last = |run: &HiddenPlan| run.prepared.instants.last().map_or(0, |now| now.step);
+        let each = self.runs.iter().map(|run| last(run).saturating_mul(study.run.replicas as u64));
+        each.fold(0, u64::saturating_add)
+    }
+
     /// Runs them; of each only the last instant is kept.
     fn run(
         &self,
@@ -270,6 +284,7 @@ impl Prepared {
             times: self.instants.iter().map(|now| now.time).collect(),
             burn_in: self.windows.burn_in,
             requested: study.run.replicas,
+            most: study.run.precision.as_ref().map_or(study.run.replicas, |precision| precision.most),
             kept: study.run.trajectories.min(study.run.replicas),
             observables: observables.iter().map(|observable| blank(observable, self.windows)).collect(),
             ..DynamicsRecord::default()

@@ -129,6 +129,7 @@ pub(super) fn record() -> Record {
         burn_in: 2,
         replicas: REPLICAS,
         requested: REPLICAS,
+        most: REPLICAS,
         diverged: if drift > 0.0 { vec![(3, 40)] } else { vec![] },
         kept: 2,
         observables: vec![observable("w", vec![2], false, drift), observable("hidden", vec![], true, drift)],

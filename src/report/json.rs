@@ -9,6 +9,7 @@ use crate::ensemble::{DynamicsRecord, ObservableRecord};
 use crate::law::StationarySummary;
 use crate::stats::moments::Moments;
 use crate::study::PrecisionMean;
+use crate::study::described::settings;
 
 /// Version of the documents' format, their first key.
 pub const FORMAT: u32 = 1;
@@ -60,9 +61,10 @@ fn of_dynamics(record: &DynamicsRecord, report: &Report<'_>) -> Value {
         );
         averages.insert(observable.name.clone(), of_stationary(record, observable, report));
     }
-    let law = report.study.dynamics.iter().find(|d| d.name == record.name).map(|d| d.law.name());
+    let law = report.study.dynamics.iter().find(|d| d.name == record.name);
     let mut document = json!({
-        "law": law,
+        "law": law.map(|d| d.law.name()),
+        "settings": law.map(settings),
         "replicas": record.replicas,
         "diverged": record.diverged.len(),
         "time": record.times,

@@ -50,6 +50,19 @@ impl Buffer {
         }
     }
 
+    /// Rows put together of several arrays, each with so many numbers a row, side by side.
+    pub fn push_packed(&mut self, rows: usize, parts: &[(&[f64], usize)]) {
+        let width: usize = parts.iter().map(|part| part.1).sum();
+        self.bytes.reserve(rows * width * SIZE);
+        for row in 0..rows {
+            for (values, width) in parts {
+                for value in &values[row * width..(row + 1) * width] {
+                    self.bytes.extend_from_slice(&value.to_le_bytes());
+                }
+            }
+        }
+    }
+
     pub fn push_integers(&mut self, values: impl ExactSizeIterator<Item = i64>) {
         let before = self.bytes.len();
         self.bytes.resize(before + values.len() * SIZE, 0);

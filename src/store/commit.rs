@@ -7,7 +7,7 @@ use super::claims::{self, ClaimRow};
 use super::deflate::Deflater;
 use super::error::StoreError;
 use super::layout::Layout;
-use super::schema::{self, Quantity, Source, Table, TableKind};
+use super::schema::{self, Part, Quantity, Source, Table, TableKind};
 use super::skeleton;
 use super::target::Target;
 use super::writer::Status;
@@ -72,7 +72,12 @@ impl Committer {
         Self { target, dynamics, filling: None, deflater: Deflater::new() }
     }
 
-    /// Bytes that have come since the last commit, or are kept for a chunk to fill; 0 when nothing has.
+    /// Something has come since the last commit.
+    pub fn pending(&self) -> bool {
+        self.dynamics.iter().any(|d| d.changed)
+    }
+
+    /// Bytes that have come since the last commit, or are kept for a chunk to fill.
     pub fn waiting(&self) -> usize {
         self.dynamics.iter().filter(|d| d.changed).flat_map(Dynamics::buffers).map(Buffer::held).sum()
     }
@@ -104,7 +109,7 @@ impl Committer {
                 self.filling = Some(file);
                 Ok(())
             }
-            Err(error) => self.target.close(file, Err(error), "writing", false),
+            Err(error) => self.target.close(file, Err(error), "writing"),
         }
     }
 
@@ -119,18 +124,22 @@ impl Committer {
         }
         for (kind, buffers) in &mut dynamics.tables {
             for buffer in buffers.iter_mut() {
-                match buffer.column().source {
+                match &buffer.column().source {
                     // Paths are kept of the first replicas only; the observables say of how many.
-                    Source::Replica if *kind == TableKind::Trajectories => {}
+                    Source::Replica if kind.of_paths() => {}
                     Source::Replica => buffer.push_integers((rows.first..rows.first + count).map(signed)),
                     Source::DivergedStep => buffer.push_integers(diverged_step.iter().copied()),
                     Source::Observable(index, quantity) => {
-                        buffer.push(of_replicas(&rows.observables[index], quantity));
+                        buffer.push(of_replicas(&rows.observables[*index], *quantity));
+                    }
+                    Source::Packed(parts) => {
+                        let parts = parts.clone();
+                        pack(buffer, &parts, rows);
                     }
                     Source::Time | Source::Step => {}
                 }
             }
-            if *kind == TableKind::Trajectories {
+            if kind.of_paths() {
                 number_paths(buffers);
             }
         }
@@ -139,39 +148,46 @@ impl Committer {
         dynamics.changed = true;
     }
 
-    /// Takes the statistics in and commits all of it.
-    pub fn finish(&mut self, dynamics: usize, finish: Finish) -> Result<(), StoreError> {
+    /// Takes the statistics in.
+    pub fn finish(&mut self, dynamics: usize, finish: Finish) {
         let dynamics = &mut self.dynamics[dynamics];
         dynamics.finish = Some(finish);
         dynamics.ended = true;
         dynamics.changed = true;
-        self.two_phases()
     }
 
     /// Commits what has come.
     pub fn commit(&mut self) -> Result<(), StoreError> {
-        self.two_phases()
-    }
-
-    /// Commits what has come of a run that ends without a word.
-    pub fn leave(mut self) -> Result<(), StoreError> {
-        for dynamics in &mut self.dynamics {
-            dynamics.ended = true;
-        }
-        self.two_phases()
-    }
-
-    fn two_phases(&mut self) -> Result<(), StoreError> {
-        if !self.dynamics.iter().any(|d| d.changed) {
+        if !self.pending() {
             return Ok(());
         }
-        self.fill()?;
-        self.reveal()?;
+        self.fill(&[])?;
+        self.reveal(None)?;
         self.target.has_data()
     }
 
+    /// Commits what has come of a run that ends without a word.
+    pub fn leave(&mut self) -> Result<(), StoreError> {
+        let data = self.pending();
+        self.end(&End { digest: "", claims: &[], status: Status::Failed })?;
+        if data { self.target.has_data() } else { Ok(()) }
+    }
+
+    /// Says, if the file can still be written, that the run failed.
+    pub fn fail(&mut self) {
+        // Closed, it would write headers of what did not get there.
+        if let Some(file) = self.filling.take() {
+            std::mem::forget(file);
+        }
+        let failed = self.target.session("ending", |file| {
+            skeleton::set_text(file, "status", Status::Failed.name(), skeleton::STATUS_BYTES)
+        });
+        // The error that is told is the one before.
+        drop(failed);
+    }
+
     /// First phase: chunks beyond the extents, which no reader looks at.
-    fn fill(&mut self) -> Result<(), StoreError> {
+    fn fill(&mut self, claims: &[ClaimRow]) -> Result<(), StoreError> {
         let file = self.begin_filling()?;
         let Self { dynamics, deflater, .. } = self;
         let written = dynamics.iter_mut().filter(|d| d.changed).try_for_each(|dynamics| {
@@ -179,18 +195,27 @@ impl Committer {
             dynamics.buffers_mut().try_for_each(|buffer| buffer.write(&file, last, deflater))?;
             dynamics.write_statistics(&file)
         });
-        self.target.close(file, written, "writing", false)
+        let written = match claims {
+            [] => written,
+            claims => {
+                written.and_then(|()| write_numbers(&file, claims)).and_then(|()| write_words(&file, claims))
+            }
+        };
+        self.target.close(file, written, "writing")
     }
 
-    /// Second phase: the extents.
-    fn reveal(&mut self) -> Result<(), StoreError> {
+    /// Second phase: the extents; with the last of them, the disk has it all.
+    fn reveal(&mut self, end: Option<&End<'_>>) -> Result<(), StoreError> {
         let Self { target, dynamics, .. } = self;
-        target.session("writing", false, |file| {
+        target.session("writing", |file| {
             for dynamics in dynamics.iter().filter(|d| d.changed) {
                 dynamics.extend(file)?;
             }
-            Ok(())
+            end.map_or(Ok(()), |end| end.write(file))
         })?;
+        if end.is_some() {
+            target.sync()?;
+        }
         for dynamics in dynamics.iter_mut().filter(|d| d.changed) {
             dynamics.buffers_mut().for_each(Buffer::settle);
             dynamics.finish = None;
@@ -201,24 +226,39 @@ impl Committer {
 
     /// The claims, then digest and status.
     pub fn complete(&mut self, digest: &str, claims: &[ClaimRow], status: Status) -> Result<(), StoreError> {
+        let data = self.pending();
+        self.end(&End { digest, claims, status })?;
+        if data || status == Status::Complete { self.target.has_data() } else { Ok(()) }
+    }
+
+    fn end(&mut self, end: &End<'_>) -> Result<(), StoreError> {
         for dynamics in &mut self.dynamics {
             dynamics.ended = true;
+            // Chunks that waited to be full are written short now.
+            let waiting = dynamics.buffers().any(|buffer| buffer.held() > 0);
+            dynamics.changed |= waiting;
         }
-        self.two_phases()?;
-        if !claims.is_empty() {
-            self.target.session("writing the claims of", false, |file| write_numbers(file, claims))?;
-            self.target.session("writing the claims of", false, |file| write_words(file, claims))?;
-        }
-        self.target.session("completing", true, |file| {
-            if !claims.is_empty() {
-                for name in ["claim"].into_iter().chain(claims::NUMBERS.map(|n| n.0)).chain(["test"]) {
-                    file.dataset_writer(&format!("claims/{name}"))?.extend(&[claims.len()])?;
-                }
+        self.fill(end.claims)?;
+        self.reveal(Some(end))
+    }
+}
+
+/// What is written last.
+struct End<'a> {
+    digest: &'a str,
+    claims: &'a [ClaimRow],
+    status: Status,
+}
+
+impl End<'_> {
+    fn write(&self, file: &H5File) -> hdf5::Result<()> {
+        if !self.claims.is_empty() {
+            for name in ["claim"].into_iter().chain(claims::NUMBERS.map(|n| n.0)).chain(["test"]) {
+                file.dataset_writer(&format!("claims/{name}"))?.extend(&[self.claims.len()])?;
             }
-            skeleton::set_text(file, "digest", digest, skeleton::DIGEST_BYTES)?;
-            skeleton::set_text(file, "status", status.name(), skeleton::STATUS_BYTES)
-        })?;
-        if status == Status::Complete { self.target.has_data() } else { Ok(()) }
+        }
+        skeleton::set_text(file, "digest", self.digest, skeleton::DIGEST_BYTES)?;
+        skeleton::set_text(file, "status", self.status.name(), skeleton::STATUS_BYTES)
     }
 }
 
@@ -251,20 +291,53 @@ impl Dynamics {
         let Some(finish) = &self.finish else { return Ok(()) };
         for table in &self.statistics {
             for column in &table.columns {
-                let Source::Observable(index, quantity) = column.source else { continue };
-                let moments = &finish.ensemble[index];
-                let dataset = file.dataset_writer(&format!("{}/{}", table.path, column.name))?;
-                if quantity == Quantity::Count {
-                    let counts = moments.iter().map(|m| i64::try_from(m.count).unwrap_or(i64::MAX));
-                    dataset.write_raw(&counts.collect::<Vec<_>>())?;
-                } else {
-                    dataset
-                        .write_raw(&moments.iter().map(|m| of_moments(m, quantity)).collect::<Vec<_>>())?;
+                let values = |index: usize, quantity: Quantity| {
+                    finish.ensemble[index].iter().map(move |moments| of_moments(moments, quantity))
+                };
+                let write = |values: &[f64]| {
+                    file.dataset_writer(&format!("{}/{}", table.path, column.name))?.write_raw(values)
+                };
+                match &column.source {
+                    Source::Observable(index, Quantity::Count) => {
+                        let counts = finish.ensemble[*index]
+                            .iter()
+                            .map(|m| i64::try_from(m.count).unwrap_or(i64::MAX));
+                        file.dataset_writer(&format!("{}/{}", table.path, column.name))?
+                            .write_raw(&counts.collect::<Vec<_>>())?;
+                    }
+                    Source::Observable(index, quantity) => {
+                        write(&values(*index, *quantity).collect::<Vec<_>>())?;
+                    }
+                    Source::Packed(parts) => {
+                        let mut each: Vec<_> =
+                            parts.iter().map(|part| values(part.observable, part.quantity)).collect();
+                        let instants = parts.first().map_or(0, |part| {
+                            finish.ensemble[part.observable].len() / part.components.max(1)
+                        });
+                        let mut all = Vec::with_capacity(instants * column.row());
+                        for _ in 0..instants {
+                            for (values, part) in each.iter_mut().zip(parts) {
+                                all.extend(values.take(part.components));
+                            }
+                        }
+                        write(&all)?;
+                    }
+                    Source::Replica | Source::Time | Source::Step | Source::DivergedStep => {}
                 }
             }
         }
         Ok(())
     }
+}
+
+/// A packed row a replica; of paths, a packed row a replica and instant.
+fn pack(buffer: &mut Buffer, parts: &[Part], rows: &BlockRecord) {
+    let arrays: Vec<(&[f64], usize)> = parts
+        .iter()
+        .map(|part| (of_replicas(&rows.observables[part.observable], part.quantity), part.components))
+        .collect();
+    let count = arrays.iter().find(|a| a.1 > 0).map_or(0, |(values, width)| values.len() / width);
+    buffer.push_packed(count, &arrays);
 }
 
 /// Numbers of the replicas whose paths came.
@@ -300,6 +373,8 @@ fn of_moments(moments: &Moments, quantity: Quantity) -> f64 {
         Quantity::M2 => moments.m2,
         Quantity::M3 => moments.m3,
         Quantity::M4 => moments.m4,
+        // Whole to 2^53.
+        Quantity::Count => moments.count as f64,
         _ => f64::NAN,
     }
 }
@@ -410,10 +485,10 @@ mod tests {
         /// Each phase in turn: extents and indices are all that may change, a dozen or two bytes a variable. A header
         /// or heap that moves changes hundreds, and a kill while it moves leaves a file that does not open.
         fn two_phases(&mut self, committer: &mut Committer, what: &str, data: usize) {
-            committer.fill().unwrap();
+            committer.fill(&[]).unwrap();
             let (changed, _) = self.changed();
             assert!(changed < 64 * self.variables + data, "{what}: {changed} bytes in the first phase");
-            committer.reveal().unwrap();
+            committer.reveal(None).unwrap();
             let (changed, grew) = self.changed();
             assert!(!grew, "{what}: the second phase takes no space");
             assert!(changed < 16 * self.variables + 64, "{what}: {changed} bytes in the second phase");
@@ -440,7 +515,8 @@ mod tests {
                     let what = format!("{dynamics} dynamics, {observables} observables, {index}, {step}");
                     file.two_phases(&mut committer, &what, 8 * 16 * (8 * row + 3));
                 }
-                committer.finish(index, finish(plan)).unwrap();
+                committer.finish(index, finish(plan));
+                committer.commit().unwrap();
                 let (changed, _) = file.changed();
                 let statistics = 8 * 10 * INSTANTS * row;
                 assert!(changed < 16 * variables + 64 + statistics, "{changed} bytes at a dynamics' end");

@@ -42,6 +42,16 @@ pub enum StoreError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The system or a limit of the process (`ulimit -f`) allows no larger file. What was committed before stays readable.
+    #[error("the file may not grow any further (ulimit -f) while {action} {path}")]
+    TooLarge {
+        /// What was being done.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// Another failure of the operating system.
     #[error("failed {action} {path}: {source}")]
     Io {
@@ -116,6 +126,7 @@ impl StoreError {
         let path = path.to_path_buf();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { action, path, source },
+            io::ErrorKind::FileTooLarge => Self::TooLarge { action, path, source },
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 Self::NotWritable { path, source }
             }

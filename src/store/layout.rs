@@ -1,19 +1,19 @@
 //! What a file will hold, fixed before the run: the root attribute `layout` says it in JSON, so that a file can be
 //! read back, judged again and gone on with from itself alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::naming::unique;
-use super::schema::{TableKind, derived_names};
-use crate::dynamics::{Decay, Law, Sampling, Training};
+use super::process::Process;
+use super::schema::{INTERNALS, TableKind, derived_names};
 use crate::ensemble::{DynamicsRecord, Plan};
-use crate::scheme::{Increments, Method, Scheme};
-use crate::study::Study;
+use crate::study::{Study, described};
 
 /// The format of the files written; readers refuse another.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// What the root attributes say of a study.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,6 +34,9 @@ pub struct StudyHeader {
     pub stream_version: u32,
     /// The laws of motion, by name.
     pub dynamics: Vec<DynamicsHeader>,
+    /// Names of the elements of observables, by observable: one list a dimension, as long as the dimension, or empty where
+    /// elements have numbers alone. They become coordinates.
+    pub labels: BTreeMap<String, Vec<Vec<String>>>,
 }
 
 /// What a group says of its law of motion.
@@ -43,8 +46,8 @@ pub struct DynamicsHeader {
     pub name: String,
     /// The law's name: `sgd`, `langevin`, …
     pub law: String,
-    /// Its settings, as a line of text.
-    pub settings: String,
+    /// Its settings by the study file's keys: numbers, words and lists. Each becomes an attribute of the dynamics' group.
+    pub settings: Map<String, Value>,
 }
 
 impl StudyHeader {
@@ -64,67 +67,12 @@ impl StudyHeader {
                 .map(|d| DynamicsHeader {
                     name: d.name.clone(),
                     law: d.law.name().to_string(),
-                    settings: settings(&d.law, d.training.as_ref()),
+                    settings: described::settings(d),
                 })
                 .collect(),
+            labels: BTreeMap::new(),
         }
     }
-}
-
-/// Increments, where they are not the usual ones.
-fn increments(method: Method) -> Option<String> {
-    (method.increments != Increments::default())
-        .then(|| format!("increments = \"{}\"", method.increments.name()))
-}
-
-/// The numbers that define a law of motion, as `key = value` in the study file's words.
-fn settings(law: &Law, training: Option<&Training>) -> String {
-    let mut parts = match law {
-        Law::GradientFlow { tolerance } => vec![format!("tolerance = {tolerance:e}")],
-        Law::Langevin { order, substeps, method } => {
-            let mut parts = vec![format!("order = {order}"), format!("substeps = {substeps}")];
-            if method.scheme != Scheme::default() {
-                parts.push(format!("scheme = \"{}\"", method.scheme.name()));
-            }
-            parts.extend(increments(*method));
-            parts
-        }
-        Law::Svag { level } => vec![format!("level = {level}")],
-        Law::Underdamped { friction, substeps } => {
-            vec![format!("friction = {friction}"), format!("substeps = {substeps}")]
-        }
-        Law::Integrated { dt, method } => {
-            let mut parts = vec![format!("dt = {dt}")];
-            parts.extend(increments(*method));
-            parts
-        }
-        _ => vec![],
-    };
-    if let Some(training) = training {
-        parts.push(match training.rate.pieces.as_slice() {
-            [(0, rate)] => format!("rate = {rate}"),
-            pieces => {
-                let pieces: Vec<_> = pieces.iter().map(|(step, rate)| format!("[{step}, {rate}]")).collect();
-                format!("rate = [{}]", pieces.join(", "))
-            }
-        });
-        parts.push(format!("batch = {}", training.batch));
-        match training.decay {
-            Decay::None => {}
-            Decay::Force(lambda) => parts.push(format!("weight_decay = {lambda}")),
-            Decay::Penalty(gamma) => parts.push(format!("penalty = {gamma}")),
-        }
-        if training.momentum != 0.0 {
-            parts.push(format!("momentum = {}", training.momentum));
-        }
-        if let Sampling::WithoutReplacement { drop_last } = training.sampling {
-            parts.push("sampling = \"without-replacement\"".to_string());
-            if drop_last {
-                parts.push("drop_last = true".to_string());
-            }
-        }
-    }
-    parts.join(", ")
 }
 
 /// The root attribute `layout`.
@@ -133,6 +81,8 @@ pub(super) struct Layout {
     pub format: u32,
     pub seed: u64,
     pub stream_version: u32,
+    /// Who writes the file.
+    pub process: Process,
     pub dynamics: Vec<DynamicsLayout>,
 }
 
@@ -142,8 +92,10 @@ pub(super) struct DynamicsLayout {
     pub name: String,
     pub group: String,
     pub law: String,
-    pub settings: String,
+    pub settings: Map<String, Value>,
     pub requested: usize,
+    /// Replicas there may be in the end.
+    pub most: usize,
     pub kept: usize,
     pub instants: usize,
     pub burn_in: usize,
@@ -152,13 +104,16 @@ pub(super) struct DynamicsLayout {
     pub observables: Vec<ObservableLayout>,
 }
 
-/// One observable in `layout`: its name, and the one its variables bear.
+/// One observable in `layout`: its name, and the one its variables bear (none where claims alone look at it).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct ObservableLayout {
     pub name: String,
     pub variable: String,
     pub shape: Vec<usize>,
     pub hidden: bool,
+    /// Names of the elements, a list a dimension; empty lists where they have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<Vec<String>>,
 }
 
 impl ObservableLayout {
@@ -171,7 +126,8 @@ impl ObservableLayout {
 impl Layout {
     /// Gives every dynamics a group and every observable its variables' name, no two alike.
     pub fn new(header: &StudyHeader, plan: &Plan) -> Self {
-        let mut groups = BTreeSet::from([(0, "claims".to_string())]);
+        let labels = &header.labels;
+        let mut groups = BTreeSet::from([(0, "claims".to_string()), (0, INTERNALS.to_string())]);
         let dynamics = plan
             .dynamics
             .iter()
@@ -184,19 +140,34 @@ impl Layout {
                     law: header.law,
                     settings: header.settings,
                     requested: plan.requested,
+                    most: plan.most.max(plan.requested),
                     kept: plan.kept,
                     instants: plan.times.len(),
                     burn_in: plan.burn_in,
                     window: plan.observables.first().map_or(0, |o| o.stationary.instants),
-                    observables: observables(plan),
+                    observables: observables(plan, labels),
                 }
             })
             .collect();
-        Self { format: FORMAT, seed: header.seed, stream_version: header.stream_version, dynamics }
+        Self {
+            format: FORMAT,
+            seed: header.seed,
+            stream_version: header.stream_version,
+            process: Process::this(),
+            dynamics,
+        }
     }
 }
 
-fn observables(plan: &DynamicsRecord) -> Vec<ObservableLayout> {
+impl Layout {
+    /// [`StudyHeader::labels`].
+    pub fn labels(&self) -> BTreeMap<String, Vec<Vec<String>>> {
+        let observables = self.dynamics.iter().flat_map(|d| &d.observables).filter(|o| !o.labels.is_empty());
+        observables.map(|o| (o.name.clone(), o.labels.clone())).collect()
+    }
+}
+
+fn observables(plan: &DynamicsRecord, labels: &BTreeMap<String, Vec<Vec<String>>>) -> Vec<ObservableLayout> {
     let mut taken = BTreeSet::new();
     for kind in TableKind::ALL {
         for name in ["time", "step", "replica", "diverged_step"] {
@@ -207,9 +178,15 @@ fn observables(plan: &DynamicsRecord) -> Vec<ObservableLayout> {
         .iter()
         .map(|o| ObservableLayout {
             name: o.name.clone(),
-            variable: unique(&o.name, &mut taken, |base| derived_names(base, o.shape.len())),
+            // What a claim alone looks at has no variable of its own.
+            variable: if o.hidden {
+                String::new()
+            } else {
+                unique(&o.name, &mut taken, |base| derived_names(base, o.shape.len()))
+            },
             shape: o.shape.clone(),
             hidden: o.hidden,
+            labels: labels.get(&o.name).cloned().unwrap_or_default(),
         })
         .collect()
 }
@@ -244,7 +221,8 @@ mod tests {
         // `u_variance_standard_error` would be both the error of u's variance and the error of `u_variance`.
         assert_eq!(variables(&["u", "u_variance"]), ["u", "u_variance_2"]);
         assert_eq!(variables(&["u", "u_max_change"]), ["u", "u_max_change_2"]);
-        assert_eq!(variables(&["x_first", "x"]), ["x_first", "x_2"]);
+        assert_eq!(variables(&["x_count", "x"]), ["x_count", "x_2"]);
+        assert_eq!(variables(&["x_first", "x"]), ["x_first", "x"], "halves of the window have no variables");
     }
 
     #[test]
@@ -252,23 +230,6 @@ mod tests {
         let layout = layout(vec![plan(&["u"]), plan(&["u"])]);
         assert_eq!(layout.dynamics[0].group, "claims_2");
         assert_eq!(layout.dynamics[1].group, "claims_3");
-    }
-
-    #[test]
-    fn settings_speak_the_study_files_words() {
-        let training = Training {
-            rate: crate::dynamics::Schedule { pieces: vec![(0, 0.001), (5000, 0.008)] },
-            batch: 4,
-            decay: Decay::Penalty(0.5),
-            momentum: 0.9,
-            sampling: Sampling::WithoutReplacement { drop_last: true },
-        };
-        assert_eq!(
-            settings(&Law::langevin(4), Some(&training)),
-            "order = 1, substeps = 4, rate = [[0, 0.001], [5000, 0.008]], batch = 4, penalty = 0.5, momentum = 0.9, \
-             sampling = \"without-replacement\", drop_last = true"
-        );
-        assert_eq!(settings(&Law::euler_maruyama(0.01), None), "dt = 0.01");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use hdf5::{H5File, H5Type};
 use super::claims::{self, ClaimRow};
 use super::error::StoreError;
 use super::layout::{DynamicsHeader, DynamicsLayout, FORMAT, Layout, StudyHeader};
+use super::process::Process;
 use super::schema::{self, Column, Quantity, Source, Table, TableKind};
 use super::writer::Status;
 use crate::ensemble::{DynamicsRecord, ObservableRecord, Record};
@@ -22,6 +23,8 @@ pub struct Stored {
     pub perrin_version: String,
     /// How far the run got.
     pub status: Status,
+    /// Who wrote it, or does.
+    pub process: Process,
     /// Digest of all numbers; empty until the run has ended.
     pub digest: String,
     /// What was recorded, bit by bit as it was. Of a dynamics that has not ended, the replicas committed are there
@@ -111,6 +114,7 @@ impl Reader {
                     settings: d.settings.clone(),
                 })
                 .collect(),
+            labels: layout.labels(),
         };
         let dynamics =
             layout.dynamics.iter().map(|d| self.dynamics(d, replicas)).collect::<hdf5::Result<Vec<_>>>();
@@ -120,6 +124,7 @@ impl Reader {
             header,
             perrin_version: text("perrin_version")?,
             status,
+            process: layout.process.clone(),
             digest: text("digest")?,
             record: Record { dynamics, interrupted: status != Status::Complete, ..Record::default() },
             groups: layout.dynamics.into_iter().map(|d| d.group).collect(),
@@ -148,6 +153,7 @@ impl Reader {
             name: layout.name.clone(),
             burn_in: layout.burn_in,
             requested: layout.requested,
+            most: layout.most,
             kept: layout.kept,
             observables: layout.observables.iter().map(|o| empty(o, layout.window)).collect(),
             ..Default::default()
@@ -157,22 +163,31 @@ impl Reader {
         let steps: Vec<i64> = self.file.dataset(&format!("{path}/step"))?.read_raw()?;
         record.steps = steps.into_iter().map(|s| u64::try_from(s).unwrap_or(0)).collect();
         let tables = schema::tables(layout);
-        let rows = |kind| tables.iter().find(|t| t.kind == kind).map_or(Ok(0), |t| self.rows(t));
         // A kill in the middle of a commit's second phase leaves some extents moved and others not.
-        record.replicas = rows(TableKind::Final)?.min(rows(TableKind::Stationary)?);
+        let fewest = |paths: bool| {
+            // A table of nothing but the replicas' numbers keeps no paths.
+            let alike = |table: &&Table| {
+                !table.kind.along_time()
+                    && table.kind.of_paths() == paths
+                    && table.columns.len() > usize::from(paths)
+            };
+            let rows = tables.iter().filter(alike).map(|table| self.rows(table));
+            rows.collect::<hdf5::Result<Vec<_>>>().map(|rows| rows.into_iter().min().unwrap_or(0))
+        };
+        record.replicas = fewest(false)?;
         // An ensemble that grew to a precision was asked for what it has; numbers of a group's attributes cannot be read.
         record.requested = layout.requested.max(record.replicas);
-        let paths = rows(TableKind::Trajectories)?.min(record.replicas);
+        let paths = fewest(true)?.min(record.replicas);
         let time = self.file.dataset(&format!("{}/ensemble/time", layout.group))?;
         record.seconds = time.attr("seconds")?.read_numeric()?;
         // Until the dynamics has ended, NaN stand in the place of its statistics.
         let finished = time.attr("finished")?.read_numeric::<i64>()? == 1;
         for table in &tables {
             let count = match table.kind {
-                TableKind::Ensemble | TableKind::Moments if finished => layout.instants,
-                TableKind::Trajectories if replicas => paths,
-                TableKind::Final | TableKind::Stationary if replicas => record.replicas,
-                _ => 0,
+                kind if kind.along_time() => usize::from(finished) * layout.instants,
+                _ if !replicas => 0,
+                kind if kind.of_paths() => paths,
+                _ => record.replicas,
             };
             for column in &table.columns {
                 self.fill(&mut record, table, column, count)?;
@@ -205,41 +220,33 @@ impl Reader {
         column: &Column,
         rows: usize,
     ) -> hdf5::Result<()> {
-        let Source::Observable(index, quantity) = column.source else { return Ok(()) };
         if rows == 0 {
             return Ok(());
         }
         let path = format!("{}/{}", table.path, column.name);
         let inner: Vec<usize> = column.inner.iter().map(|d| d.1).collect();
-        let observable = &mut record.observables[index];
-        if quantity == Quantity::Count {
-            let counts: Vec<i64> = self.read(&path, &inner, rows)?;
-            put_moments(&mut observable.ensemble, counts, |m, n| m.count = u64::try_from(n).unwrap_or(0));
-            return Ok(());
-        }
-        let values: Vec<f64> = self.read(&path, &inner, rows)?;
-        let window = &mut observable.stationary;
-        match quantity {
-            Quantity::Path => observable.trajectories = values,
-            Quantity::Last => observable.last = values,
-            Quantity::MaxChange => observable.max_change = values,
-            Quantity::WindowMean => window.mean = values,
-            Quantity::WindowVariance => window.variance = values,
-            Quantity::FirstMean => window.first_mean = values,
-            Quantity::FirstVariance => window.first_variance = values,
-            Quantity::SecondMean => window.second_mean = values,
-            Quantity::SecondVariance => window.second_variance = values,
-            Quantity::Mean => put_moments(&mut observable.ensemble, values, |m, x| m.mean = x),
-            Quantity::M2 => put_moments(&mut observable.ensemble, values, |m, x| m.m2 = x),
-            Quantity::M3 => put_moments(&mut observable.ensemble, values, |m, x| m.m3 = x),
-            Quantity::M4 => put_moments(&mut observable.ensemble, values, |m, x| m.m4 = x),
-            Quantity::Minimum => put_moments(&mut observable.ensemble, values, |m, x| m.min = x),
-            Quantity::Maximum => put_moments(&mut observable.ensemble, values, |m, x| m.max = x),
-            // These follow from the others.
-            Quantity::Variance
-            | Quantity::StandardError
-            | Quantity::VarianceStandardError
-            | Quantity::Count => {}
+        match &column.source {
+            Source::Observable(index, Quantity::Count) => {
+                let counts: Vec<i64> = self.read(&path, &inner, rows)?;
+                put_moments(&mut record.observables[*index].ensemble, counts, |m, n| {
+                    m.count = u64::try_from(n).unwrap_or(0);
+                });
+            }
+            Source::Observable(index, quantity) => {
+                put(&mut record.observables[*index], *quantity, self.read(&path, &inner, rows)?);
+            }
+            Source::Packed(parts) => {
+                let values: Vec<f64> = self.read(&path, &inner, rows)?;
+                let width: usize = parts.iter().map(|part| part.components).sum();
+                let mut first = 0;
+                for part in parts {
+                    let of = |row: &[f64]| row[first..first + part.components].to_vec();
+                    let own = values.chunks_exact(width.max(1)).flat_map(of).collect();
+                    put(&mut record.observables[part.observable], part.quantity, own);
+                    first += part.components;
+                }
+            }
+            Source::Replica | Source::Time | Source::Step | Source::DivergedStep => {}
         }
         Ok(())
     }
@@ -287,6 +294,31 @@ fn empty(layout: &super::layout::ObservableLayout, window: usize) -> ObservableR
     };
     observable.stationary.instants = window;
     observable
+}
+
+/// A quantity's values into their place.
+fn put(observable: &mut ObservableRecord, quantity: Quantity, values: Vec<f64>) {
+    let window = &mut observable.stationary;
+    match quantity {
+        Quantity::Path => observable.trajectories = values,
+        Quantity::Last => observable.last = values,
+        Quantity::MaxChange => observable.max_change = values,
+        Quantity::WindowMean => window.mean = values,
+        Quantity::WindowVariance => window.variance = values,
+        Quantity::FirstMean => window.first_mean = values,
+        Quantity::FirstVariance => window.first_variance = values,
+        Quantity::SecondMean => window.second_mean = values,
+        Quantity::SecondVariance => window.second_variance = values,
+        Quantity::Mean => put_moments(&mut observable.ensemble, values, |m, x| m.mean = x),
+        Quantity::M2 => put_moments(&mut observable.ensemble, values, |m, x| m.m2 = x),
+        Quantity::M3 => put_moments(&mut observable.ensemble, values, |m, x| m.m3 = x),
+        Quantity::M4 => put_moments(&mut observable.ensemble, values, |m, x| m.m4 = x),
+        Quantity::Minimum => put_moments(&mut observable.ensemble, values, |m, x| m.min = x),
+        Quantity::Maximum => put_moments(&mut observable.ensemble, values, |m, x| m.max = x),
+        Quantity::Count => put_moments(&mut observable.ensemble, values, |m, n| m.count = n as u64),
+        // These follow from the others.
+        Quantity::Variance | Quantity::StandardError | Quantity::VarianceStandardError => {}
+    }
 }
 
 fn put_moments<T>(moments: &mut Vec<Moments>, values: Vec<T>, put: impl Fn(&mut Moments, T)) {

@@ -5,11 +5,12 @@
 
 use hdf5::types::VarLenUnicode;
 use hdf5::{DatatypeMessage, H5Dataset, H5File, H5Group};
+use serde_json::{Value, json};
 
 use super::claims;
 use super::deflate;
-use super::layout::{DynamicsLayout, Layout, StudyHeader};
-use super::schema::{self, Column, Element, Source, Table, TableKind};
+use super::layout::{DynamicsLayout, Layout, ObservableLayout, StudyHeader};
+use super::schema::{self, Column, Element, INTERNALS, NUMBER, Part, Source, Table, TableKind};
 use crate::ensemble::{DynamicsRecord, Plan};
 
 type Result<T> = hdf5::Result<T>;
@@ -22,14 +23,25 @@ pub(super) const DIGEST_BYTES: u32 = 128;
 /// Writes the skeleton into a file that has just been created.
 pub(super) fn write(file: &H5File, header: &StudyHeader, layout: &Layout, plan: &Plan) -> Result<()> {
     root_attributes(file, header, layout)?;
-    for (dynamics, plan) in layout.dynamics.iter().zip(&plan.dynamics) {
+    let tables: Vec<Vec<Table>> = layout.dynamics.iter().map(schema::tables).collect();
+    for ((dynamics, plan), tables) in layout.dynamics.iter().zip(&plan.dynamics).zip(&tables) {
         let group = file.create_group(&dynamics.group)?;
         dynamics_attributes(&group, dynamics, &plan.times)?;
-        for table in schema::tables(dynamics) {
-            write_table(&group, dynamics, &table, plan)?;
+        for table in tables.iter().filter(|table| !table.kind.packed()) {
+            write_table(&group, dynamics, table, plan)?;
         }
     }
-    write_claims(file)
+    write_claims(file)?;
+    let internals = file.create_group(INTERNALS)?;
+    internals.set_attr_string("long_name", "what claims are judged from, packed")?;
+    for ((dynamics, plan), tables) in layout.dynamics.iter().zip(&plan.dynamics).zip(&tables) {
+        let group = internals.create_group(&dynamics.group)?;
+        group.set_attr_string("long_name", &dynamics.name)?;
+        for table in tables.iter().filter(|table| table.kind.packed()) {
+            write_table(&group, dynamics, table, plan)?;
+        }
+    }
+    Ok(())
 }
 
 fn root_attributes(file: &H5File, header: &StudyHeader, layout: &Layout) -> Result<()> {
@@ -38,6 +50,9 @@ fn root_attributes(file: &H5File, header: &StudyHeader, layout: &Layout) -> Resu
     file.set_attr_string("perrin_version", env!("CARGO_PKG_VERSION"))?;
     set_text(file, "status", "running", STATUS_BYTES)?;
     set_text(file, "digest", "", DIGEST_BYTES)?;
+    file.set_attr_numeric("process", &i64::from(layout.process.id))?;
+    file.set_attr_string("host", &layout.process.host)?;
+    file.set_attr_string("started", &layout.process.started)?;
     file.set_attr_numeric("seed", &header.seed)?;
     file.set_attr_string("generator", &header.generator)?;
     file.set_attr_numeric("stream_version", &i64::from(header.stream_version))?;
@@ -62,12 +77,49 @@ pub(super) fn set_text(file: &H5File, name: &str, text: &str, length: u32) -> Re
 fn dynamics_attributes(group: &H5Group, dynamics: &DynamicsLayout, times: &[f64]) -> Result<()> {
     group.set_attr_string("long_name", &dynamics.name)?;
     group.set_attr_string("law", &dynamics.law)?;
-    group.set_attr_string("settings", &dynamics.settings)?;
+    for (key, value) in &dynamics.settings {
+        set_value(group, key, value)?;
+    }
     group.set_attr_numeric("requested", &signed(dynamics.requested))?;
     group.set_attr_numeric("replicas", &0i64)?;
     group.set_attr_numeric("diverged", &0i64)?;
     group.set_attr_numeric("burn_in", &signed(dynamics.burn_in))?;
     group.set_attr_numeric("burn_in_time", &times.get(dynamics.burn_in).copied().unwrap_or(f64::NAN))
+}
+
+/// A setting as an attribute: a number, a word, a list of numbers or of words. What netCDF has no type for is put otherwise: `true` and
+/// `false` are 1 and 0; of a schedule `[[first step, value], …]` there are two lists, the values and, as `<key>_from`, the first steps;
+/// anything else stands as JSON.
+fn set_value(group: &H5Group, key: &str, value: &Value) -> Result<()> {
+    let number = |value: &Value| value.as_f64();
+    match value {
+        Value::String(word) => return group.set_attr_string(key, word),
+        Value::Bool(flag) => return group.set_attr_numeric(key, &i64::from(*flag)),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => return group.set_attr_numeric(key, &whole),
+            (None, Some(number)) => return group.set_attr_numeric(key, &number),
+            (None, None) => {}
+        },
+        Value::Array(list) if !list.is_empty() => {
+            if let Some(numbers) = list.iter().map(number).collect::<Option<Vec<f64>>>() {
+                return group.set_attr_array_numeric(key, &numbers);
+            }
+            if let Some(words) = list.iter().map(Value::as_str).collect::<Option<Vec<&str>>>() {
+                return group.set_attr_string_array(key, &words);
+            }
+            let pair = |value: &Value| match value.as_array()?.as_slice() {
+                [first, value] => Some((number(first)?, number(value)?)),
+                _ => None,
+            };
+            if let Some(pairs) = list.iter().map(pair).collect::<Option<Vec<(f64, f64)>>>() {
+                let (first, values): (Vec<f64>, Vec<f64>) = pairs.into_iter().unzip();
+                group.set_attr_array_numeric(&format!("{key}_from"), &first)?;
+                return group.set_attr_array_numeric(key, &values);
+            }
+        }
+        _ => {}
+    }
+    group.set_attr_string(key, &value.to_string())
 }
 
 fn write_table(
@@ -79,23 +131,26 @@ fn write_table(
     let group = parent.create_group(table.kind.name())?;
     group.set_attr_string("long_name", table.kind.long_name())?;
     let mut scales: Vec<(String, H5Dataset)> = vec![];
-    if table.kind.along_time() || table.kind == TableKind::Trajectories {
+    if matches!(table.kind, TableKind::Ensemble | TableKind::Trajectories) {
         // xarray's way of saying that a variable is a coordinate although no dimension bears its name.
         group.set_attr_string("coordinates", "step")?;
     }
-    if table.kind == TableKind::Trajectories {
+    if table.kind.of_paths() {
         let time = fixed(&group, "time", &plan.times, schema::TIME)?;
         time.set_scale(Some("time"))?;
-        fixed(&group, "step", &steps(plan), schema::STEP)?.attach_scale(0, &time)?;
+        if table.kind == TableKind::Trajectories {
+            fixed(&group, "step", &steps(plan), schema::STEP)?.attach_scale(0, &time)?;
+        }
         scales.push(("time".to_string(), time));
     }
-    for observable in &dynamics.observables {
-        let names = schema::dimension_names(&observable.variable, observable.shape.len());
-        for (name, &length) in names.into_iter().zip(&observable.shape) {
-            let index: Vec<i64> = (0..signed(length)).collect();
-            let scale = fixed(&group, &name, &index, &format!("{}: index", observable.name))?;
-            scale.set_scale(Some(&name))?;
-            scales.push((name, scale));
+    if let Some(Source::Packed(parts)) = table.columns.last().map(|column| &column.source) {
+        group.set_attr_string("numbers", &numbers(dynamics, parts))?;
+        let width = parts.iter().map(|part| part.components).sum();
+        let scale = index(&group, NUMBER, width, "place; `numbers` of the group says what stands where")?;
+        scales.push((NUMBER.to_string(), scale));
+    } else {
+        for observable in dynamics.observables.iter().filter(|o| !o.hidden) {
+            scales.extend(elements(&group, observable)?);
         }
     }
     let mut along: Option<H5Dataset> = None;
@@ -106,9 +161,6 @@ fn write_table(
             _ if table.kind.along_time() => blank(&group, column, plan.times.len())?,
             _ => growing(&group, column)?,
         };
-        if column.hidden {
-            dataset.new_attr::<i64>().shape(()).create("hidden")?.write_numeric(&1i64)?;
-        }
         let Some(along) = &along else {
             dataset.set_scale(Some(&column.name))?;
             if table.kind == TableKind::Ensemble {
@@ -125,6 +177,51 @@ fn write_table(
         }
     }
     Ok(())
+}
+
+/// The dimensions of an observable's elements: their names, where they have some, or their numbers.
+fn elements(group: &H5Group, observable: &ObservableLayout) -> Result<Vec<(String, H5Dataset)>> {
+    let names = schema::dimension_names(&observable.variable, observable.shape.len());
+    let axes = names.into_iter().zip(&observable.shape).enumerate();
+    let scale = |(axis, (name, &length)): (usize, (String, &usize))| {
+        let labels = observable.labels.get(axis).filter(|labels| labels.len() == length && length > 0);
+        let scale = match labels {
+            Some(labels) => {
+                let words: Vec<&str> = labels.iter().map(String::as_str).collect();
+                let scale = group.write_vlen_strings(&name, &words)?;
+                describe(&scale, &format!("{}: name", observable.name))?;
+                scale.set_scale(Some(&name))?;
+                scale
+            }
+            None => index(group, &name, length, &format!("{}: index", observable.name))?,
+        };
+        Ok((name, scale))
+    };
+    axes.map(scale).collect()
+}
+
+/// A dimension whose coordinate counts from 0.
+fn index(group: &H5Group, name: &str, length: usize, meaning: &str) -> Result<H5Dataset> {
+    let scale = fixed(group, name, &(0..signed(length)).collect::<Vec<_>>(), meaning)?;
+    scale.set_scale(Some(name))?;
+    Ok(scale)
+}
+
+/// What stands where in a packed variable, in JSON.
+fn numbers(dynamics: &DynamicsLayout, parts: &[Part]) -> String {
+    let mut first = 0;
+    let line = |part: &Part| {
+        let observable = &dynamics.observables[part.observable];
+        let line = json!({
+            "observable": observable.name,
+            "quantity": part.quantity.meaning(),
+            "shape": observable.shape,
+            "first": first,
+        });
+        first += part.components;
+        line
+    };
+    Value::Array(parts.iter().map(line).collect()).to_string()
 }
 
 /// What the coordinate `time` of `ensemble` says of the dynamics' end: wall-clock seconds, and whether the statistics
@@ -172,7 +269,7 @@ fn growing(group: &H5Group, column: &Column) -> Result<H5Dataset> {
     let mut shape = vec![0];
     shape.extend(column.inner.iter().map(|d| d.1));
     let mut limit: Vec<Option<usize>> = shape.iter().map(|&n| Some(n)).collect();
-    limit[0] = None;
+    limit[0] = column.most;
     let dataset = match column.element {
         Element::F64 => {
             let builder = group.new_dataset::<f64>().shape(&shape).chunk(&column.chunk).max_shape(&limit);
@@ -203,11 +300,11 @@ fn write_claims(file: &H5File) -> Result<()> {
         name: name.to_string(),
         source: Source::Replica,
         element,
+        most: None,
         inner: vec![],
         long_name: meaning.to_string(),
         chunk: vec![claims::CHUNK],
         compressed: false,
-        hidden: false,
     };
     let test = growing(&group, &column("test", Element::I64, "number of the test"))?;
     test.set_scale(Some("test"))?;

@@ -26,6 +26,8 @@ pub enum Status {
     Complete,
     /// Stopped before its end; what is there is whole.
     Interrupted,
+    /// Ended by an error, a full disk say; what was committed before is whole.
+    Failed,
 }
 
 impl Status {
@@ -35,12 +37,15 @@ impl Status {
             Self::Running => "running",
             Self::Complete => "complete",
             Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
         }
     }
 
     /// From the root attribute.
     pub fn of(name: &str) -> Option<Self> {
-        [Self::Running, Self::Complete, Self::Interrupted].into_iter().find(|s| s.name() == name)
+        [Self::Running, Self::Complete, Self::Interrupted, Self::Failed]
+            .into_iter()
+            .find(|s| s.name() == name)
     }
 }
 
@@ -64,7 +69,7 @@ enum Message {
 /// Blocks of replicas come in replica order; about once a second what has come is committed, so that a reader sees
 /// it and a kill cannot take it. An error of the disk comes back from the next call; what was committed before stays
 /// readable. Others may read the file meanwhile; one who meets a commit half way gets an error and opens again.
-/// Dropped without [`Writer::complete`], it commits what it has and leaves the status at `running`.
+/// Dropped without [`Writer::complete`], it commits what it has and says that the run failed.
 #[derive(Debug)]
 pub struct Writer {
     path: PathBuf,
@@ -101,14 +106,26 @@ impl Writer {
     /// [`StoreError::Exists`] without `force`; [`StoreError::NoFolder`], [`StoreError::NotAFile`],
     /// [`StoreError::NotWritable`], [`StoreError::Full`]. Nothing is left behind then.
     pub fn create(path: &Path, header: &StudyHeader, force: bool) -> Result<Self, StoreError> {
-        let target = Target::create(path, force)?;
-        Ok(Self {
-            path: path.to_path_buf(),
+        Ok(Self::of(Target::create(path, force)?, header))
+    }
+
+    /// The same without an older file being in the way: where `NAME.h5` is taken, the first free of `NAME-2.h5`, `NAME-3.h5`, … is the
+    /// output. Which one, [`Writer::path`] says once the run has begun: of several runs that begin at once, each gets a name of its own.
+    ///
+    /// # Errors
+    /// Those of [`Writer::create`] but [`StoreError::Exists`].
+    pub fn create_numbered(path: &Path, header: &StudyHeader) -> Result<Self, StoreError> {
+        Ok(Self::of(Target::create_numbered(path)?, header))
+    }
+
+    fn of(target: Target, header: &StudyHeader) -> Self {
+        Self {
+            path: target.path().to_path_buf(),
             header: header.clone(),
             interval: INTERVAL,
             state: State::Created(target),
             dynamics: vec![],
-        })
+        }
     }
 
     /// Time between two commits, one second unless said otherwise; zero commits every block. To be said before the run
@@ -119,7 +136,7 @@ impl Writer {
         self
     }
 
-    /// The file.
+    /// The file; until the run has begun, the name it would have now.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -134,6 +151,7 @@ impl Writer {
         };
         let layout = Layout::new(&self.header, plan);
         target.build(|file| skeleton::write(file, &self.header, &layout, plan))?;
+        self.path = target.path().to_path_buf();
         let (sender, receiver) = mpsc::sync_channel(CHANNEL);
         let interval = self.interval;
         let thread = std::thread::Builder::new()
@@ -360,19 +378,32 @@ fn rest(record: &DynamicsRecord, first: usize) -> BlockRecord {
     }
 }
 
-/// The thread: takes messages, and commits what has come when the time is ripe.
+/// The thread: takes messages until there are no more. After an error the file says, if it still can, that the run failed.
 fn run(
     mut committer: Committer,
+    receiver: &mpsc::Receiver<Message>,
+    interval: Duration,
+) -> Result<(), StoreError> {
+    let result = take(&mut committer, receiver, interval);
+    if result.is_err() {
+        committer.fail();
+    }
+    result
+}
+
+/// Commits what has come when the time is ripe.
+fn take(
+    committer: &mut Committer,
     receiver: &mpsc::Receiver<Message>,
     interval: Duration,
 ) -> Result<(), StoreError> {
     let mut last = Instant::now();
     let mut pause = interval;
     loop {
-        let message = if committer.waiting() == 0 {
-            receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
-        } else {
+        let message = if committer.pending() {
             receiver.recv_timeout(pause.saturating_sub(last.elapsed()))
+        } else {
+            receiver.recv().map_err(|_| RecvTimeoutError::Disconnected)
         };
         let ended = matches!(message, Ok(Message::Complete { .. }));
         let due = match message {
@@ -382,8 +413,8 @@ fn run(
                 last.elapsed() >= pause || committer.waiting() >= WAITING
             }
             Ok(Message::Finish(dynamics, finish)) => {
-                committer.finish(dynamics, finish)?;
-                false
+                committer.finish(dynamics, finish);
+                last.elapsed() >= pause
             }
             Ok(Message::Complete { digest, claims, status }) => {
                 committer.complete(&digest, &claims, status)?;

@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub mod clock;
+pub mod described;
 pub mod diagnostics;
 pub mod draft;
 pub mod keys;

@@ -81,9 +81,18 @@ fn a_disk_that_fills_gives_3_and_says_so() {
 #[cfg(target_os = "linux")]
 fn standard_output_that_is_full_gives_3() {
     let place = Workplace::with(HARMONIC);
+    for arguments in
+        [&["check", "study.toml"][..], &["check", "study.toml", "--json"], &["run", "--json", "study.toml"]]
+    {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let outcome = Outcome::of(place.command(arguments).stdout(full));
+        outcome.expect(3).says(&["cannot write to standard output"]);
+    }
+    // The run itself is not lost.
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let outcome = Outcome::of(place.command(&["check", "study.toml"]).stdout(full));
-    outcome.expect(3).says(&["cannot write to standard output"]);
+    let outcome = Outcome::of(place.command(&["run", "--json", "study.toml", "-o", "kept.h5"]).stdout(full));
+    outcome.expect(3).says(&["the run is saved in kept.h5"]);
+    assert_eq!(place.perrin(&["inspect", "kept.h5", "--json"]).expect(0).json()["status"], "complete");
 }
 
 #[test]

@@ -37,6 +37,18 @@ fn a_claim_that_cannot_be_decided_gives_1() {
 }
 
 #[test]
+fn runs_at_once_get_a_file_each() {
+    let place = Workplace::with(HARMONIC);
+    let runs: Vec<_> = (0..6).map(|_| place.command(&["run", "study.toml"]).spawn().unwrap()).collect();
+    for run in runs {
+        let output = run.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    let numbers = ["-2.h5", "-3.h5", "-4.h5", "-5.h5", "-6.h5", ".h5", ".toml"];
+    assert_eq!(place.files(), numbers.map(|n| format!("study{n}")));
+}
+
+#[test]
 fn without_an_output_named_nothing_is_ever_overwritten() {
     let place = Workplace::with(HARMONIC);
     for _ in 0..3 {

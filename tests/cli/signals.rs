@@ -38,7 +38,7 @@ fn long() -> Workplace {
 
 #[test]
 fn an_interrupt_saves_what_is_done_and_says_how_to_go_on() {
-    for name in ["-INT", "-TERM"] {
+    for name in ["-INT", "-TERM", "-QUIT", "-USR1", "-XFSZ"] {
         let place = long();
         let child = begun(&place);
         signal(&child, name);
@@ -68,4 +68,38 @@ fn a_kill_leaves_a_file_that_opens() {
     child.wait().unwrap();
     let inspected = place.perrin(&["inspect", "out.h5", "--json"]).expect(0).json();
     assert_eq!(inspected["status"], "running");
+    if cfg!(target_os = "linux") {
+        assert_eq!(inspected["process"]["lives"], false);
+        place.perrin(&["inspect", "out.h5"]).expect(0).shows(&["killed while it ran"]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_goes_on_is_told_from_a_dead_one() {
+    let place = long();
+    let mut child = begun(&place);
+    let inspected = place.perrin(&["inspect", "out.h5", "--json"]).expect(0).json();
+    assert_eq!(
+        (&inspected["process"]["lives"], &inspected["process"]["id"]),
+        (&true.into(), &child.id().into())
+    );
+    place.perrin(&["inspect", "out.h5"]).expect(0).shows(&["running (process "]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_ends_the_run_as_failed() {
+    let place = long();
+    let script = format!(
+        "ulimit -f 1000 && exec {} run study.toml --set run.steps=400 -o out.h5 --quiet",
+        env!("CARGO_BIN_EXE_perrin")
+    );
+    let output = Command::new("bash").args(["-c", &script]).current_dir(place.path("")).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("ulimit -f"), "{stderr}");
+    let inspected = place.perrin(&["inspect", "out.h5", "--json"]).expect(0).json();
+    assert_eq!(inspected["status"], "failed");
 }

@@ -34,8 +34,9 @@ def numbers(path):
     """All replicas' numbers, by name of the variable."""
     found = {}
     with h5py.File(path, "r") as file:
-        for group in file.values():
-            for kind in ("final", "stationary", "trajectories"):
+        groups = [*file.values(), *file["internals"].values()]
+        for group in groups:
+            for kind in ("final", "stationary", "trajectories", "paths", "replicas"):
                 for name, item in group.get(kind, {}).items():
                     found[item.name] = item[()]
         found["status"] = file.attrs["status"].decode()

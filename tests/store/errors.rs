@@ -65,6 +65,50 @@ fn a_file_that_appears_meanwhile_is_not_overwritten() {
 }
 
 #[test]
+fn what_dead_runs_left_is_cleared_and_nothing_else() {
+    let folder = folder();
+    let path = folder.path().join("a.h5");
+    // A living run, which has no name yet; what a dead one left; and files of others.
+    let living = Writer::create(&path, &sample::header(), false).unwrap();
+    let held = names(folder.path());
+    assert_eq!(held.len(), 1);
+    let dead = folder.path().join(".a.h5.Xy3fgH.tmp");
+    let others = [".a.h5.tmp", ".a.h5.Xy3fg!.tmp", ".b.h5.Xy3fgH.tmp", "a.h5.Xy3fgH.tmp"];
+    for name in others.iter().map(|name| folder.path().join(name)).chain([dead.clone()]) {
+        fs::write(name, "").unwrap();
+    }
+    let second = Writer::create(&path, &sample::header(), false).unwrap();
+    let left = names(folder.path());
+    assert!(left.contains(&held[0]) && !left.contains(&dead), "{left:?}");
+    assert_eq!(left.len(), 2 + others.len(), "{left:?}");
+    drop((living, second));
+    assert_eq!(names(folder.path()).len(), others.len(), "runs that end clear their own");
+}
+
+#[test]
+fn runs_at_once_get_a_name_each() {
+    let folder = folder();
+    let first = folder.path().join("a.h5");
+    let record = sample::record(8);
+    // All look for a name while none is taken.
+    let mut writers: Vec<Writer> =
+        (0..6).map(|_| Writer::create_numbered(&first, &sample::header()).unwrap()).collect();
+    std::thread::scope(|scope| {
+        for writer in &mut writers {
+            scope.spawn(|| writer.complete(&record, "d", &[], Status::Complete).unwrap());
+        }
+    });
+    let mut taken: Vec<PathBuf> = writers.iter().map(|w| w.path().to_path_buf()).collect();
+    taken.sort();
+    let numbers = ["-2", "-3", "-4", "-5", "-6", ""];
+    assert_eq!(taken, numbers.map(|n| folder.path().join(format!("a{n}.h5"))));
+    assert_eq!(names(folder.path()), taken, "and nothing beside");
+    for path in &taken {
+        sample::assert_same(&read(path).unwrap().record, &record);
+    }
+}
+
+#[test]
 fn targets_that_cannot_be_written_are_told_apart() {
     let folder = folder();
     let create = |path: &Path, force| Writer::create(path, &sample::header(), force).map(drop);

@@ -77,7 +77,7 @@ fn no_room_for_more_blocks() {
         assert!(matches!(again, Err(StoreError::Stopped { .. })));
         drop(writer);
         let stored = read(&path).unwrap();
-        assert_eq!(stored.status, Status::Running);
+        assert_eq!(stored.status, Status::Failed);
         let (found, whole) = (&stored.record.dynamics[0], &record.dynamics[0]);
         println!("{size}: {} replicas", found.replicas);
         for (found, whole) in found.observables.iter().zip(&whole.observables) {

@@ -1,68 +1,83 @@
 //! A run that is killed at any moment leaves no file, or one that opens with all that was committed.
 
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use perrin::ensemble::Record;
-use perrin::store::{Status, StoreError, Writer, read};
+use perrin::ensemble::{Record, Sink};
+use perrin::store::{Status, Writer, read};
 
 use crate::sample;
 
-const KILLS: u64 = 24;
+/// Blocks of eight replicas after which a run stands still until it is killed; the last number is never reached: that run
+/// goes on to its end, and is killed on the way there.
+const KILLS: [usize; 16] = [0, 1, 2, 6, 12, 18, 24, 30, 36, 42, 48, 54, 60, 66, 72, usize::MAX];
+const REPLICAS: usize = 400;
+/// Blocks that may be under way: in the channel, with the writer, and in the commit that the kill meets.
+const UNDER_WAY: usize = 6;
 
-/// The child: writes, every block a commit, until it is done or killed.
+/// The child: writes, every block a commit, until it is done or killed. It tells standard error of every block.
 #[test]
 #[ignore = "run by the tests of this file, which kill it"]
 fn child() {
-    let (Ok(path), Ok(replicas)) = (std::env::var("PERRIN_KILL_FILE"), std::env::var("PERRIN_KILL_REPLICAS"))
+    let (Ok(path), Ok(blocks)) = (std::env::var("PERRIN_KILL_FILE"), std::env::var("PERRIN_KILL_BLOCKS"))
     else {
         return;
     };
-    let record = sample::record(replicas.parse().unwrap());
+    let mut blocks: usize = blocks.parse().unwrap();
+    let record = sample::record(REPLICAS);
     let mut writer =
         Writer::create(Path::new(&path), &sample::header(), false).unwrap().commit_every(Duration::ZERO);
-    sample::play(&record, 8, &mut writer).unwrap();
+    let mut told = || {
+        std::io::stderr().write_all(b".").unwrap();
+        let Some(left) = blocks.checked_sub(1) else {
+            loop {
+                std::thread::sleep(Duration::from_secs(1));
+            }
+        };
+        blocks = left;
+    };
+    writer.begin(&sample::plan(&record)).unwrap();
+    told();
+    for (index, dynamics) in record.dynamics.iter().enumerate() {
+        for first in (0..dynamics.replicas).step_by(8) {
+            writer.write_block(index, sample::block(dynamics, first, 8)).unwrap();
+            told();
+        }
+        writer.finish(index, dynamics).unwrap();
+    }
     writer.complete(&record, "digest", &sample::claims(70), Status::Complete).unwrap();
-}
-
-/// SplitMix64 (Steele, Lea & Flood 2014): moments that are the same at every run of the test.
-fn pseudo_random(seed: u64) -> u64 {
-    let mut z = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[test]
 fn a_killed_run_leaves_a_file_that_opens() {
     let folder = tempfile::tempdir().unwrap();
-    let mut replicas_seen = vec![];
-    for kill in 0..KILLS {
-        // Short runs are killed while dynamics end and claims are written; long ones between blocks.
-        let replicas = [64, 400, 3000][kill as usize % 3];
-        let path = folder.path().join(format!("{kill}.h5"));
+    let whole = sample::record(REPLICAS);
+    let all: usize = whole.dynamics.iter().map(|d| d.replicas).sum();
+    for blocks in KILLS {
+        let path = folder.path().join(format!("{blocks}.h5"));
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "kill::child", "--ignored"])
             .env("PERRIN_KILL_FILE", &path)
-            .env("PERRIN_KILL_REPLICAS", replicas.to_string())
+            .env("PERRIN_KILL_BLOCKS", blocks.to_string())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_micros(30_000 + pseudo_random(kill) % 300_000));
+        // Killed as soon as it has told of so many; of what it goes on with by itself, after three quarters.
+        let counted = if blocks == usize::MAX { all / 8 * 3 / 4 } else { blocks + 1 };
+        let mut told = vec![0; counted];
+        child.stderr.take().unwrap().read_exact(&mut told).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
-        match read(&path) {
-            Ok(stored) => replicas_seen.push(check(&stored.record, &sample::record(replicas), stored.status)),
-            // Killed before the skeleton had its name.
-            Err(StoreError::Io { .. }) if !path.exists() => {}
-            Err(e) => panic!("kill {kill}: {e}"),
-        }
+        let stored = read(&path).unwrap_or_else(|e| panic!("killed after {blocks} blocks: {e}"));
+        let replicas = check(&stored.record, &whole, stored.status);
+        let least = 8 * (counted - 1).saturating_sub(UNDER_WAY);
+        let most = if blocks == usize::MAX { all } else { 8 * blocks };
+        assert!((least..=most).contains(&replicas), "{replicas} replicas after {blocks} blocks");
+        assert_eq!(stored.process.lives(), Some(false), "a dead run is told from a living one");
     }
-    replicas_seen.sort_unstable();
-    replicas_seen.dedup();
-    assert!(replicas_seen.len() > 4, "the kills came at different moments: {replicas_seen:?}");
 }
 
 /// What is there is the beginning of what was written. Returns the replicas found.

@@ -71,7 +71,7 @@ fn a_writer_that_is_dropped_leaves_what_it_was_given() {
     writer.write_block(0, sample::block(&record.dynamics[0], 0, 24)).unwrap();
     drop(writer);
     let stored = read(&path).unwrap();
-    assert_eq!((stored.status, stored.digest.as_str()), (Status::Running, ""));
+    assert_eq!((stored.status, stored.digest.as_str()), (Status::Failed, ""));
     let dynamics = &stored.record.dynamics[0];
     assert_eq!((dynamics.replicas, dynamics.requested, dynamics.kept), (24, 64, 11));
     let wanted = sample::block(&record.dynamics[0], 0, 24);
@@ -80,6 +80,55 @@ fn a_writer_that_is_dropped_leaves_what_it_was_given() {
         assert_eq!(found.stationary.second_variance, wanted.stationary.second_variance);
         assert_eq!(found.trajectories, wanted.trajectories);
         assert!(found.ensemble.is_empty());
+    }
+}
+
+#[test]
+fn a_run_that_keeps_no_paths() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("none.h5");
+    let record =
+        Record { dynamics: vec![sample::dynamics("sgd", &sample::USUAL, 20, 0, 5)], ..Record::default() };
+    let mut writer = Writer::create(&path, &sample::header(), false).unwrap();
+    sample::play(&record, 8, &mut writer).unwrap();
+    writer.complete(&record, "d", &[], Status::Complete).unwrap();
+    assert_same(&read(&path).unwrap().record, &record);
+}
+
+#[test]
+fn a_grown_ensemble_reads_as_what_was_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = sample::record(100);
+    // Far fewer than there might have been, and more than an index is laid out for.
+    for most in [100_000, usize::MAX / 2] {
+        let path = folder.path().join("grown.h5");
+        let mut plan = sample::plan(&record);
+        plan.dynamics.iter_mut().for_each(|d| (d.requested, d.most) = (16, most));
+        let mut writer = Writer::create(&path, &sample::header(), true).unwrap();
+        writer.begin(&plan).unwrap();
+        for (index, dynamics) in record.dynamics.iter().enumerate() {
+            for first in (0..dynamics.replicas).step_by(32) {
+                writer.write_block(index, sample::block(dynamics, first, 32)).unwrap();
+            }
+            writer.finish(index, dynamics).unwrap();
+        }
+        writer.complete(&record, "d", &[], Status::Complete).unwrap();
+        assert_same(&read(&path).unwrap().record, &record);
+        let size = std::fs::metadata(&path).unwrap().len();
+        assert!(size < 1 << 20, "{size} bytes: what is not done takes little room");
+    }
+}
+
+#[test]
+fn a_running_file_says_who_writes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("running.h5");
+    let mut writer = Writer::create(&path, &sample::header(), false).unwrap();
+    writer.begin(&sample::plan(&sample::record(8))).unwrap();
+    let stored = read(&path).unwrap();
+    assert_eq!((stored.status, stored.process.id), (Status::Running, std::process::id()));
+    if cfg!(target_os = "linux") {
+        assert_eq!(stored.process.lives(), Some(true));
     }
 }
 

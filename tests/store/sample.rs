@@ -62,6 +62,7 @@ pub fn dynamics(
         burn_in: instants / 2,
         replicas,
         requested: replicas,
+        most: replicas,
         diverged: if replicas > 3 { vec![(0, 20), (replicas - 2, 0)] } else { vec![] },
         kept,
         observables,
@@ -142,6 +143,15 @@ pub fn play(record: &Record, size: usize, sink: &mut dyn Sink) -> Result<(), Sin
     Ok(())
 }
 
+/// Of every type there is.
+fn settings() -> serde_json::Map<String, serde_json::Value> {
+    let settings = serde_json::json!({
+        "rate": [[0, 0.1], [100, 0.05]], "batch": 1, "momentum": 0.0, "scheme": "heun", "drop_last": true,
+        "decays": [0.5, 0.25], "names": ["a", "b"], "strange": {"a": [1, "b"]},
+    });
+    settings.as_object().cloned().unwrap_or_default()
+}
+
 /// What the root says.
 pub fn header() -> StudyHeader {
     StudyHeader {
@@ -153,12 +163,9 @@ pub fn header() -> StudyHeader {
         generator: "xoshiro256++".into(),
         stream_version: 1,
         dynamics: ["sgd", "flow/2"]
-            .map(|name| DynamicsHeader {
-                name: name.into(),
-                law: "sgd".into(),
-                settings: "rate = 0.1".into(),
-            })
+            .map(|name| DynamicsHeader { name: name.into(), law: "sgd".into(), settings: settings() })
             .to_vec(),
+        labels: [("w".to_owned(), vec![["age", "sex", "bmi"].map(String::from).to_vec()])].into(),
     }
 }
 

@@ -223,6 +223,7 @@ pub(super) fn simulate(
             burn_in,
             replicas: plan.replicas,
             requested: plan.replicas,
+            most: plan.replicas,
             diverged: Vec::new(),
             kept: plan.replicas,
             observables,

@@ -1,0 +1,120 @@
+//! The settings of a law of motion as plain values by the study file's keys: what the file has as attributes, and JSON as numbers.
+
+use serde_json::{Map, Value, json};
+
+use super::resolved::Dynamics;
+use crate::dynamics::{Decay, Law, Sampling, Training};
+use crate::scheme::Method;
+
+/// Every setting of a dynamics, given or not, under its key: numbers, words and lists (a schedule is a list of pairs
+/// `[first step, rate]`). `weight_decay` is the coefficient λ of the force λθ, also where the study gives a `penalty` (½λ).
+pub fn settings(dynamics: &Dynamics) -> Map<String, Value> {
+    let mut settings = Map::new();
+    let mut put = |key: &str, value: Value| {
+        settings.insert(key.to_owned(), value);
+    };
+    if let Some(training) = &dynamics.training {
+        of_training(training, &mut put);
+    }
+    of_law(&dynamics.law, &mut put);
+    settings
+}
+
+/// The same in a line, as `key = value`.
+pub fn line(settings: &Map<String, Value>) -> String {
+    settings.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
+}
+
+fn of_training(training: &Training, put: &mut impl FnMut(&str, Value)) {
+    put(
+        "rate",
+        match training.rate.pieces.as_slice() {
+            [(0, rate)] => json!(rate),
+            pieces => json!(pieces),
+        },
+    );
+    put("batch", json!(training.batch));
+    put("momentum", json!(training.momentum));
+    put("weight_decay", json!(training.decay.force()));
+    if let Decay::Penalty(gamma) = training.decay {
+        put("penalty", json!(gamma));
+    }
+    let (sampling, drop_last) = match training.sampling {
+        Sampling::WithReplacement => ("with-replacement", None),
+        Sampling::WithoutReplacement { drop_last } => ("without-replacement", Some(drop_last)),
+    };
+    put("sampling", json!(sampling));
+    if let Some(drop_last) = drop_last {
+        put("drop_last", json!(drop_last));
+    }
+}
+
+fn of_law(law: &Law, put: &mut impl FnMut(&str, Value)) {
+    let method = |method: &Method, put: &mut dyn FnMut(&str, Value)| {
+        put("scheme", json!(method.scheme.name()));
+        put("increments", json!(method.increments.name()));
+    };
+    match law {
+        Law::GradientFlow { tolerance } => put("tolerance", json!(tolerance)),
+        Law::Langevin { order, substeps, method: of } => {
+            put("order", json!(order));
+            put("substeps", json!(substeps));
+            method(of, put);
+        }
+        Law::Svag { level } => put("level", json!(level)),
+        Law::Underdamped { friction, substeps } => {
+            put("friction", json!(friction));
+            put("substeps", json!(substeps));
+        }
+        Law::Integrated { dt, method: of } => {
+            put("dt", json!(dt));
+            method(of, put);
+        }
+        Law::GradientDescent | Law::Sgd | Law::GaussianSgd | Law::OrnsteinUhlenbeck | Law::Exact => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dynamics::Schedule;
+
+    fn dynamics(law: Law, training: Option<Training>) -> Dynamics {
+        Dynamics { name: "d".into(), law, training, instants: vec![] }
+    }
+
+    #[test]
+    fn settings_speak_the_study_files_words() {
+        let training = Training {
+            rate: Schedule { pieces: vec![(0, 0.001), (5000, 0.008)] },
+            batch: 4,
+            decay: Decay::Penalty(0.5),
+            momentum: 0.9,
+            sampling: Sampling::WithoutReplacement { drop_last: true },
+        };
+        assert_eq!(
+            Value::Object(settings(&dynamics(Law::langevin(4), Some(training)))),
+            json!({
+                "rate": [[0, 0.001], [5000, 0.008]], "batch": 4, "momentum": 0.9, "weight_decay": 1.0, "penalty": 0.5,
+                "sampling": "without-replacement", "drop_last": true,
+                "order": 1, "substeps": 4, "scheme": "euler-maruyama", "increments": "normal",
+            })
+        );
+        let equation = settings(&dynamics(Law::euler_maruyama(0.01), None));
+        assert_eq!(line(&equation), r#"dt = 0.01, scheme = "euler-maruyama", increments = "normal""#);
+    }
+
+    #[test]
+    fn what_is_zero_is_said() {
+        let training = Training {
+            rate: Schedule::constant(0.1),
+            batch: 1,
+            decay: Decay::None,
+            momentum: 0.0,
+            sampling: Sampling::WithReplacement,
+        };
+        let settings = settings(&dynamics(Law::Sgd, Some(training)));
+        assert_eq!((&settings["momentum"], &settings["weight_decay"]), (&json!(0.0), &json!(0.0)));
+        assert_eq!(settings["rate"], 0.1);
+    }
+}
