@@ -188,6 +188,21 @@ fn noise_in_one_sum() {
 }
 
 #[test]
+fn slopes_that_do_not_exist() {
+    let two = [("u", S), ("w", S)];
+    let normal = [("x", "normal(0, 1)", None)];
+    for (text, native) in [
+        ("sqrt(relu(u*x)) + u^2 + w^2", true),
+        ("abs(w)^(-0.3)*0.1 + relu(u*x)^0.75 + u^2", true),
+        ("u^2/(0.1 + relu(w*x)) + (w - 1)^2", true),
+        ("sqrt(abs(max(u, 0)*w)) + (u - w)^2", false),
+        ("min(1/relu(u*x), 2) + max(log(relu(w)), -5)", false),
+    ] {
+        compare(&Law::Sgd, Some(&training(2)), &loss(&two, &normal, None, text), native, text);
+    }
+}
+
+#[test]
 fn equations() {
     let method = Method { scheme: Scheme::EulerMaruyama, increments: Increments::Normal };
     let law = Law::Integrated { dt: 0.01, method };

@@ -29,12 +29,6 @@ map! {
     ln1p;
     /// out = log₁₀ x.
     log10;
-    /// out = sin x.
-    sin;
-    /// out = cos x.
-    cos;
-    /// out = tan x.
-    tan;
     /// out = atan x.
     atan;
     /// out = tanh x.
@@ -45,6 +39,34 @@ map! {
     softplus;
     /// out = erf x.
     erf;
+}
+
+/// A kernel for a function that takes longer for large arguments: those are seen to one by one.
+macro_rules! map_near {
+    ($($(#[$meta:meta])* $name:ident $near:ident;)*) => { vectorized! { $(
+        $(#[$meta])*
+        pub fn $name(out: &mut [Lane], x: &[Lane]) {
+            let mut all_near = true;
+            for (out, &x) in flat_mut(out).iter_mut().zip(flat(x)) {
+                *out = scalar::$near(x);
+                all_near &= scalar::is_near(x);
+            }
+            if !all_near {
+                for (out, &x) in flat_mut(out).iter_mut().zip(flat(x)).filter(|(_, x)| !scalar::is_near(**x)) {
+                    *out = scalar::$name(x);
+                }
+            }
+        }
+    )* } };
+}
+
+map_near! {
+    /// out = sin x.
+    sin sin_near;
+    /// out = cos x.
+    cos cos_near;
+    /// out = tan x.
+    tan tan_near;
 }
 
 vectorized! {

@@ -250,6 +250,13 @@ impl Recipe {
         let (a, b) = (self.and(mask, a), self.without(mask, b));
         self.two(Two::Or, a, b)
     }
+    /// b, but a where a is 0 or not a number.
+    pub fn unless_zero(&mut self, a: Value, b: Value) -> Value {
+        let zero = self.constant(0.0);
+        let size = self.abs(a);
+        let apart = self.above(size, zero);
+        self.choose(apart, b, a)
+    }
     /// 1 where a > 0, else 0.
     pub fn step(&mut self, a: Value) -> Value {
         let (zero, one) = (self.constant(0.0), self.constant(1.0));

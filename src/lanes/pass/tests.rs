@@ -150,6 +150,37 @@ fn special_numbers_keep_their_signs() {
 }
 
 #[test]
+fn what_is_zero_stays_so_however_steep_the_rest() {
+    let mut recipe = Recipe::default();
+    let (x, y) = (recipe.row(Rows::State, 0), recipe.row(Rows::State, 1));
+    let product = recipe.multiply(x, y);
+    let kept = recipe.unless_zero(x, product);
+    recipe.store(Rows::State, 0, kept);
+    let (inf, nan) = (f64::INFINITY, f64::NAN);
+    let cases = [
+        (0.0, inf),
+        (-0.0, -inf),
+        (0.0, nan),
+        (nan, 1.0),
+        (nan, inf),
+        (5e-324, inf),
+        (-2.0, 3.0),
+        (inf, 0.0),
+    ];
+    for level in levels() {
+        let mut state = vec![Lane(cases.map(|c| c.0)), Lane(cases.map(|c| c.1))];
+        Level::force(level, || recipe.pass(1).unwrap().run(&mut state, &mut [], &[], &[]));
+        let wanted = [0.0, -0.0, 0.0, nan, nan, inf, -6.0, nan];
+        for (got, wanted) in state[0].0.iter().zip(wanted) {
+            assert!(
+                got.to_bits() == wanted.to_bits() || (got.is_nan() && wanted.is_nan()),
+                "{got} for {wanted}"
+            );
+        }
+    }
+}
+
+#[test]
 fn the_state_is_read_as_it_was() {
     // A rotation: each new element needs the other's old one, and is known before the other is computed.
     let mut recipe = Recipe::default();

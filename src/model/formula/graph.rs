@@ -247,6 +247,30 @@ impl Graph {
         }
         self.fitting(&ops::DIVIDE, Attribute::NONE, &[a, b])
     }
+    /// a·b of an adjoint a and a slope b that may be infinite, see [`ops::CHAIN_PRODUCT`].
+    pub fn chain_product(&mut self, a: Node, b: Node) -> Node {
+        if self.never_zero(a) {
+            return self.multiply(a, b);
+        }
+        self.fitting(&ops::CHAIN_PRODUCT, Attribute::NONE, &[a, b])
+    }
+    /// a/b, and 0 where a is.
+    pub fn chain_quotient(&mut self, a: Node, b: Node) -> Node {
+        // What is fixed or a sample's is as it is: nobody moves it.
+        let fixed = matches!(self.entry(b).op, Op::Constant(_) | Op::Sample(_));
+        if fixed || self.never_zero(a) {
+            return self.divide(a, b);
+        }
+        self.fitting(&ops::CHAIN_QUOTIENT, Attribute::NONE, &[a, b])
+    }
+    /// A constant none of whose elements is 0, or the weight of a sample.
+    fn never_zero(&self, node: Node) -> bool {
+        match &self.entry(node).op {
+            Op::Constant(data) => data.iter().all(|&x| x != 0.0),
+            Op::Weight => true,
+            _ => false,
+        }
+    }
     /// −a.
     pub fn negate(&mut self, a: Node) -> Node {
         // −(c·x) = (−c)·x to the bit.
@@ -396,6 +420,13 @@ impl Graph {
                     if (operation.name() == ops::MULTIPLY.name()
                         || operation.name() == ops::MATRIX_PRODUCT.name())
                         && args.iter().any(|&a| self.uniform(a) == Some(0.0)) =>
+                {
+                    self.constant(entry.shape, &vec![0.0; entry.shape.len()])
+                }
+                Op::Call(operation, _)
+                    if (operation.name() == ops::CHAIN_PRODUCT.name()
+                        || operation.name() == ops::CHAIN_QUOTIENT.name())
+                        && self.uniform(args[0]) == Some(0.0) =>
                 {
                     self.constant(entry.shape, &vec![0.0; entry.shape.len()])
                 }

@@ -17,6 +17,8 @@ pub mod operations;
 mod program;
 pub mod reference;
 mod sde;
+#[cfg(test)]
+mod singular_tests;
 mod sums;
 pub mod syntax;
 #[cfg(test)]

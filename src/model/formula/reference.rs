@@ -56,6 +56,10 @@ digits and `_`. Vectors are columns; a 1×1 result is a scalar.
 ";
 
 const LAWS_HEAD: &str = "
+A slope that does not exist is that of the side on which it is bounded, or the mean of two such: 0 for `relu` and `abs`, for `sqrt` and for a power
+between 0 and 1 at 0 (so for `sqrt(max(x, 0))`, `abs(x)^0.5`, `sqrt(norm2(w))`, and for the ½bb′ of a diffusion b with such a root).
+Where a value does not count, its slope does not either, however steep: that of `max(log(x), -5)` at 0 is 0.
+
 ## Laws, in `[data]`
 
 Laws may stand anywhere in a data formula (`2*x + normal(0, 0.5)`); each call is a draw of its own. With a

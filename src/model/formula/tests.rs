@@ -12,7 +12,7 @@ use super::*;
 use crate::lanes::{Indices, LANES, Lane, Level};
 use crate::model::{Batch, Model, Nodes, Origin};
 
-fn expression(text: &str) -> Expression {
+pub(super) fn expression(text: &str) -> Expression {
     Expression::parse(text).unwrap_or_else(|e| panic!("{text}: {e:?}"))
 }
 
@@ -455,7 +455,7 @@ fn spec(parameters: &[(&str, Shape)], data: &[(&str, &str)], size: Option<usize>
     ModelSpec { layout, constants: BTreeMap::new(), data, size, loss: expression(loss), decay: 0.0, seed: 5 }
 }
 
-fn model(
+pub(super) fn model(
     parameters: &[(&str, Shape)],
     data: &[(&str, &str)],
     size: Option<usize>,
@@ -464,7 +464,7 @@ fn model(
     FormulaModel::new(spec(parameters, data, size, loss)).unwrap_or_else(|e| panic!("{loss}: {e:?}"))
 }
 
-const S: Shape = Shape::SCALAR;
+pub(super) const S: Shape = Shape::SCALAR;
 
 #[test]
 fn moments_of_a_rescaling_loss_are_exact_by_quadrature() {

@@ -1,6 +1,6 @@
 //! Elementary functions of one number.
 //!
-//! Each is branch-free, from + − × ÷ and operations on bits alone, so that a loop over it vectorises
+//! Each is branch-free (sine and cosine: below 10⁶), from + − × ÷ and operations on bits alone, so that a loop over it vectorises
 //! and rounds the same everywhere; nothing is fused, nothing comes from a platform's library.
 //! Results that are NaN are NaN on every machine, but their sign and payload are not specified.
 //!
@@ -19,6 +19,8 @@ mod tangent;
 mod trigonometric;
 
 #[cfg(test)]
+mod far_values;
+#[cfg(test)]
 mod reference;
 #[cfg(test)]
 mod tests;
@@ -28,8 +30,10 @@ pub use exponential::{exp, expm1};
 pub use logarithm::{ln, ln1p, log10};
 pub use logistic::{sigmoid, softplus, tanh};
 pub use power::powf;
+pub(super) use tangent::tan_near;
 pub use tangent::{atan, tan};
 pub use trigonometric::{cos, sin};
+pub(super) use trigonometric::{cos_near, is_near, sin_near};
 
 /// 1.5·2⁵²: x + SHIFT has the integer nearest to x in its low bits (ties to even), for |x| < 2⁵¹.
 const SHIFT: f64 = 6_755_399_441_055_744.0;

@@ -1,6 +1,6 @@
 //! The tangent, and its inverse by fdlibm's five intervals and polynomial (s_atan.c), with choices in place of branches.
 
-use super::{cos, polynomial_in_halves, sin};
+use super::{cos, cos_near, polynomial_in_halves, sin, sin_near};
 
 /// (atan x − x)/(−x³) in powers of x², |x| < 7/16 (fdlibm).
 const SERIES: [f64; 11] = [
@@ -42,6 +42,12 @@ const THREE_HALVES: Middle = Middle {
 #[inline(always)]
 pub fn tan(x: f64) -> f64 {
     sin(x) / cos(x)
+}
+
+/// Tangent for |x| < 10⁶, any number elsewhere.
+#[inline(always)]
+pub(in crate::lanes::math) fn tan_near(x: f64) -> f64 {
+    sin_near(x) / cos_near(x)
 }
 
 /// Arc tangent, between −π/2 and π/2. Error below 1 ulp.

@@ -202,16 +202,52 @@ pub static DIVIDE: Binary = Binary {
     left: Some(kernels::divide_left),
     right: Some(kernels::divide_right),
     partial: [
-        |g, c| g.divide(c.adjoint, c.args[1]),
+        |g, c| g.chain_quotient(c.adjoint, c.args[1]),
         |g, c| {
             let ratio = g.divide(c.value, c.args[1]);
             let slope = g.negate(ratio);
-            g.multiply(c.adjoint, slope)
+            g.chain_product(c.adjoint, slope)
         },
     ],
     register: Some(Recipe::divide),
 };
-/// xʸ with a y that varies.
+/// x·y, and 0 where x is, however steep y: the chain rule's product of an adjoint and a slope that may be infinite. Where nothing hangs on a value
+/// (the other branch of a maximum was taken, say) its slope is of no account.
+pub static CHAIN_PRODUCT: Binary = Binary {
+    name: "chain_product",
+    symbol: "*",
+    commutative: false,
+    kernel: kernels::chain_product,
+    left: None,
+    right: None,
+    partial: [|g, c| g.chain_product(c.adjoint, c.args[1]), |g, c| g.chain_product(c.adjoint, c.args[0])],
+    register: Some(|recipe, a, b| {
+        let product = recipe.multiply(a, b);
+        recipe.unless_zero(a, product)
+    }),
+};
+/// x/y, and 0 where x is.
+pub static CHAIN_QUOTIENT: Binary = Binary {
+    name: "chain_quotient",
+    symbol: "/",
+    commutative: false,
+    kernel: kernels::chain_quotient,
+    left: None,
+    right: None,
+    partial: [
+        |g, c| g.chain_quotient(c.adjoint, c.args[1]),
+        |g, c| {
+            let ratio = g.chain_quotient(c.value, c.args[1]);
+            let slope = g.negate(ratio);
+            g.chain_product(c.adjoint, slope)
+        },
+    ],
+    register: Some(|recipe, a, b| {
+        let ratio = recipe.divide(a, b);
+        recipe.unless_zero(a, ratio)
+    }),
+};
+/// xʸ with a y that varies; its slopes at x = 0 and 0 < y < 1 are 0, as that of √.
 pub static POWER: Binary = Binary {
     name: "power",
     symbol: "^",
@@ -220,21 +256,44 @@ pub static POWER: Binary = Binary {
     left: None,
     right: None,
     partial: [
-        |g, c| {
-            let one = g.number(1.0);
-            let less = g.subtract(c.args[1], one);
-            let power = g.apply(&POWER, Attribute::NONE, &[c.args[0], less]);
-            let slope = g.multiply(c.args[1], power);
-            g.multiply(c.adjoint, slope)
-        },
+        |g, c| power_part(g, c, &POWER_SLOPE),
         |g, c| {
             let log = g.unary(&LOG, c.args[0]);
-            let slope = g.multiply(c.value, log);
+            let slope = g.chain_product(c.value, log);
             g.multiply(c.adjoint, slope)
         },
     ],
     register: None,
 };
+/// xʸ, and 0 at x = 0 for −1 < y < 0: the slope of a root.
+pub static POWER_SLOPE: Binary = Binary {
+    name: "power_slope",
+    kernel: |out, x, y| {
+        math::powf(out, x, y);
+        kernels::clear_at_zero_above(out, x, y, -1.0);
+    },
+    partial: [|g, c| power_part(g, c, &POWER_CURVATURE), POWER.partial[1]],
+    ..POWER
+};
+/// xʸ, and 0 at x = 0 for y < 0: further derivatives of a root.
+pub static POWER_CURVATURE: Binary = Binary {
+    name: "power_curvature",
+    kernel: |out, x, y| {
+        math::powf(out, x, y);
+        kernels::clear_at_zero_above(out, x, y, f64::NEG_INFINITY);
+    },
+    partial: [|g, c| power_part(g, c, &POWER_CURVATURE), POWER.partial[1]],
+    ..POWER
+};
+
+/// y x^(y−1) times the adjoint.
+fn power_part(g: &mut Graph, c: &Call<'_>, power: &'static Binary) -> Node {
+    let one = g.number(1.0);
+    let less = g.subtract(c.args[1], one);
+    let power = g.apply(power, Attribute::NONE, &[c.args[0], less]);
+    let slope = g.multiply(c.args[1], power);
+    g.chain_product(slope, c.adjoint)
+}
 
 /// The larger of two, as a node: (a + b + |a − b|)/2 would round, so a weighted choice by the sign of a − b.
 pub(super) fn larger(graph: &mut Graph, a: Node, b: Node) -> Result<Node, String> {

@@ -168,7 +168,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function {
         name: "sqrt",
         arguments: 1..=1,
-        documentation: "sqrt(a): √a, elementwise",
+        documentation: "sqrt(a): √a, elementwise; slope 0 at 0",
         build: |g, a| Ok(g.unary(&SQRT, a[0])),
     },
     Function {
@@ -309,7 +309,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function {
         name: "max",
         arguments: 1..=2,
-        documentation: "max(a), max(a, b): the largest element, or the larger of two, elementwise",
+        documentation: "max(a), max(a, b): the largest element, or the larger of two, elementwise; equals share the slope",
         build: |g, a| match a {
             [one] if g.shape(*one).is_scalar() => Ok(*one),
             [_] => g.call(&MAXIMUM, Attribute::NONE, a),
@@ -319,7 +319,7 @@ pub static FUNCTIONS: &[Function] = &[
     Function {
         name: "min",
         arguments: 1..=2,
-        documentation: "min(a), min(a, b): the smallest element, or the smaller of two, elementwise",
+        documentation: "min(a), min(a, b): the smallest element, or the smaller of two, elementwise; equals share the slope",
         build: |g, a| match a {
             [one] if g.shape(*one).is_scalar() => Ok(*one),
             [one] => Ok(smallest(g, *one)),

@@ -44,7 +44,8 @@ macro_rules! one_operand {
 one_operand! {
     negate |x| -x;
     sqrt |x| x.sqrt();
-    reciprocal_root |x| 1.0 / x.sqrt();
+    // 0 at ±0, see `SQRT`.
+    reciprocal_root |x| if x == 0.0 { x } else { 1.0 / x.sqrt() };
     abs |x| x.abs();
     square |x| x * x;
     // NaN stays NaN; ±0 give 0.
@@ -120,6 +121,30 @@ vectorized! {
     pub(super) fn equal_to(out: &mut [Lane], a: &[Lane], c: f64) {
         for (out, &a) in flat_mut(out).iter_mut().zip(flat(a)) {
             *out = if a == c { 1.0 } else { 0.0 };
+        }
+    }
+    /// out = a·b, and 0 where a is, whatever b is.
+    pub(super) fn chain_product(out: &mut [Lane], a: &[Lane], b: &[Lane]) {
+        for ((out, &a), b) in flat_mut(out).iter_mut().zip(flat(a)).zip(flat(b)) {
+            *out = if a == 0.0 { a } else { a * b };
+        }
+    }
+    /// out = a/b, and 0 where a is, whatever b is.
+    pub(super) fn chain_quotient(out: &mut [Lane], a: &[Lane], b: &[Lane]) {
+        for ((out, &a), b) in flat_mut(out).iter_mut().zip(flat(a)).zip(flat(b)) {
+            *out = if a == 0.0 { a } else { a / b };
+        }
+    }
+    /// out ← 0 where x is, however large it was.
+    pub(super) fn clear_at_zero(out: &mut [Lane], x: &[Lane]) {
+        for (out, &x) in flat_mut(out).iter_mut().zip(flat(x)) {
+            *out = if x == 0.0 { 0.0 } else { *out };
+        }
+    }
+    /// out ← 0 where x is and low < y < 0.
+    pub(super) fn clear_at_zero_above(out: &mut [Lane], x: &[Lane], y: &[Lane], low: f64) {
+        for ((out, &x), &y) in flat_mut(out).iter_mut().zip(flat(x)).zip(flat(y)) {
+            *out = if (x == 0.0) & (y > low) & (y < 0.0) { 0.0 } else { *out };
         }
     }
     /// aⁿ, n ≥ 1, by squaring.

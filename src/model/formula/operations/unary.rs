@@ -15,7 +15,12 @@ pub struct Unary {
     slope: Option<fn(&mut Graph, Node, Node) -> Node>,
     /// In a pass, if it is not a call of the kernel.
     register: Option<fn(&mut Recipe, Value) -> Value>,
+    /// The slope may be infinite.
+    steep: bool,
 }
+
+/// What most functions have in common.
+const PLAIN: Unary = Unary { name: "", kernel: kernels::negate, slope: None, register: None, steep: false };
 
 impl Operation for Unary {
     fn name(&self) -> &'static str {
@@ -45,7 +50,11 @@ impl Operation for Unary {
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         let slope = self.slope?(graph, call.args[0], call.value);
-        Some(graph.multiply(call.adjoint, slope))
+        Some(if self.steep {
+            graph.chain_product(call.adjoint, slope)
+        } else {
+            graph.multiply(call.adjoint, slope)
+        })
     }
 }
 
@@ -66,9 +75,10 @@ pub static NEGATE: Unary = Unary {
     kernel: kernels::negate,
     slope: Some(|g, _, _| g.number(-1.0)),
     register: Some(Recipe::negate),
+    ..PLAIN
 };
 /// eˣ.
-pub static EXP: Unary = Unary { name: "exp", kernel: math::exp, slope: Some(|_, _, y| y), register: None };
+pub static EXP: Unary = Unary { name: "exp", kernel: math::exp, slope: Some(|_, _, y| y), ..PLAIN };
 /// ln x.
 pub static LOG: Unary = Unary {
     name: "log",
@@ -77,9 +87,10 @@ pub static LOG: Unary = Unary {
         let one = g.number(1.0);
         g.divide(one, x)
     }),
-    register: None,
+    steep: true,
+    ..PLAIN
 };
-/// √x.
+/// √x; its slope at 0 is 0: that of the side, if there is one, on which it is bounded (√max(x, 0), √|x|).
 pub static SQRT: Unary = Unary {
     name: "sqrt",
     kernel: kernels::sqrt,
@@ -88,19 +99,22 @@ pub static SQRT: Unary = Unary {
         g.scale(0.5, root)
     }),
     register: Some(Recipe::sqrt),
+    ..PLAIN
 };
-/// 1/√x.
+/// 1/√x, and 0 at 0.
 pub static RECIPROCAL_ROOT: Unary = Unary {
     name: "reciprocal_root",
     kernel: kernels::reciprocal_root,
     slope: Some(|g, x, y| {
-        let ratio = g.divide(y, x);
+        let ratio = g.chain_quotient(y, x);
         g.scale(-0.5, ratio)
     }),
     register: Some(|recipe, x| {
         let (one, root) = (recipe.constant(1.0), recipe.sqrt(x));
-        recipe.divide(one, root)
+        let ratio = recipe.divide(one, root);
+        recipe.unless_zero(x, ratio)
     }),
+    ..PLAIN
 };
 /// |x|; its slope at 0 is 0.
 pub static ABS: Unary = Unary {
@@ -108,13 +122,14 @@ pub static ABS: Unary = Unary {
     kernel: kernels::abs,
     slope: Some(|g, x, _| g.unary(&SIGN, x)),
     register: Some(Recipe::abs),
+    ..PLAIN
 };
 /// −1, 0 or 1.
 pub static SIGN: Unary =
-    Unary { name: "sign", kernel: kernels::sign, slope: None, register: Some(Recipe::sign) };
+    Unary { name: "sign", kernel: kernels::sign, slope: None, register: Some(Recipe::sign), ..PLAIN };
 /// 1 where x > 0, else 0.
 pub static STEP: Unary =
-    Unary { name: "step", kernel: kernels::step, slope: None, register: Some(Recipe::step) };
+    Unary { name: "step", kernel: kernels::step, slope: None, register: Some(Recipe::step), ..PLAIN };
 /// 1 where x ≥ 0, else 0: y ≤ z of x = z − y.
 pub static NOT_BELOW_ZERO: Unary = Unary {
     name: "not_below_zero",
@@ -125,6 +140,7 @@ pub static NOT_BELOW_ZERO: Unary = Unary {
         let above = recipe.add(sign, half);
         recipe.step(above)
     }),
+    ..PLAIN
 };
 /// 1 where x = 0, else 0.
 pub static ZERO: Unary = Unary {
@@ -137,6 +153,7 @@ pub static ZERO: Unary = Unary {
         let below = recipe.subtract(half, size);
         recipe.step(below)
     }),
+    ..PLAIN
 };
 /// 1 where x is above or below 0, else 0.
 pub static NONZERO: Unary = Unary {
@@ -149,9 +166,10 @@ pub static NONZERO: Unary = Unary {
         let above = recipe.subtract(size, half);
         recipe.step(above)
     }),
+    ..PLAIN
 };
 /// The largest whole number that is not above x.
-pub static FLOOR: Unary = Unary { name: "floor", kernel: kernels::floor, slope: None, register: None };
+pub static FLOOR: Unary = Unary { name: "floor", kernel: kernels::floor, slope: None, ..PLAIN };
 /// 1/x, and 0 at 0: what stands in the slope of a norm.
 pub static RECIPROCAL_OR_ZERO: Unary = Unary {
     name: "reciprocal_or_zero",
@@ -160,7 +178,7 @@ pub static RECIPROCAL_OR_ZERO: Unary = Unary {
         let square = g.integer_power(y, 2);
         g.negate(square)
     }),
-    register: None,
+    ..PLAIN
 };
 /// x where x > 0, else 0; its slope at 0 is 0.
 pub static RELU: Unary = Unary {
@@ -168,6 +186,7 @@ pub static RELU: Unary = Unary {
     kernel: kernels::relu,
     slope: Some(|g, x, _| g.unary(&STEP, x)),
     register: Some(Recipe::positive_part),
+    ..PLAIN
 };
 /// tanh x.
 pub static TANH: Unary = Unary {
@@ -178,7 +197,7 @@ pub static TANH: Unary = Unary {
         let one = g.number(1.0);
         g.subtract(one, square)
     }),
-    register: None,
+    ..PLAIN
 };
 /// 1/(1 + e⁻ˣ).
 pub static SIGMOID: Unary = Unary {
@@ -189,15 +208,11 @@ pub static SIGMOID: Unary = Unary {
         let rest = g.subtract(one, y);
         g.multiply(y, rest)
     }),
-    register: None,
+    ..PLAIN
 };
 /// ln(1 + eˣ).
-pub static SOFTPLUS: Unary = Unary {
-    name: "softplus",
-    kernel: math::softplus,
-    slope: Some(|g, x, _| g.unary(&SIGMOID, x)),
-    register: None,
-};
+pub static SOFTPLUS: Unary =
+    Unary { name: "softplus", kernel: math::softplus, slope: Some(|g, x, _| g.unary(&SIGMOID, x)), ..PLAIN };
 /// The error function.
 pub static ERF: Unary = Unary {
     name: "erf",
@@ -208,11 +223,11 @@ pub static ERF: Unary = Unary {
         let bell = g.unary(&EXP, exponent);
         g.scale(std::f64::consts::FRAC_2_SQRT_PI, bell)
     }),
-    register: None,
+    ..PLAIN
 };
 /// sin x.
 pub static SIN: Unary =
-    Unary { name: "sin", kernel: math::sin, slope: Some(|g, x, _| g.unary(&COS, x)), register: None };
+    Unary { name: "sin", kernel: math::sin, slope: Some(|g, x, _| g.unary(&COS, x)), ..PLAIN };
 /// cos x.
 pub static COS: Unary = Unary {
     name: "cos",
@@ -221,7 +236,7 @@ pub static COS: Unary = Unary {
         let sine = g.unary(&SIN, x);
         g.negate(sine)
     }),
-    register: None,
+    ..PLAIN
 };
 
 /// sin x / cos x.
@@ -233,7 +248,7 @@ pub static TAN: Unary = Unary {
         let one = g.number(1.0);
         g.add(one, square)
     }),
-    register: None,
+    ..PLAIN
 };
 /// The angle between −π/2 and π/2 whose tangent is x.
 pub static ATAN: Unary = Unary {
@@ -245,7 +260,7 @@ pub static ATAN: Unary = Unary {
         let sum = g.add(one, square);
         g.divide(one, sum)
     }),
-    register: None,
+    ..PLAIN
 };
 /// log₁₀ x.
 pub static LOG10: Unary = Unary {
@@ -255,7 +270,8 @@ pub static LOG10: Unary = Unary {
         let factor = g.number(std::f64::consts::LOG10_E);
         g.divide(factor, x)
     }),
-    register: None,
+    steep: true,
+    ..PLAIN
 };
 
 /// xⁿ for a whole number n ≠ 0, by repeated squaring (attribute: n).
@@ -324,26 +340,46 @@ impl Operation for IntegerPower {
         let exponent = call.attribute.as_integer();
         let power = graph.integer_power(call.args[0], exponent - 1);
         let slope = graph.scale(exponent as f64, power);
-        Some(graph.multiply(call.adjoint, slope))
+        Some(if exponent < 0 {
+            graph.chain_product(call.adjoint, slope)
+        } else {
+            graph.multiply(call.adjoint, slope)
+        })
     }
 }
 
-/// xᶜ for a constant real c (attribute: c).
-pub static REAL_POWER: RealPower = RealPower;
+/// xᶜ for a constant real c (attribute: c); its slope at 0 is 0, as that of [`SQRT`].
+pub static REAL_POWER: RealPower = RealPower { at_zero: false };
+/// The same, and 0 at 0: the derivatives of roots.
+pub static ROOT_SLOPE: RealPower = RealPower { at_zero: true };
 
-/// See [`REAL_POWER`].
-pub struct RealPower;
+/// See [`REAL_POWER`] and [`ROOT_SLOPE`].
+pub struct RealPower {
+    at_zero: bool,
+}
+
+/// xᵖ, and 0 at 0.
+fn power_unless_zero(out: &mut [Lane], x: &[Lane], exponent: f64) {
+    math::power(out, x, exponent);
+    kernels::clear_at_zero(out, x);
+}
+
+impl RealPower {
+    fn kernel(&self) -> fn(&mut [Lane], &[Lane], f64) {
+        if self.at_zero { power_unless_zero } else { math::power }
+    }
+}
 
 impl Operation for RealPower {
     fn name(&self) -> &'static str {
-        "real_power"
+        if self.at_zero { "root_slope" } else { "real_power" }
     }
     fn shape(&self, _: Attribute, args: &[Shape]) -> Result<Shape, String> {
         Ok(args[0])
     }
     fn evaluate(&self, attribute: Attribute, frame: &Frame, args: &[Operand<'_>], out: &mut [Lane]) {
-        let exponent = attribute.as_real();
-        elementwise(frame, &args[0], out, |out, a| math::power(out, a, exponent));
+        let (exponent, kernel) = (attribute.as_real(), self.kernel());
+        elementwise(frame, &args[0], out, |out, a| kernel(out, a, exponent));
     }
     fn in_pass(
         &self,
@@ -352,13 +388,19 @@ impl Operation for RealPower {
         args: &[Elements<'_>],
         _: Shape,
     ) -> Option<Vec<Value>> {
-        let kernel = Kernel::With(math::power, attribute.as_real());
+        let kernel = Kernel::With(self.kernel(), attribute.as_real());
         Some(args[0].values.iter().map(|&a| recipe.call(self.name(), kernel, a)).collect())
     }
     fn derivative(&self, graph: &mut Graph, call: Call<'_>, _: usize) -> Option<Node> {
         let exponent = call.attribute.as_real();
-        let power = graph.apply(&REAL_POWER, Attribute::real(exponent - 1.0), &[call.args[0]]);
+        let root = self.at_zero || (0.0 < exponent && exponent < 1.0);
+        let operation = if root { &ROOT_SLOPE } else { &REAL_POWER };
+        let power = graph.apply(operation, Attribute::real(exponent - 1.0), &[call.args[0]]);
         let slope = graph.scale(exponent, power);
-        Some(graph.multiply(call.adjoint, slope))
+        Some(if root || exponent > 0.0 {
+            graph.multiply(call.adjoint, slope)
+        } else {
+            graph.chain_product(call.adjoint, slope)
+        })
     }
 }
