@@ -17,6 +17,7 @@ pub mod ledger;
 mod linear;
 mod motion;
 mod passes;
+mod pieces;
 pub mod settings;
 mod svag;
 pub mod sweep;
@@ -29,6 +30,7 @@ pub use motion::{Motion, Setting, System, check, noise_kind};
 pub use settings::{Budget, Decay, Law, Sampling, Schedule, Training, amplifying_weights};
 
 use crate::lanes::Lane;
+pub use crate::scheme::runge_kutta::Failure;
 
 /// An instant on a dynamics' clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,6 +64,11 @@ pub trait Stepper: Send {
     /// Writes the rows of the books that the stepper was made with, `[rows][tiles]` each, at the θ that the last `advance` left; nothing where the law
     /// keeps none.
     fn accounts(&self, _theta: &[Lane], _out: &mut [Vec<Lane>]) {}
+
+    /// Lanes that the stepper had to give up, and why; their θ is NaN since then.
+    fn failures(&self) -> &[Failure] {
+        &[]
+    }
 }
 
 #[cfg(test)]

@@ -8,19 +8,20 @@ use crate::dynamics::descent::{Descent, Source};
 use crate::dynamics::diffusion::EulerMaruyama;
 use crate::dynamics::draws::{Block, Draws};
 use crate::dynamics::equations::{Force, LangevinEquation, SdeEquation, kind};
-use crate::dynamics::flow::GradientFlow;
+use crate::dynamics::flow::{GradientFlow, Precision};
 use crate::dynamics::integrated::{Charges, Course, Integrated};
 use crate::dynamics::linear::{Linear, Plan, Transitions};
 use crate::dynamics::passes::{self, Over, Passes};
+use crate::dynamics::pieces::Pieces;
 use crate::dynamics::svag::AmplifiedGradient;
 use crate::dynamics::sweep::{FullGradient, GaussianGradient, Way};
 use crate::dynamics::underdamped::{Inertia, Underdamped};
 use crate::dynamics::{Clock, Law, Sampling, Schedule, Stepper, Training};
 use crate::lanes::{LANES, Points, Purpose, Values};
-use crate::model::formula::{CompiledSde, FormulaModel, SdeModel};
+use crate::model::formula::{CompiledSde, FormulaModel, SdeModel, Switches};
 use crate::model::{Model, OverRows, critical};
 use crate::scheme::linear::Transition;
-use crate::scheme::runge_kutta::Adaptive;
+use crate::scheme::runge_kutta::{Adaptive, Limits};
 use crate::scheme::{Calculus, Increments, Method, NoiseKind, Scheme, Stepping, Wiener};
 
 /// What moves.
@@ -54,6 +55,10 @@ pub struct Setting<'a> {
     pub together: Option<u32>,
 }
 
+/// Most kinks, counted sample by sample, that gradient flow looks for one by one: beyond, each is too small to matter to a path, and they are too
+/// many to be stopped at.
+const MOST_SWITCHES: usize = 16_384;
+
 /// A law made ready: shared by all blocks.
 pub struct Motion {
     kind: Kind,
@@ -85,7 +90,9 @@ enum Kind {
     Flow {
         model: Arc<dyn Model>,
         decay: f64,
-        tolerance: f64,
+        precision: Precision,
+        /// Of a loss with kinks.
+        switches: Option<Arc<Switches>>,
     },
     Linear(Arc<Transitions>),
     Euler {
@@ -267,8 +274,21 @@ impl Motion {
         let (gradient, substeps, momentum) = match *setting.law {
             Law::GradientFlow { tolerance } => {
                 let OverRows { working_set, run_length: length } = all();
-                let hot = Adaptive::footprint(parameters) + working_set;
-                let kind = Kind::Flow { model: model.clone(), decay: training.decay.force(), tolerance };
+                let switches = match formula {
+                    Some(formula) => formula.switches()?.filter(|s| s.len() <= MOST_SWITCHES).map(Arc::new),
+                    None => None,
+                };
+                let hot = match &switches {
+                    Some(switches) => Pieces::footprint(parameters, switches),
+                    None => Adaptive::footprint(parameters) + working_set,
+                };
+                let limits = match setting.instants {
+                    [first, .., last] => Limits { start: first.time, end: last.time },
+                    _ => Limits::NONE,
+                };
+                let precision = Precision { tolerance, limits };
+                let kind =
+                    Kind::Flow { model: model.clone(), decay: training.decay.force(), precision, switches };
                 return Ok(Self {
                     kind,
                     parameters,
@@ -484,9 +504,14 @@ impl Motion {
                 let rows = rows.as_ref().filter(|_| books.is_empty());
                 Box::new(descent.with(accounts).by(pass, samples).keeping(rows, tiles))
             }
-            Kind::Flow { model, decay, tolerance } => {
-                let gradient = FullGradient::new(model.clone(), tiles);
-                let flow = GradientFlow::new(gradient, *decay, *tolerance, self.parameters, tiles);
+            Kind::Flow { model, decay, precision, switches } => {
+                let parameters = self.parameters;
+                let flow = if let Some(switches) = switches {
+                    GradientFlow::in_pieces(switches.clone(), *decay, *precision, parameters, tiles)
+                } else {
+                    let gradient = FullGradient::new(model.clone(), tiles);
+                    GradientFlow::new(gradient, *decay, *precision, parameters, tiles)
+                };
                 Box::new(flow.with(Accounts::new(books, 0, tiles)))
             }
             Kind::Linear(transitions) => {

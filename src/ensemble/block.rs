@@ -26,7 +26,14 @@ pub struct Job<'a> {
     /// The first of them, whose whole path is kept.
     pub kept: usize,
     /// The one path of all replicas, where law and start are the same for all.
-    pub path: Option<Vec<Point>>,
+    pub path: Option<CommonPath>,
+}
+
+/// The path of all replicas of a law without noise from one start.
+pub struct CommonPath {
+    points: Vec<Point>,
+    /// Why it was given up, if it was.
+    failure: Option<String>,
 }
 
 /// An instant of a path that all replicas share.
@@ -37,7 +44,7 @@ pub struct Point {
 
 impl Job<'_> {
     /// The path that all replicas share; `None` if they do not, or if `pulse` ended it.
-    pub fn common_path(&self, pulse: &mut dyn FnMut(u64) -> bool) -> Option<Vec<Point>> {
+    pub fn common_path(&self, pulse: &mut dyn FnMut(u64) -> bool) -> Option<CommonPath> {
         let layout = self.study.layout();
         let mut theta = vec![Lane::default(); layout.len()];
         initial::fill(&mut theta, &self.study.starting_laws(), layout, self.study.run.seed, 0, 1);
@@ -57,7 +64,8 @@ impl Job<'_> {
             path.push(Point { theta: first(&theta), books: rows.iter().map(first).collect() });
             before = Some(now);
         }
-        Some(path)
+        let failure = stepper.failures().first().map(|f| f.reason.clone());
+        Some(CommonPath { points: path, failure })
     }
 
     /// Simulates `tiles` vectors from replica `first` on; `None` if `pulse`, told of replica-steps, ended it.
@@ -92,7 +100,7 @@ impl Job<'_> {
         let mut before: Option<Clock> = None;
         for (index, &now) in self.instants.iter().enumerate() {
             if let Some(path) = &self.path {
-                let point = &path[index];
+                let point = &path.points[index];
                 spread(&mut theta, &point.theta, tiles);
                 for (rows, values) in rows.iter_mut().zip(&point.books) {
                     spread(rows, values, tiles);
@@ -137,7 +145,10 @@ impl Job<'_> {
         let _observing = stopwatch::enter(Section::Observables);
         diverged.sort_unstable();
         let observables = trackers.into_iter().map(|tracker| tracker.finish(&alive)).collect();
-        Some(BlockRecord { first, replicas, diverged, observables })
+        let own = stepper.iter().flat_map(|s| s.failures()).map(|f| (first + f.lane, f.reason.clone()));
+        let common = self.path.iter().filter_map(|p| p.failure.clone()).map(|reason| (first, reason));
+        let failure = own.chain(common).filter(|f| f.0 < first + replicas).min_by_key(|f| f.0);
+        Some(BlockRecord { first, replicas, diverged, failure, observables })
     }
 }
 

@@ -5,10 +5,13 @@
 
 mod block;
 pub mod decay;
+mod diagnosis;
 pub mod digest;
 pub mod fold;
 pub mod initial;
 mod kernels;
+#[cfg(test)]
+mod kink_tests;
 #[cfg(test)]
 mod law_tests;
 #[cfg(test)]

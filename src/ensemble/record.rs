@@ -33,6 +33,8 @@ pub struct DynamicsRecord {
     pub most: usize,
     /// Replicas whose state or observables ceased to be finite, with the first recorded step at which it showed.
     pub diverged: Vec<(usize, u64)>,
+    /// Why the first of them did, where that is known.
+    pub failure: Option<(usize, String)>,
     /// The first replicas, whose whole path is kept.
     pub kept: usize,
     /// What was observed.

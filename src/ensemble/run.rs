@@ -10,7 +10,7 @@ use crate::ensemble::fold::{Fold, blocks};
 use crate::ensemble::observe::{Windows, blank};
 use crate::ensemble::record::{DynamicsRecord, Profile, Record};
 use crate::ensemble::sink::{BlockRecord, Plan};
-use crate::ensemble::{Options, Progress, RunError, initial, pool, precision};
+use crate::ensemble::{Options, Progress, RunError, diagnosis, initial, pool, precision};
 use crate::lanes::stopwatch::{self, Section};
 use crate::lanes::{LANES, Level};
 use crate::stats::moments::Moments;
@@ -113,6 +113,11 @@ pub(super) fn run_in_blocks(
             observable.ensemble = fold.finish();
             // Without a single replica: nothing was counted anywhere.
             observable.ensemble.resize(done.times.len() * observable.components(), Moments::default());
+        }
+        if let (None, false, Some(&(replica, step))) = (&done.failure, stopped, done.diverged.first()) {
+            let go_on = || !stop.load(Ordering::Relaxed);
+            let why = diagnosis::of(study, &study.dynamics[index], &prepared.motion, replica, step, &go_on);
+            done.failure = why.map(|why| (replica, why));
         }
         done.seconds = began.elapsed().as_secs_f64();
         progress.finish();
@@ -328,6 +333,9 @@ fn reserve(done: &mut DynamicsRecord) {
 fn append(done: &mut DynamicsRecord, block: &BlockRecord) {
     done.replicas = block.first + block.replicas;
     done.diverged.extend_from_slice(&block.diverged);
+    if done.failure.is_none() {
+        done.failure.clone_from(&block.failure);
+    }
     for (to, from) in done.observables.iter_mut().zip(&block.observables) {
         to.last.extend_from_slice(&from.last);
         to.max_change.extend_from_slice(&from.max_change);

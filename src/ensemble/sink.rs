@@ -22,6 +22,8 @@ pub struct BlockRecord {
     pub replicas: usize,
     /// Diverged replicas (ensemble index) with the recorded step at which it showed.
     pub diverged: Vec<(usize, u64)>,
+    /// Why the first of them did, where that is known.
+    pub failure: Option<(usize, String)>,
     /// In the plan's order; `trajectories` holds the block's share of the first `kept` replicas.
     pub observables: Vec<ObservableRecord>,
 }

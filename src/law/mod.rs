@@ -104,8 +104,9 @@ pub fn name(law: &ClaimLaw) -> &'static str {
 /// Diverged replicas make a claim fail.
 fn diverged(run: &Run) -> Option<Settled> {
     let &(replica, step) = run.record.diverged.first()?;
+    let why = run.record.failure.as_ref().map_or_else(String::new, |(_, reason)| format!(": {reason}"));
     let reason = format!(
-        "{} of {} replicas of `{}` diverged (replica {replica} by step {step})",
+        "{} of {} replicas of `{}` diverged (replica {replica} by step {step}){why}",
         run.record.diverged.len(),
         run.record.replicas,
         run.dynamics.name

@@ -131,6 +131,7 @@ pub(super) fn record() -> Record {
         requested: REPLICAS,
         most: REPLICAS,
         diverged: if drift > 0.0 { vec![(3, 40)] } else { vec![] },
+        failure: None,
         kept: 2,
         observables: vec![observable("w", vec![2], false, drift), observable("hidden", vec![], true, drift)],
         seconds: 0.25,

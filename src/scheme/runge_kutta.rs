@@ -5,6 +5,9 @@
 //!
 //! The sequence of steps does not know what is recorded: steps are never cut at a recorded instant; a state in between
 //! comes from a side integration of a copy, so that asking for more instants changes no path.
+//!
+//! Every lane's steps are counted. A law that is stiff keeps an explicit integrator at steps of the size of its fastest direction long after that is done
+//! with: where the rest of the way would take more than [`MOST_STEPS`] of them, the lane is given up, with the reason.
 
 use crate::lanes::{LANES, Lane};
 
@@ -79,7 +82,62 @@ const ERROR: [(usize, f64); 4] =
     [(0, 41.0 / 840.0), (10, 41.0 / 840.0), (11, -41.0 / 840.0), (12, -41.0 / 840.0)];
 
 /// Steps beyond this size are not tried; a law at rest would let them grow without end.
-const LARGEST_STEP: f64 = 1e100;
+pub const LARGEST_STEP: f64 = 1e100;
+
+/// Most steps, tried or taken, that one path may cost.
+pub const MOST_STEPS: u64 = 5_000_000;
+
+/// Steps after which it is asked how many more there will be.
+const ENOUGH: u64 = 20_000;
+
+/// A step that moves a state by less than this part of it is no longer as long as it is for the path's sake.
+const HARDLY: f64 = 1e-3;
+
+/// Why a lane became NaN, for a user.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// The lane, counted through the block.
+    pub lane: usize,
+    /// A sentence.
+    pub reason: String,
+}
+
+/// What a path may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// When it begins.
+    pub start: f64,
+    /// When it ends; infinite if nobody knows.
+    pub end: f64,
+}
+
+impl Limits {
+    /// Without an end that is known.
+    pub const NONE: Self = Self { start: 0.0, end: f64::INFINITY };
+
+    /// How many steps the whole way will take, if that is too many.
+    pub fn hopeless(self, tries: u64, now: f64) -> Option<f64> {
+        if tries < ENOUGH || !tries.is_multiple_of(ENOUGH / 50) {
+            return None;
+        }
+        let share = (now - self.start) / (self.end - self.start);
+        let projected = if share > 0.0 { tries as f64 / share.min(1.0) } else { tries as f64 };
+        (tries >= MOST_STEPS || projected > MOST_STEPS as f64 && self.end.is_finite()).then_some(projected)
+    }
+
+    /// The same in words; `moved` is the part of the state by which a step moves it.
+    pub fn why(self, projected: f64, now: f64, step: f64, moved: f64) -> String {
+        let cause = if moved < HARDLY {
+            ": the loss is stiff, its steepest direction allows no longer steps, although the path hardly moves"
+        } else {
+            ""
+        };
+        format!(
+            "gradient flow came to t = {now:.4e} in steps of {step:.1e}, {projected:.1e} of which it would take to the end, more than \
+             {MOST_STEPS:.0e}{cause}"
+        )
+    }
+}
 
 /// ẏ of a block: reads `[n][tiles]`, writes `[n][tiles]`.
 pub type Slope<'a> = dyn FnMut(&[Lane], &mut [Lane]) + 'a;
@@ -94,19 +152,95 @@ struct Front {
     lost: Vec<Lane>,
     /// `[tiles]`.
     step: Vec<Lane>,
+    /// Steps tried.
+    tries: Vec<[u64; LANES]>,
 }
 
 /// The integrator of a block of `tiles` vectors.
 #[derive(Clone, Debug)]
 pub struct Adaptive {
     tiles: usize,
-    tolerance: f64,
     front: Front,
     side: Front,
+    stages: Stages,
+    applied: Vec<Lane>,
+    /// The floor of errors: none.
+    nothing: Vec<Lane>,
+    limits: Limits,
+    failures: Vec<Failure>,
+}
+
+/// Working memory of a step.
+#[derive(Clone, Debug)]
+pub struct Stages {
+    tolerance: f64,
     slopes: [Vec<Lane>; STAGES],
     trial: Vec<Lane>,
-    applied: Vec<Lane>,
     ratio: Vec<Lane>,
+}
+
+impl Stages {
+    /// For `n` elements a replica; a step's estimated error is compared with `tolerance` times the largest element of the lane's state.
+    pub fn new(n: usize, tiles: usize, tolerance: f64) -> Self {
+        Self {
+            tolerance,
+            slopes: std::array::from_fn(|_| vec![Lane::default(); n * tiles]),
+            trial: vec![Lane::default(); n * tiles],
+            ratio: vec![Lane::default(); tiles],
+        }
+    }
+
+    /// A step of size `applied` in every lane: where it leads, and its estimated error over the allowed one, see [`Stages::trial`]. A lane whose state
+    /// is smaller than `floor` has the allowance of a state of that size.
+    pub fn attempt(&mut self, state: &[Lane], applied: &[Lane], floor: &[Lane], slope: &mut Slope<'_>) {
+        let Self { tolerance, slopes, trial, ratio } = self;
+        for stage in 0..STAGES {
+            let (before, after) = slopes.split_at_mut(stage);
+            if stage == 0 {
+                slope(state, &mut after[0]);
+            } else {
+                combine(trial, state, applied, before, TABLEAU[stage]);
+                slope(trial, &mut after[0]);
+            }
+        }
+        combine(trial, state, applied, slopes, &WEIGHTS);
+        error_ratio(ratio, (trial, state), applied, slopes, *tolerance, floor);
+    }
+
+    /// The new state and the ratio of errors; a step is good where that is at most 1.
+    pub fn trial(&self) -> (&[Lane], &[Lane]) {
+        (&self.trial, &self.ratio)
+    }
+
+    /// The part of a lane's state by which a step of size `h` moves it.
+    pub fn moved(&self, state: &[Lane], lane: usize, h: f64) -> f64 {
+        let (tiles, t, l) = (self.ratio.len(), lane / LANES, lane % LANES);
+        h * largest(&self.slopes[0], tiles, t, l) / largest(state, tiles, t, l)
+    }
+}
+
+/// The first step of every lane: a hundredth of ‖y‖/‖ẏ‖.
+pub fn first_step(state: &[Lane], slope: &[Lane], tiles: usize, step: &mut [Lane]) {
+    for (t, step) in step.iter_mut().enumerate() {
+        for l in 0..LANES {
+            let size = largest(state, tiles, t, l);
+            let speed = largest(slope, tiles, t, l);
+            let scale = if size > 0.0 { size } else { 1.0 };
+            step.0[l] = if speed > 0.0 { (0.01 * scale / speed).min(LARGEST_STEP) } else { 1.0 };
+        }
+    }
+}
+
+/// By how much the next step is longer: ratio^(−1/8), of square roots alone; NaN and ∞ shrink the step the most.
+pub fn factor(ratio: f64) -> f64 {
+    let root = ratio.sqrt().sqrt().sqrt();
+    if root <= 0.9 / 5.0 {
+        5.0
+    } else if root < 0.9 / 0.1 {
+        0.9 / root
+    } else {
+        0.1
+    }
 }
 
 impl Adaptive {
@@ -117,17 +251,29 @@ impl Adaptive {
             time: vec![Lane::default(); tiles],
             lost: vec![Lane::default(); tiles],
             step: vec![Lane::default(); tiles],
+            tries: vec![[0; LANES]; tiles],
         };
         Self {
             tiles,
-            tolerance,
             front: front(),
             side: front(),
-            slopes: std::array::from_fn(|_| vec![Lane::default(); n * tiles]),
-            trial: vec![Lane::default(); n * tiles],
+            stages: Stages::new(n, tiles, tolerance),
             applied: vec![Lane::default(); tiles],
-            ratio: vec![Lane::default(); tiles],
+            nothing: vec![Lane::default(); tiles],
+            limits: Limits::NONE,
+            failures: Vec::new(),
         }
+    }
+
+    /// The same within limits.
+    #[must_use]
+    pub fn within(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Lanes that became NaN, and why.
+    pub fn failures(&self) -> &[Failure] {
+        &self.failures
     }
 
     /// Vectors a tile that an integrator of `n` elements keeps.
@@ -140,16 +286,8 @@ impl Adaptive {
         self.front.state.copy_from_slice(state);
         self.front.time.fill(Lane::splat(time));
         self.front.lost.fill(Lane::default());
-        slope(state, &mut self.slopes[0]);
-        for t in 0..self.tiles {
-            for l in 0..LANES {
-                let size = largest(state, self.tiles, t, l);
-                let speed = largest(&self.slopes[0], self.tiles, t, l);
-                let scale = if size > 0.0 { size } else { 1.0 };
-                self.front.step[t].0[l] =
-                    if speed > 0.0 { (0.01 * scale / speed).min(LARGEST_STEP) } else { 1.0 };
-            }
-        }
+        slope(state, &mut self.stages.slopes[0]);
+        first_step(state, &self.stages.slopes[0], self.tiles, &mut self.front.step);
     }
 
     /// Writes the state at `target` (not before the last one asked for) to `out`; false if `go_on` said so before that.
@@ -177,20 +315,14 @@ impl Adaptive {
             if !go_on() {
                 return false;
             }
-            attempt(
-                &mut self.front,
-                &self.applied,
-                &mut self.slopes,
-                &mut self.trial,
-                &mut self.ratio,
-                self.tolerance,
-                slope,
-            );
+            let Self { front, stages, applied, nothing, limits, failures, .. } = self;
+            attempt(front, (applied, nothing), stages, slope, *limits, failures);
         }
         self.side.state.copy_from_slice(&self.front.state);
         self.side.time.copy_from_slice(&self.front.time);
         self.side.lost.copy_from_slice(&self.front.lost);
         self.side.step.copy_from_slice(&self.front.step);
+        self.side.tries.copy_from_slice(&self.front.tries);
         loop {
             let mut busy = false;
             for t in 0..self.tiles {
@@ -209,15 +341,8 @@ impl Adaptive {
             if !go_on() {
                 return false;
             }
-            attempt(
-                &mut self.side,
-                &self.applied,
-                &mut self.slopes,
-                &mut self.trial,
-                &mut self.ratio,
-                self.tolerance,
-                slope,
-            );
+            let Self { side, stages, applied, nothing, limits, failures, .. } = self;
+            attempt(side, (applied, nothing), stages, slope, *limits, failures);
         }
         out.copy_from_slice(&self.side.state);
         true
@@ -225,7 +350,7 @@ impl Adaptive {
 }
 
 /// Largest absolute element of one lane; NaN if one is.
-fn largest(values: &[Lane], tiles: usize, t: usize, l: usize) -> f64 {
+pub fn largest(values: &[Lane], tiles: usize, t: usize, l: usize) -> f64 {
     let mut size: f64 = 0.0;
     for row in values.chunks_exact(tiles) {
         let x = row[t].0[l].abs();
@@ -239,45 +364,31 @@ fn largest(values: &[Lane], tiles: usize, t: usize, l: usize) -> f64 {
 /// One step of size `applied` (0: none) in every lane, taken where its error is small enough; the next size is set either way.
 fn attempt(
     front: &mut Front,
-    applied: &[Lane],
-    slopes: &mut [Vec<Lane>; STAGES],
-    trial: &mut [Lane],
-    ratio: &mut [Lane],
-    tolerance: f64,
+    (applied, nothing): (&[Lane], &[Lane]),
+    stages: &mut Stages,
     slope: &mut Slope<'_>,
+    limits: Limits,
+    failures: &mut Vec<Failure>,
 ) {
     let tiles = applied.len();
-    for stage in 0..STAGES {
-        let (before, after) = slopes.split_at_mut(stage);
-        if stage == 0 {
-            slope(&front.state, &mut after[0]);
-        } else {
-            combine(trial, &front.state, applied, before, TABLEAU[stage]);
-            slope(trial, &mut after[0]);
-        }
-    }
-    combine(trial, &front.state, applied, slopes, &WEIGHTS);
-    error_ratio(ratio, trial, &front.state, applied, slopes, tolerance);
+    stages.attempt(&front.state, applied, nothing, slope);
     for t in 0..tiles {
         for l in 0..LANES {
             let step = applied[t].0[l];
             if step == 0.0 {
                 continue;
             }
-            let ratio = ratio[t].0[l];
+            front.tries[t][l] += 1;
+            let ratio = stages.ratio[t].0[l];
             let accepted = ratio <= 1.0;
-            // ratio^(−1/8), of square roots alone; NaN and ∞ shrink the step the most.
-            let root = ratio.sqrt().sqrt().sqrt();
-            let factor = if root <= 0.9 / 5.0 {
-                5.0
-            } else if root < 0.9 / 0.1 {
-                0.9 / root
-            } else {
-                0.1
-            };
+            let factor = factor(ratio);
             let time = front.time[t].0[l];
-            if accepted {
-                for (new, old) in trial.chunks_exact(tiles).zip(front.state.chunks_exact_mut(tiles)) {
+            let lane = t * LANES + l;
+            let mut reason = None;
+            if let Some(projected) = limits.hopeless(front.tries[t][l], time) {
+                reason = Some(limits.why(projected, time, step, stages.moved(&front.state, lane, step)));
+            } else if accepted {
+                for (new, old) in stages.trial.chunks_exact(tiles).zip(front.state.chunks_exact_mut(tiles)) {
                     old[t].0[l] = new[t].0[l];
                 }
                 // Neumaier: `lost` is what the sum of steps has too much.
@@ -290,15 +401,25 @@ fn attempt(
                 let next = step * factor.min(0.9);
                 front.step[t].0[l] = next;
                 if time + next <= time || next.is_nan() {
-                    for old in front.state.chunks_exact_mut(tiles) {
-                        old[t].0[l] = f64::NAN;
-                    }
-                    // Past every target: it takes no more steps.
-                    front.time[t].0[l] = f64::INFINITY;
+                    reason = Some(no_step(time, ratio));
                 }
+            }
+            if let Some(reason) = reason {
+                for old in front.state.chunks_exact_mut(tiles) {
+                    old[t].0[l] = f64::NAN;
+                }
+                // Past every target: it takes no more steps.
+                front.time[t].0[l] = f64::INFINITY;
+                failures.push(Failure { lane, reason });
             }
         }
     }
+}
+
+/// Why no step is short enough.
+pub fn no_step(time: f64, ratio: f64) -> String {
+    let cause = if ratio.is_nan() { "its slope is not finite" } else { "its slope is not smooth" };
+    format!("gradient flow has no step at t = {time:.6e}: {cause} there")
 }
 
 /// out = state + h Σ_j a_j k_j.
@@ -324,16 +445,16 @@ fn combine(out: &mut [Lane], state: &[Lane], h: &[Lane], slopes: &[Vec<Lane>], r
 /// max_i |e_i| / (tolerance · max_i max(|y_i|, |y'_i|)) of every lane; NaN where something is not finite.
 fn error_ratio(
     ratio: &mut [Lane],
-    new: &[Lane],
-    old: &[Lane],
+    (new, old): (&[Lane], &[Lane]),
     h: &[Lane],
     slopes: &[Vec<Lane>; STAGES],
     tolerance: f64,
+    floor: &[Lane],
 ) {
     let tiles = h.len();
     for (t, ratio) in ratio.iter_mut().enumerate() {
         let mut error = [0.0_f64; LANES];
-        let mut size = [0.0_f64; LANES];
+        let mut size = floor[t].0;
         let mut finite = [0.0_f64; LANES];
         for e in (t..new.len()).step_by(tiles) {
             for l in 0..LANES {
@@ -432,17 +553,20 @@ mod tests {
                 time: vec![Lane::default()],
                 lost: vec![Lane::default()],
                 step: vec![Lane::splat(h)],
+                tries: vec![[0; LANES]],
             };
-            let mut slopes: [Vec<Lane>; STAGES] = std::array::from_fn(|_| vec![Lane::default(); 3]);
-            let (mut trial, mut ratio) = (vec![Lane::default(); 3], vec![Lane::default()]);
-            attempt(&mut front, &[Lane::splat(h)], &mut slopes, &mut trial, &mut ratio, 1.0, &mut |y, k| {
+            let mut stages = Stages::new(3, 1, 1.0);
+            let mut slope = |y: &[Lane], k: &mut [Lane]| {
                 let mut out = [0.0; 3];
                 law(&[y[0].0[0], y[1].0[0], y[2].0[0]], &mut out);
                 for (k, o) in k.iter_mut().zip(out) {
                     *k = Lane::splat(o);
                 }
-            });
-            (front.state.iter().map(|x| x.0[0]).collect::<Vec<_>>(), ratio[0].0[0])
+            };
+            let step = [Lane::splat(h)];
+            let applied = (&step[..], &[Lane::default()][..]);
+            attempt(&mut front, applied, &mut stages, &mut slope, Limits::NONE, &mut Vec::new());
+            (front.state.iter().map(|x| x.0[0]).collect::<Vec<_>>(), stages.ratio[0].0[0])
         };
         let exact = |h: f64| integrate(1e-15, &start, &[h], &law).remove(0);
         let error = |h: f64| {
@@ -483,6 +607,32 @@ mod tests {
         let out = integrate(1e-12, &[1.0], &[0.5, 2.0, 3.0], &law);
         assert!((out[0][0] - 2.0).abs() < 1e-10);
         assert!(out[1][0].is_nan() && out[2][0].is_nan());
+    }
+
+    #[test]
+    fn what_is_stiff_is_given_up_with_a_reason() {
+        let slope = |rates: [f64; 2]| {
+            move |y: &[Lane], k: &mut [Lane]| {
+                for (e, (k, y)) in k.iter_mut().zip(y).enumerate() {
+                    *k = Lane(y.0.map(|y| -rates[e] * y));
+                }
+            }
+        };
+        let run = |rates: [f64; 2], end: f64| {
+            let mut adaptive = Adaptive::new(2, 1, 1e-12).within(Limits { start: 0.0, end });
+            let mut out = vec![Lane::splat(1.0); 2];
+            adaptive.start(&out.clone(), 0.0, &mut slope(rates));
+            assert!(adaptive.advance(end, &mut out, &mut slope(rates), &mut || true));
+            (out[1].0[0], adaptive.failures().to_vec())
+        };
+        let (value, failures) = run([1e8, 1.0], 10.0);
+        assert!(value.is_nan() && failures.len() == LANES, "{failures:?}");
+        assert!(failures[3].lane == 3 && failures[3].reason.contains("stiff"), "{failures:?}");
+        // The same to where there are few enough steps; and a fast way that is not stiff.
+        let (value, failures) = run([1e8, 1.0], 1e-5);
+        assert!((value - (-1e-5_f64).exp()).abs() < 1e-12 && failures.is_empty(), "{value} {failures:?}");
+        let (value, failures) = run([1.0, 1.0], 10.0);
+        assert!((value - (-10.0_f64).exp()).abs() < 1e-12 && failures.is_empty(), "{value} {failures:?}");
     }
 
     #[test]

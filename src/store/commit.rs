@@ -457,6 +457,7 @@ mod tests {
             first,
             replicas,
             diverged: vec![(first, 3)],
+            failure: None,
             observables: plan.observables.iter().map(rows).collect(),
         }
     }

@@ -338,6 +338,7 @@ fn without_data(record: &DynamicsRecord) -> DynamicsRecord {
     DynamicsRecord {
         replicas: 0,
         diverged: vec![],
+        failure: None,
         observables: observables.collect(),
         seconds: 0.0,
         profile: None,
@@ -374,6 +375,7 @@ fn rest(record: &DynamicsRecord, first: usize) -> BlockRecord {
         first,
         replicas: record.replicas - first,
         diverged: record.diverged.iter().copied().filter(|d| d.0 >= first).collect(),
+        failure: None,
         observables: observables.collect(),
     }
 }

@@ -64,6 +64,7 @@ pub fn dynamics(
         requested: replicas,
         most: replicas,
         diverged: if replicas > 3 { vec![(0, 20), (replicas - 2, 0)] } else { vec![] },
+        failure: None,
         kept,
         observables,
         seconds: 1.25,
@@ -127,6 +128,7 @@ pub fn block(record: &DynamicsRecord, first: usize, count: usize) -> BlockRecord
         first,
         replicas: end - first,
         diverged: record.diverged.iter().copied().filter(|d| (first..end).contains(&d.0)).collect(),
+        failure: None,
         observables: observables.collect(),
     }
 }

@@ -225,6 +225,7 @@ pub(super) fn simulate(
             requested: plan.replicas,
             most: plan.replicas,
             diverged: Vec::new(),
+            failure: None,
             kept: plan.replicas,
             observables,
             seconds: 0.0,

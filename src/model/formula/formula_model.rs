@@ -202,6 +202,16 @@ impl FormulaModel {
         Probe { graph: self.graph.clone(), outputs, states }
     }
 
+    /// The population's nodes, made or not.
+    pub(super) fn lazy_nodes(&self) -> &LazyNodes {
+        &self.population.nodes
+    }
+
+    /// The user's name of data.
+    pub(super) fn data_name(&self, node: Node) -> Option<String> {
+        self.data.iter().find(|d| d.1 == node).map(|d| d.0.clone())
+    }
+
     /// Calls `each(k, gradient)` with ∇ℓ(θ; z_k), `[P][tiles]`, for every node in order.
     fn for_each_sample_gradient(
         &self,

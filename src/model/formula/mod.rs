@@ -6,6 +6,7 @@ mod data;
 pub mod dissipation;
 pub mod elaborate;
 pub mod error;
+mod faults;
 mod formula_model;
 mod function;
 mod gathered;
@@ -20,10 +21,14 @@ mod sde;
 #[cfg(test)]
 mod singular_tests;
 mod sums;
+mod switches;
+#[cfg(test)]
+mod switches_tests;
 pub mod syntax;
 #[cfg(test)]
 mod tests;
 mod wieners;
+mod words;
 
 use std::sync::Arc;
 
@@ -36,6 +41,7 @@ pub use error::FormulaError;
 pub use formula_model::FormulaModel;
 pub use function::{Function, NodeBatch};
 pub use sde::{Diffusion, SdeModel};
+pub use switches::{Memory, Switches};
 pub use wieners::{NoiseEntry, NoiseMatrix};
 
 /// A number, vector or matrix, row by row.

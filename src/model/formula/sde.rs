@@ -249,6 +249,24 @@ impl SdeModel {
         (first(&out[..state.len()]), first(&out[state.len()..]))
     }
 
+    /// ∂a_i/∂x_j of the drift as it is written, row by row, by central differences.
+    pub fn drift_slopes(&self, x: &[f64]) -> Vec<f64> {
+        let (p, wiener) = (x.len(), vec![0.0; self.noises()]);
+        let mut slopes = vec![0.0; p * p];
+        for j in 0..p {
+            let h = 1e-6 * (1.0 + x[j].abs());
+            let shifted = |by: f64| {
+                let mut x = x.to_vec();
+                x[j] += by;
+                self.at(&x, &wiener).0
+            };
+            for (i, (up, down)) in shifted(h).into_iter().zip(shifted(-h)).enumerate() {
+                slopes[i * p + j] = (up - down) / (2.0 * h);
+            }
+        }
+        slopes
+    }
+
     fn built(
         &self,
         formula: &Expression,

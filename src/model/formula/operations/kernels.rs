@@ -144,7 +144,7 @@ vectorized! {
     /// out ← 0 where x is and low < y < 0.
     pub(super) fn clear_at_zero_above(out: &mut [Lane], x: &[Lane], y: &[Lane], low: f64) {
         for ((out, &x), &y) in flat_mut(out).iter_mut().zip(flat(x)).zip(flat(y)) {
-            *out = if (x == 0.0) & (y > low) & (y < 0.0) { 0.0 } else { *out };
+            *out = if x == 0.0 && y > low && y < 0.0 { 0.0 } else { *out };
         }
     }
     /// aⁿ, n ≥ 1, by squaring.

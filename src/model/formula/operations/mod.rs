@@ -14,7 +14,7 @@ mod unary;
 mod vector;
 
 pub use affine::{AFFINE, AFFINE_PRODUCT};
-pub use binary::{ADD, CHAIN_PRODUCT, CHAIN_QUOTIENT, DIVIDE, MULTIPLY, POWER, SUBTRACT};
+pub use binary::{ADD, CHAIN_PRODUCT, CHAIN_QUOTIENT, DIVIDE, LARGER, MULTIPLY, POWER, SUBTRACT};
 pub use linear::{MATRIX_PRODUCT, SCALED_IDENTITY, TRACE, TRANSPOSE};
 pub use matrices::{CHOLESKY, COFACTOR, DETERMINANT, INVERSE};
 pub use reduce::{BROADCAST, DOT, MAX_MASK, MAXIMUM, NORM, NORM2, SUM};
@@ -23,7 +23,7 @@ pub use unary::{
     RECIPROCAL_OR_ZERO, RECIPROCAL_ROOT, RELU, SIGMOID, SIGN, SIN, SOFTPLUS, SQRT, STEP, TAN, TANH, Unary,
     ZERO,
 };
-pub use vector::{ARRAY, LOGSUMEXP, ONE_HOT, SOFTMAX};
+pub use vector::{ARRAY, LOGSUMEXP, ONE_HOT, SOFTMAX, element};
 
 use super::graph::{Graph, Node};
 use crate::lanes::pass::{Recipe, Value};

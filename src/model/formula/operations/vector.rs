@@ -205,6 +205,14 @@ impl Operation for Slice {
     }
 }
 
+/// One element as a scalar.
+pub fn element(graph: &mut Graph, a: Node, which: usize) -> Node {
+    if graph.shape(a).is_scalar() {
+        return a;
+    }
+    graph.apply(&SLICE, Attribute::integer(which as i64 * SLICE_UNIT + 1), &[a])
+}
+
 /// The smallest element is minus the largest of the negative; used by `min`.
 pub(super) fn smallest(graph: &mut Graph, a: Node) -> Node {
     let negative = graph.negate(a);
