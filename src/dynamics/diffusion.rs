@@ -46,7 +46,7 @@ impl EulerMaruyama {
     }
 
     /// One step.
-    fn step(&mut self, state: &mut [Lane]) {
+    fn step(&mut self, state: &mut [Lane], elapsed: f64) {
         let Self { equation, wiener, moves, scratch, normals, .. } = self;
         let tiles = normals.tiles();
         if let Some(pass) = &mut self.pass {
@@ -62,7 +62,7 @@ impl EulerMaruyama {
         for row in wiener.chunks_exact_mut(tiles) {
             scale(row, normals.row(), self.root);
         }
-        equation.drift_and_noise(state, wiener, moves, scratch);
+        equation.drift_and_noise(state, wiener, equation.start() + elapsed, moves, scratch);
         let (drift, increment) = moves.split_at_mut(state.len());
         if self.accounts.is_empty() {
             return euler(state, drift, increment, self.step);
@@ -86,8 +86,8 @@ impl Stepper for EulerMaruyama {
         pulse: &mut dyn FnMut(u64) -> bool,
     ) -> bool {
         self.accounts.begin(state, from.step);
-        for _ in from.step..to.step {
-            self.step(state);
+        for step in from.step..to.step {
+            self.step(state, step as f64 * self.step);
             if !pulse(1) {
                 return false;
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::dynamics::Sampling;
 use crate::dynamics::kernels::student;
 use crate::lanes::stopwatch::{self, Section};
-use crate::lanes::{Indices, LANES, Lane, Normals, Purpose, Streams, gather};
+use crate::lanes::{Indices, LANES, Lane, Normals, Purpose, Streams, flat_mut, gather};
 use crate::model::{Batch, Model, StandardLaw, Variate};
 
 /// Samples of a mini-batch that are fetched together from the streams.
@@ -100,6 +100,8 @@ pub struct FreshDraws {
     uniforms: Option<Streams>,
     signs: Option<Streams>,
     students: Option<Streams>,
+    /// All other laws, draw by draw.
+    laws: Option<Box<Streams>>,
     second: Vec<Lane>,
 }
 
@@ -124,9 +126,18 @@ impl FreshDraws {
             uniforms: streams(has(|law| *law == StandardLaw::Uniform), Purpose::Uniform),
             signs: streams(has(|law| *law == StandardLaw::Rademacher), Purpose::Sign),
             students: streams(has(is_student), Purpose::Student),
+            laws: streams(has(drawn_one_by_one), Purpose::Law).map(Box::new),
             second: vec![Lane::default(); if has(is_student) { block.tiles } else { 0 }],
         }
     }
+}
+
+/// True for laws without a kernel: each replica takes from its own stream what its draws need.
+fn drawn_one_by_one(law: &StandardLaw) -> bool {
+    !matches!(
+        law,
+        StandardLaw::Normal | StandardLaw::Uniform | StandardLaw::Rademacher | StandardLaw::Student(_)
+    )
 }
 
 /// Fills rows with normals: few from the buffered rows, many straight from the streams. The numbers are the same.
@@ -177,6 +188,20 @@ impl Batch for FreshDraws {
                     StandardLaw::Rademacher => {
                         if let Some(signs) = &mut self.signs {
                             signs.fill_sign(rows);
+                        }
+                    }
+                    law @ (StandardLaw::Exponential
+                    | StandardLaw::Laplace
+                    | StandardLaw::Cauchy
+                    | StandardLaw::Gamma(_)
+                    | StandardLaw::Beta(..)
+                    | StandardLaw::Poisson(_)) => {
+                        if let Some(streams) = &mut self.laws {
+                            for row in rows.chunks_exact_mut(self.tiles) {
+                                for (replica, x) in flat_mut(row).iter_mut().enumerate() {
+                                    *x = law.draw(&mut || streams.uniform(replica));
+                                }
+                            }
                         }
                     }
                     StandardLaw::Student(freedom) => {

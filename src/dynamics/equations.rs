@@ -13,12 +13,22 @@ use crate::scheme::{Equation, NoiseKind};
 pub struct SdeEquation {
     compiled: Arc<CompiledSde>,
     scratch: Scratch,
+    /// The time at which a step begins, and at which the equation is taken.
+    begin: f64,
+    time: f64,
 }
 
 impl SdeEquation {
     /// For blocks of `tiles` vectors.
     pub fn new(compiled: Arc<CompiledSde>, tiles: usize) -> Self {
-        Self { scratch: compiled.scratch(tiles), compiled }
+        let start = compiled.start();
+        Self { scratch: compiled.scratch(tiles), compiled, begin: start, time: start }
+    }
+
+    /// A step begins, `elapsed` after the start of the run.
+    pub fn begin(&mut self, elapsed: f64) {
+        self.begin = self.compiled.start() + elapsed;
+        self.time = self.begin;
     }
 }
 
@@ -30,10 +40,16 @@ impl Equation for SdeEquation {
         self.compiled.noises()
     }
     fn increment(&mut self, x: &[Lane], h: f64, w: &[Lane], out: &mut [Lane]) {
-        self.compiled.increment(x, h, w, out, &mut self.scratch);
+        self.compiled.increment(x, h, w, self.time, out, &mut self.scratch);
     }
     fn slope(&mut self, x: &[Lane], w: &[Lane], out: &mut [Lane]) {
-        self.compiled.slope(x, w, out, &mut self.scratch);
+        self.compiled.slope(x, w, self.time, out, &mut self.scratch);
+    }
+    fn timed(&self) -> bool {
+        self.compiled.timed()
+    }
+    fn ahead(&mut self, time: f64) {
+        self.time = self.begin + time;
     }
 }
 

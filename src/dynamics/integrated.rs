@@ -142,6 +142,7 @@ impl Stepper for Integrated {
         for iteration in from.step..to.step {
             match course {
                 Course::Steps { equation, dt } => {
+                    equation.begin(iteration as f64 * *dt);
                     watch.before(x, *dt);
                     watch.drift(x, owed + 0.5 * *dt, equation);
                     owed = 0.5 * *dt;
@@ -167,7 +168,10 @@ impl Stepper for Integrated {
             }
         }
         match course {
-            Course::Steps { equation, .. } => watch.drift(x, owed, equation),
+            Course::Steps { equation, dt } => {
+                equation.begin(to.step as f64 * *dt);
+                watch.drift(x, owed, equation);
+            }
             Course::Iterations { equation, rate, .. } if owed > 0.0 => {
                 watch.accounts.drift(x, owed, rate.at(to.step - 1), equation.decay());
             }

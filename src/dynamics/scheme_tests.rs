@@ -252,8 +252,8 @@ fn the_drifts_of_ito_and_stratonovich_differ_by_the_noises_own_slope() {
     let state = [Lane::splat(x), Lane::splat(y)];
     let zero = [Lane::default(); 2];
     let (mut a, mut b) = ([Lane::default(); 2], [Lane::default(); 2]);
-    ito.increment(&state, 1.0, &zero, &mut a, &mut ito.scratch(1));
-    stratonovich.increment(&state, 1.0, &zero, &mut b, &mut stratonovich.scratch(1));
+    ito.increment(&state, 1.0, &zero, 0.0, &mut a, &mut ito.scratch(1));
+    stratonovich.increment(&state, 1.0, &zero, 0.0, &mut b, &mut stratonovich.scratch(1));
     assert_eq!(a[0].0[0], x * y);
     assert!((a[0].0[0] - b[0].0[0] - 0.5 * x * y * y).abs() < 1e-15);
     assert!((a[1].0[0] - b[1].0[0]).abs() < 1e-15);
@@ -268,14 +268,79 @@ fn the_drifts_of_ito_and_stratonovich_differ_by_the_noises_own_slope() {
     let state: Vec<Lane> = (0..300).map(|i| Lane::splat(0.01 * f64::from(i))).collect();
     let mut drift = vec![Lane::default(); 300];
     let none = vec![Lane::default(); 300];
-    ito_of_wide.increment(&state, 1.0, &none, &mut drift, &mut ito_of_wide.scratch(1));
+    ito_of_wide.increment(&state, 1.0, &none, 0.0, &mut drift, &mut ito_of_wide.scratch(1));
     for (a, x) in drift.iter().zip(&state) {
         assert!((a.0[0] - (0.5 * 0.09 - 1.0) * x.0[0]).abs() < 1e-15);
     }
     let state = [Lane::splat(x), Lane::splat(y)];
     // (∂(Bw))Bw with w = (2, 3): B w = (2xy, 3x²); its derivative along itself is (2(2xy·y + x·3x²), 6x·2xy).
     let w = [Lane::splat(2.0), Lane::splat(3.0)];
-    ito.slope(&state, &w, &mut a, &mut ito.scratch(1));
+    ito.slope(&state, &w, 0.0, &mut a, &mut ito.scratch(1));
     assert!((a[0].0[0] - 2.0 * (2.0 * x * y * y + 3.0 * x.powi(3))).abs() < 1e-14);
     assert!((a[1].0[0] - 12.0 * x * x * y).abs() < 1e-14);
+}
+
+/// E|X_n − X(1)| of dX = cos(5t) dt + (1 + t) dW or, `multiplicative`, dX = ½cos(5t)X dt + ½(1 + t)X dW (both Itô), from n steps along one path
+/// of 512, against 512 steps of order 1.5.
+fn error_in_time(scheme: Scheme, multiplicative: bool, n: u32) -> f64 {
+    const FINE: u32 = 512;
+    const TILES: usize = 32;
+    let factor = if multiplicative { "0.5*x*" } else { "" };
+    let drift = format!("{factor}cos(5*t)");
+    let noise = format!("{factor}(1 + t)");
+    let model = equation(&[("x", &drift)], &[("x", &[("", &noise)])], false);
+    assert!(model.timed());
+    let run = |scheme: Scheme, n: u32| {
+        let (mut equation, mut stepping) = made(&model, scheme, TILES);
+        let mut wiener =
+            Wiener::along(Normals::new(9, Purpose::Test, 0, TILES), Increments::Normal, 1, FINE / n);
+        let mut x = vec![Lane::splat(1.0); TILES];
+        let h = 1.0 / f64::from(n);
+        for k in 0..n {
+            equation.begin(f64::from(k) * h);
+            stepping.step(&mut equation, &mut x, h, &mut wiener);
+        }
+        x
+    };
+    let (coarse, fine) = (run(scheme, n), run(Scheme::StochasticRungeKutta, FINE));
+    flat(&coarse).iter().zip(flat(&fine)).map(|(a, b)| (a - b).abs()).sum::<f64>() / (TILES * LANES) as f64
+}
+
+#[test]
+fn strong_orders_of_equations_that_change_with_time() {
+    for (scheme, multiplicative, order) in [
+        (Scheme::EulerMaruyama, false, 1.0),
+        (Scheme::EulerMaruyama, true, 0.5),
+        (Scheme::Milstein, true, 1.0),
+        (Scheme::Heun, true, 1.0),
+        (Scheme::StochasticRungeKutta, false, 2.0),
+        (Scheme::StochasticRungeKutta, true, 1.5),
+    ] {
+        let errors = [8, 32].map(|n| error_in_time(scheme, multiplicative, n));
+        let slope = (errors[0] / errors[1]).log2() / 2.0;
+        // A stage taken at a wrong time has order 1 at best.
+        assert!((slope - order).abs() < 0.3, "{scheme:?} {multiplicative}: {slope}, {errors:?}");
+    }
+}
+
+#[test]
+fn a_step_that_changes_with_time_has_weak_order_two() {
+    // dx = cos(5t)x dt + (1 + t)x dW: E x = e^{sin(5h)/5}, E x² = e^{2 sin(5h)/5 + ((1 + h)³ − 1)/3}.
+    let model = equation(&[("x", "cos(5*t)*x")], &[("x", &[("", "(1 + t)*x")])], false);
+    let error = |scheme, increments, h: f64| {
+        let [mean, second] = one_step(&model, scheme, increments, h, &[1.0])[..] else {
+            panic!("two moments")
+        };
+        let exact = (5.0 * h).sin() / 5.0;
+        let square = 2.0 * exact + ((1.0 + h).powi(3) - 1.0) / 3.0;
+        (mean - exact.exp()).hypot(second - square.exp())
+    };
+    for (scheme, increments, order) in [
+        (Scheme::Weak2, Increments::ThreePoint, 2.0),
+        (Scheme::Heun, Increments::Rademacher, 1.0),
+        (Scheme::EulerMaruyama, Increments::Rademacher, 1.0),
+    ] {
+        let slope = (error(scheme, increments, 0.02) / error(scheme, increments, 0.01)).log2();
+        assert!((slope - (order + 1.0)).abs() < 0.2, "{scheme:?}: {slope}");
+    }
 }

@@ -2,8 +2,9 @@
 
 use nalgebra::DMatrix;
 
+use crate::lanes::math::scalar::exp;
 use crate::lanes::{LANES, Lane, Purpose, Stream};
-use crate::model::{Layout, Shape};
+use crate::model::{Layout, Shape, StandardLaw};
 use crate::study::{Initial, Study};
 
 /// True if all replicas start at the same place.
@@ -28,6 +29,25 @@ pub fn fill(theta: &mut [Lane], laws: &[&[Initial]], layout: &Layout, seed: u64,
                 }
                 Initial::Uniform { low, high } => {
                     elements.for_each(|e| put(e, low + (high - low) * stream.uniform()));
+                }
+                Initial::Law { law: StandardLaw::Rademacher, shift, scale } => {
+                    elements.for_each(|e| put(e, shift + scale * stream.sign()));
+                }
+                Initial::Law { law, shift, scale } => {
+                    elements.for_each(|e| put(e, shift + scale * law.draw(&mut || stream.uniform())));
+                }
+                Initial::LogNormal { mean, standard_deviation } => {
+                    elements.for_each(|e| put(e, exp(mean + standard_deviation * stream.normal())));
+                }
+                Initial::Multinormal { mean, factor } => {
+                    let n = mean.len();
+                    let z: Vec<f64> = (0..n).map(|_| stream.normal()).collect();
+                    for (i, e) in elements.enumerate() {
+                        let row = &factor[i * n..=i * n + i];
+                        let mut sum = mean[i];
+                        row.iter().zip(&z).for_each(|(f, z)| sum += f * z);
+                        put(e, sum);
+                    }
                 }
                 Initial::Orthogonal { scale } => {
                     let matrix = orthogonal(parameter.shape, &mut stream);
@@ -64,6 +84,16 @@ pub fn search_start(study: &Study, spread: f64) -> Vec<f64> {
                 Initial::Fixed(values) => values.get(element).copied().unwrap_or(0.0),
                 Initial::Normal { mean, standard_deviation } => mean + step * standard_deviation,
                 Initial::Uniform { low, high } => 0.5 * ((high + low) + step * (high - low)),
+                Initial::Law { law, shift, scale } => {
+                    let (centre, deviation) = law.centre_and_scale();
+                    shift + scale * (centre + step * deviation)
+                }
+                Initial::LogNormal { mean, standard_deviation } => exp(mean + step * standard_deviation),
+                Initial::Multinormal { mean, factor } => {
+                    let row = &factor[element * mean.len()..(element + 1) * mean.len()];
+                    let variance: f64 = row.iter().map(|f| f * f).sum();
+                    mean[element] + step * variance.sqrt()
+                }
                 Initial::Orthogonal { scale } => step * scale,
             });
         }
@@ -144,6 +174,45 @@ mod tests {
         assert!((m.mean - 1.0).abs() < 5.0 * m.standard_error());
         assert!((m.variance() - 16.0 / 12.0).abs() < 5.0 * m.variance_standard_error());
         assert!(m.min >= -1.0 && m.max < 3.0);
+    }
+
+    #[test]
+    fn laws_of_starts_have_their_moments() {
+        // n = 8·512·2: 5 standard errors, odds 6e-7 each.
+        let layout = layout(Shape::vector(2));
+        let start = |law: Initial| {
+            let mut theta = vec![Lane::default(); 3 * 512];
+            fill(&mut theta, &[&[Initial::Fixed(vec![7.0]), law]], &layout, 1, 0, 512);
+            theta[512..].iter().flat_map(|x| x.0).collect::<Vec<f64>>()
+        };
+        let of = |law, shift, scale| Initial::Law { law, shift, scale };
+        for (law, mean, variance) in [
+            (of(StandardLaw::Rademacher, 1.0, 0.5), 1.0, 0.25),
+            (of(StandardLaw::Exponential, 0.0, 0.5), 0.5, 0.25),
+            (of(StandardLaw::Gamma(3.0), 0.0, 2.0), 6.0, 12.0),
+            (of(StandardLaw::Poisson(2.5), 0.0, 1.0), 2.5, 2.5),
+            (of(StandardLaw::Beta(1.0, 3.0), 0.0, 1.0), 0.25, 3.0 / 80.0),
+            (of(StandardLaw::Laplace, 1.0, 2.0), 1.0, 8.0),
+            (
+                Initial::LogNormal { mean: 0.1, standard_deviation: 0.5 },
+                (0.1_f64 + 0.125).exp(),
+                ((0.25_f64).exp() - 1.0) * (0.2_f64 + 0.25).exp(),
+            ),
+        ] {
+            let m = Moments::of(start(law.clone()));
+            assert!((m.mean - mean).abs() < 5.0 * m.standard_error(), "{law:?}: {m:?}");
+            let error = m.variance_standard_error().max(1e-3);
+            assert!((m.variance() - variance).abs() < 5.0 * error, "{law:?}: {m:?}");
+            assert!((m.variance() - 1.3 * variance).abs() > 5.0 * error, "{law:?}: {m:?}");
+        }
+        let signs = start(of(StandardLaw::Rademacher, 0.0, 1.0));
+        assert!(signs.iter().all(|x| x.abs() == 1.0));
+        // C = [[4, 2], [2, 10]].
+        let both = start(Initial::Multinormal { mean: vec![1.0, -1.0], factor: vec![2.0, 0.0, 1.0, 3.0] });
+        let (x, y) = both.split_at(8 * 512);
+        let product = Moments::of(x.iter().zip(y).map(|(x, y)| (x - 1.0) * (y + 1.0)));
+        assert!((product.mean - 2.0).abs() < 5.0 * product.standard_error(), "{product:?}");
+        assert!((Moments::of(y.iter().copied()).variance() - 10.0).abs() < 1.5);
     }
 
     #[test]

@@ -447,6 +447,32 @@ fn scalars_with_common_columns_are_correlated() {
 }
 
 #[test]
+fn time_in_formulas_is_that_of_the_stage_and_begins_where_the_run_does() {
+    // dx = t dt from t = 2, ten steps of 0.1: Euler Σ(2 + kh)h, with Heun's stages the integral 2.5.
+    let drift = vec![("x".to_owned(), crate::model::formula::Expression::parse("t").unwrap())];
+    let model = crate::model::formula::SdeModel::new(
+        layout(&[("x", SCALAR)]),
+        &std::collections::BTreeMap::new(),
+        &drift,
+        &[],
+        false,
+    );
+    let system = System::Sde(std::sync::Arc::new(model.unwrap().starting_at(2.0)));
+    let heun = crate::scheme::Method { scheme: crate::scheme::Scheme::Heun, ..Default::default() };
+    let laws = vec![
+        equation(Law::euler_maruyama(0.1), &[0, 3, 10], 0.1),
+        equation(Law::Integrated { dt: 0.1, method: heun }, &[0, 3, 10], 0.1),
+    ];
+    let record = simulate(&study(system.clone(), fixed(&[0.0]), laws, 8), 1, None);
+    let end = |d: usize| record.dynamics[d].observables[0].last[0];
+    assert!((end(0) - 2.45).abs() < 1e-14, "{}", end(0));
+    assert!((end(1) - 2.5).abs() < 1e-14, "{}", end(1));
+    let System::Sde(equation) = system else { panic!("an equation") };
+    assert!(equation.linear().unwrap_err().contains("the time t"));
+    assert!(equation.dissipation().is_err() && equation.force(0).is_err());
+}
+
+#[test]
 fn geometric_brownian_motion_by_euler() {
     // E X(1) = (1 + μh)^n for μ = σ = 1, n = 16 steps; against e. 32768 replicas.
     let system = sde(&[("x", SCALAR)], &[("x", "x")], &[("x", "x")]);

@@ -58,6 +58,8 @@ pub enum Purpose {
     Test = 15,
     /// Increments of few points.
     Increment = 16,
+    /// Data of the laws that take a number of draws that varies, or no kernel of their own.
+    Law = 17,
 }
 
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -292,6 +294,11 @@ impl Streams {
             row[lane] = word;
         }
         word
+    }
+
+    /// U in [0, 1) of one replica; the others do not move.
+    pub fn uniform(&mut self, replica_in_block: usize) -> f64 {
+        unit(self.next(replica_in_block))
     }
 
     /// One index of one replica, by the rule of [`fill_below`](Self::fill_below).

@@ -471,7 +471,7 @@ fn of_sde(model: &SdeModel, x: f64) -> (f64, f64) {
         if let Some(w) = wiener.get_mut(j) {
             *w = Lane::splat(1.0);
         }
-        model.drift_and_noise(&state, &wiener, &mut out, &mut scratch);
+        model.drift_and_noise(&state, &wiener, model.start(), &mut out, &mut scratch);
         noise += out[1].0[0] * out[1].0[0];
     }
     (out[0].0[0], noise)

@@ -323,6 +323,12 @@ fn draw(law: StandardLaw, stream: &mut Stream) -> f64 {
         StandardLaw::Normal => stream.normal(),
         StandardLaw::Uniform => stream.uniform(),
         StandardLaw::Rademacher => stream.sign(),
+        StandardLaw::Exponential
+        | StandardLaw::Laplace
+        | StandardLaw::Cauchy
+        | StandardLaw::Gamma(_)
+        | StandardLaw::Beta(..)
+        | StandardLaw::Poisson(_) => law.draw(&mut || stream.uniform()),
         StandardLaw::Student(dof) => StudentT::new(dof).map_or(f64::NAN, |law| law.sample(stream)),
     }
 }

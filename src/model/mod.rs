@@ -9,13 +9,15 @@ pub mod critical;
 pub mod formula;
 pub mod layout;
 pub mod population;
+mod standard_law;
 pub mod symmetry;
 
 use crate::lanes::pass::{Recipe, Value};
 use crate::lanes::rows::Step;
 use crate::lanes::{Indices, Lane};
 pub use layout::{Layout, Parameter, Shape};
-pub use population::{LazyNodes, Nodes, Origin, Population, SingleNode, StandardLaw, Variate};
+pub use population::{LazyNodes, Nodes, Origin, Population, SingleNode, Variate};
+pub use standard_law::StandardLaw;
 use std::ops::Range;
 pub use symmetry::Symmetry;
 

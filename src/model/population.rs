@@ -4,21 +4,8 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, LazyLock};
 
-use super::Batch;
+use super::{Batch, StandardLaw};
 use crate::lanes::Lane;
-
-/// A law without parameters; location and scale are part of the formula.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum StandardLaw {
-    /// N(0, 1).
-    Normal,
-    /// Uniform on [0, 1).
-    Uniform,
-    /// −1 or 1, each with probability ½.
-    Rademacher,
-    /// Student's t with that many degrees of freedom.
-    Student(f64),
-}
 
 /// `len` independent draws of one standard law, at `offset` in a sample's row.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -13,4 +13,10 @@ pub trait Equation: Send {
     fn increment(&mut self, x: &[Lane], h: f64, w: &[Lane], out: &mut [Lane]);
     /// `out` = (∂_x(B(x)w)) B(x)w = Σ_jk (∂b_j)b_k w_j w_k. Only Milstein's scheme asks for it, where the noise is not additive.
     fn slope(&mut self, x: &[Lane], w: &[Lane], out: &mut [Lane]);
+    /// True if a or B depend on the time.
+    fn timed(&self) -> bool {
+        false
+    }
+    /// From here on a and B are those at `time` after the beginning of the step.
+    fn ahead(&mut self, _time: f64) {}
 }

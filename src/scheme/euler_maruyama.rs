@@ -19,6 +19,7 @@ impl EulerMaruyama {
     /// One step of length h.
     pub fn step(&mut self, equation: &mut dyn Equation, x: &mut [Lane], h: f64, wiener: &mut Wiener) {
         wiener.increments(&mut self.w, h);
+        equation.ahead(0.0);
         equation.increment(x, h, &self.w, &mut self.step);
         add_scaled(x, &self.step, 1.0);
     }

@@ -22,9 +22,11 @@ impl Heun {
     pub fn step(&mut self, equation: &mut dyn Equation, x: &mut [Lane], h: f64, wiener: &mut Wiener) {
         let Self { w, step, guess } = self;
         wiener.increments(w, h);
+        equation.ahead(0.0);
         equation.increment(x, h, w, step);
         combine(guess, x, step, 1.0);
         add_scaled(x, step, 0.5);
+        equation.ahead(h);
         equation.increment(guess, h, w, step);
         add_scaled(x, step, 0.5);
     }

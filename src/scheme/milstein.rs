@@ -1,5 +1,6 @@
 //! Milstein's scheme for noise that commutes, x' = x + a h + Bw + ½(∂(Bw))Bw with w = ΔW and a in Stratonovich's form (Itô's less
-//! ½Σ_j(∂b_j)b_j, whose h is that of ΔW² − h): strong and weak order 1. Source: Kloeden & Platen (1992), §10.3.
+//! ½Σ_j(∂b_j)b_j, whose h is that of ΔW² − h): strong and weak order 1, also where a and B depend on the time: what the terms with ∂_t leave
+//! out is of order h² or, with mean 0, h^(3/2). Source: Kloeden & Platen (1992), §10.3.
 
 use super::kernels::add_scaled;
 use super::{Equation, Wiener};
@@ -23,6 +24,7 @@ impl Milstein {
     pub fn step(&mut self, equation: &mut dyn Equation, x: &mut [Lane], h: f64, wiener: &mut Wiener) {
         let Self { w, step, slope, additive } = self;
         wiener.increments(w, h);
+        equation.ahead(0.0);
         equation.increment(x, h, w, step);
         if !*additive {
             equation.slope(x, w, slope);

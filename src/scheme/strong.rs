@@ -36,6 +36,8 @@ pub struct Stages {
 
 /// B¹ of SRIW1: H¹_i = x + Σ_j A¹_ij a(H⁰_j)h + Σ_j B¹_ij b(H¹_j)√h.
 const NOISE_STAGES: [[f64; 3]; 4] = [[0.0, 0.0, 0.0], [0.5, 0.0, 0.0], [-1.0, 0.0, 0.0], [-5.0, 3.0, 0.5]];
+/// c¹ of SRIW1: the part of the step after which b is taken at H¹_i.
+const NOISE_TIMES: [f64; 4] = [0.0, 0.25, 1.0, 0.25];
 /// β of SRIW1, by stage: the factors of I₁, I₁₁/√h, I₁₀/h and I₁₁₁/h in the weight of b(H¹_i).
 const WEIGHTS: [[f64; 4]; 4] = [
     [-1.0, -1.0, 2.0, -2.0],
@@ -79,21 +81,41 @@ impl StrongRungeKutta {
 }
 
 impl Stages {
-    /// a(x)h and H⁰₂ = x + ¾a(x)h + 3/2·b(x)I₁₀/h.
-    fn begin(&mut self, equation: &mut dyn Equation, x: &[Lane], h: f64, wiener: &mut Wiener) {
+    /// a(x)h and H⁰₂ = x + ¾a(x)h + 3/2·b(x)I₁₀/h, with b at `noise_at` after the beginning.
+    fn begin(&mut self, equation: &mut dyn Equation, x: &[Lane], h: f64, noise_at: f64, wiener: &mut Wiener) {
         wiener.both(&mut self.xi, &mut self.z);
         self.start.copy_from_slice(x);
         self.w.fill(Lane::default());
+        equation.ahead(0.0);
         equation.increment(x, h, &self.w, &mut self.drifts[0]);
         scale(&mut self.w, &self.z, 1.5 * h.sqrt());
+        equation.ahead(noise_at);
         equation.increment(x, 0.0, &self.w, &mut self.part);
         combine(&mut self.upper, x, &self.drifts[0], 0.75);
         add_scaled(&mut self.upper, &self.part, 1.0);
     }
 
-    /// x' = x + ⅓a(x)h + ⅔a(H⁰₂)h + B ΔW.
+    /// x' = x + ⅓a(x)h + ⅔a(H⁰₂)h + B ΔW; where B depends on the time, B(h)(I₁ − I₁₀/h) + B(0)I₁₀/h in place of the last.
     fn additive(&mut self, equation: &mut dyn Equation, x: &mut [Lane], h: f64, wiener: &mut Wiener) {
-        self.begin(equation, x, h, wiener);
+        self.begin(equation, x, h, h, wiener);
+        if equation.timed() {
+            let root = h.sqrt();
+            self.w.fill(Lane::default());
+            equation.ahead(0.75 * h);
+            equation.increment(&self.upper, h, &self.w, &mut self.drifts[1]);
+            add_scaled(x, &self.drifts[0], 1.0 / 3.0);
+            add_scaled(x, &self.drifts[1], 2.0 / 3.0);
+            for (time, share) in [(h, -1.0), (0.0, 1.0)] {
+                scale(&mut self.w, &self.z, share * root);
+                if time > 0.0 {
+                    add_scaled(&mut self.w, &self.xi, root);
+                }
+                equation.ahead(time);
+                equation.increment(&self.start, 0.0, &self.w, &mut self.part);
+                add_scaled(x, &self.part, 1.0);
+            }
+            return;
+        }
         scale(&mut self.w, &self.xi, 1.5 * h.sqrt());
         // ⅔(a h + 3/2·B ΔW) is the drift's share and the whole of the noise.
         equation.increment(&self.upper, h, &self.w, &mut self.part);
@@ -102,9 +124,10 @@ impl Stages {
     }
 
     fn diagonal(&mut self, equation: &mut dyn Equation, x: &mut [Lane], h: f64, wiener: &mut Wiener) {
-        self.begin(equation, x, h, wiener);
+        self.begin(equation, x, h, 0.0, wiener);
         let root = h.sqrt();
         self.w.fill(Lane::default());
+        equation.ahead(0.75 * h);
         equation.increment(&self.upper, h, &self.w, &mut self.drifts[1]);
         // H⁰₂ has done its part; from here its place holds H¹₄ as it grows.
         self.upper.copy_from_slice(&self.start);
@@ -112,6 +135,7 @@ impl Stages {
         add_scaled(x, &self.drifts[0], 1.0 / 3.0);
         add_scaled(x, &self.drifts[1], 2.0 / 3.0);
         for (index, weights) in WEIGHTS.into_iter().enumerate() {
+            equation.ahead(NOISE_TIMES[index] * h);
             // b(H¹_i) of the stage, times its weight, and times √h for the stages to come.
             iterated(&mut self.w, &self.xi, &self.z, root, weights);
             let (place, to_come) = match index {

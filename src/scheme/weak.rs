@@ -32,10 +32,13 @@ impl Flow {
     fn run(&mut self, equation: &mut dyn Equation, x: &mut [Lane], h: f64, w: &[Lane]) {
         let Self { slope, stage, start } = self;
         start.copy_from_slice(x);
+        // The time is a coordinate that the drift alone moves.
+        equation.ahead(0.0);
         equation.increment(start, h, w, slope);
         for (ahead, share) in [(0.5, 1.0 / 6.0), (0.5, 1.0 / 3.0), (1.0, 1.0 / 3.0)] {
             add_scaled(x, slope, share);
             combine(stage, start, slope, ahead);
+            equation.ahead(ahead * h);
             equation.increment(stage, h, w, slope);
         }
         add_scaled(x, slope, 1.0 / 6.0);

@@ -191,6 +191,7 @@ pub const RUN: Section = Section {
     keys: &[
         key("steps", "a whole number", "", "steps = 20_000"),
         key("time", "a number", "", "time = 200.0"),
+        key("from", "a number", "0", "from = 0.5"),
         key("replicas", "a whole number", "1024", "replicas = 4096"),
         key("seed", "a whole number", "0", "seed = 7"),
         key(

@@ -7,7 +7,7 @@ use crate::dynamics::{Balance, Book, Law, Ledger, Training};
 pub use crate::model::Symmetry;
 use crate::model::formula::{Expression, FormulaModel, Function, SdeModel, Value};
 use crate::model::symmetry::{QuadraticForm, Spectrum};
-use crate::model::{Layout, Model, Shape};
+use crate::model::{Layout, Model, Shape, StandardLaw};
 
 /// A resolved study.
 #[derive(Clone)]
@@ -124,6 +124,29 @@ pub enum Initial {
         low: f64,
         /// Upper end.
         high: f64,
+    },
+    /// Each element `shift` + `scale` times a draw of a standard law.
+    Law {
+        /// The law.
+        law: StandardLaw,
+        /// What is added.
+        shift: f64,
+        /// Scale.
+        scale: f64,
+    },
+    /// Each element e to the power of N(mean, standard_deviation²).
+    LogNormal {
+        /// Mean of the logarithm.
+        mean: f64,
+        /// Its standard deviation.
+        standard_deviation: f64,
+    },
+    /// A vector N(mean, F Fᵀ).
+    Multinormal {
+        /// Mean.
+        mean: Vec<f64>,
+        /// F, lower, row by row.
+        factor: Vec<f64>,
     },
     /// `scale` times a Haar-distributed orthogonal matrix (orthonormal columns or rows where not square).
     Orthogonal {

@@ -5,7 +5,7 @@ use super::function::{Function, NoSamples, scratch_for};
 use super::gradient::directional;
 use super::graph::{Graph, Node};
 use super::program::{Inputs, Program};
-use super::sde::SdeModel;
+use super::sde::{SdeModel, second_input, with_second_input};
 use crate::lanes::stream::{Purpose, Stream};
 use crate::lanes::{Lane, flat, flat_mut, vectorized};
 use crate::model::{Layout, Scratch, Shape};
@@ -33,6 +33,8 @@ pub struct NoiseStructure {
 pub struct CompiledSde {
     layout: Layout,
     noises: usize,
+    timed: bool,
+    start: f64,
     /// Drift and B(x)w.
     program: Program,
     /// (∂(Bw))Bw.
@@ -61,12 +63,13 @@ impl SdeModel {
         let program = Program::new(&graph, &outputs, 0).map_err(|e| e.to_string())?;
         let slope = if slope && !self.additive() {
             let parameters = parameter_nodes(&mut graph, &self.layout);
-            let along = directional(&mut graph, &self.increment, &parameters, &self.increment, self.noises());
+            let along = directional(&mut graph, &self.increment, &parameters, &self.increment, self.inputs());
             Some(Program::new(&graph, &along, 0).map_err(|e| e.to_string())?)
         } else {
             None
         };
-        Ok(CompiledSde { layout: self.layout.clone(), noises: self.noises(), program, slope })
+        let (noises, timed, start) = (self.noises(), self.timed(), self.start());
+        Ok(CompiledSde { layout: self.layout.clone(), noises, timed, start, program, slope })
     }
 
     /// The drift in Stratonovich's form, or in Itô's, one node a parameter.
@@ -89,6 +92,7 @@ impl SdeModel {
     /// # Errors
     /// As [`SdeModel::compiled`].
     pub fn dissipation(&self) -> Result<Function, String> {
+        self.autonomous()?;
         let mut graph = self.graph.clone();
         let drift = self.drift_in(false, &mut graph)?;
         let state = parameter_nodes(&mut graph, &self.layout);
@@ -142,6 +146,7 @@ impl SdeModel {
     /// # Errors
     /// As [`SdeModel::compiled`].
     pub fn force(&self, index: usize) -> Result<Function, String> {
+        self.autonomous()?;
         let mut graph = self.graph.clone();
         let drift = self.drift_in(false, &mut graph)?;
         let force = graph.negate(drift[index]);
@@ -155,7 +160,7 @@ impl SdeModel {
         if self.noise_structure().diagonal {
             // Coordinate by coordinate b_i'(x_i) b_i(x_i): the slope of B·1 along itself.
             let all = graph.with_auxiliary(&self.increment, &vec![1.0; noises]);
-            return Ok(directional(graph, &all, &parameters, &all, noises));
+            return Ok(directional(graph, &all, &parameters, &all, self.inputs()));
         }
         if noises > MOST_NOISES {
             return Err(format!(
@@ -171,7 +176,7 @@ impl SdeModel {
             if !graph.depends_on_parameters(&column) {
                 continue;
             }
-            let part = directional(graph, &column, &parameters, &column, noises);
+            let part = directional(graph, &column, &parameters, &column, self.inputs());
             total = Some(match total {
                 None => part,
                 Some(sum) => sum.into_iter().zip(part).map(|(a, b)| graph.add(a, b)).collect(),
@@ -216,15 +221,16 @@ impl SdeModel {
                 })
                 .collect();
             let (v, w): (Vec<f64>, Vec<f64>) = (0..m).map(|_| (stream.normal(), stream.normal())).unzip();
+            let time = if self.timed() { self.start() + 10.0 * stream.uniform() } else { 0.0 };
             // ((∂(Bv))Bw − (∂(Bw))Bv).
-            let (one, other) = (crossed.value(&x, &v, &w), crossed.value(&x, &w, &v));
+            let (one, other) = (crossed.value(&x, &v, &w, time), crossed.value(&x, &w, &v, time));
             if one.iter().chain(&other).any(|x| !x.is_finite()) {
                 continue;
             }
             probes += 1;
             let size = one.iter().chain(&other).fold(0.0_f64, |a, x| a.max(x.abs()));
             commutes &= one.iter().zip(&other).all(|(a, b)| (a - b).abs() <= ROUNDING * size);
-            found.diagonal = found.diagonal && diagonal(&equation, &x, m);
+            found.diagonal = found.diagonal && diagonal(&equation, &x, m, time);
             if probes == PROBES {
                 break;
             }
@@ -234,25 +240,26 @@ impl SdeModel {
         found
     }
 
-    /// (∂(Bv))Bw, with v and w behind each other in the second input.
+    /// (∂(Bv))Bw, with v, the time where there is one, and w behind each other in the second input.
     fn crossed(&self) -> Result<Crossed, String> {
         let (mut graph, m) = (self.graph.clone(), self.noises());
         let parameters = parameter_nodes(&mut graph, &self.layout);
-        let shifted = graph.with_shifted_auxiliary(&self.increment, m);
-        let along = directional(&mut graph, &self.increment, &parameters, &shifted, 2 * m);
+        let inputs = self.inputs();
+        let shifted = graph.with_shifted_auxiliary(&self.increment, m, inputs);
+        let along = directional(&mut graph, &self.increment, &parameters, &shifted, inputs + m);
         let program = Program::new(&graph, &along, 0).map_err(|e| e.to_string())?;
-        Ok(Crossed { program, outputs: along.len() })
+        Ok(Crossed { program, outputs: along.len(), timed: self.timed() })
     }
 }
 
 /// b_j moves coordinate j alone, by what depends on it alone.
-fn diagonal(equation: &CompiledSde, x: &[f64], m: usize) -> bool {
+fn diagonal(equation: &CompiledSde, x: &[f64], m: usize, time: f64) -> bool {
     let mut scratch = equation.scratch(1);
     let column = |x: &[f64], j: usize, scratch: &mut Scratch| {
         let lanes: Vec<Lane> = x.iter().map(|&x| Lane::splat(x)).collect();
         let w: Vec<Lane> = (0..m).map(|k| Lane::splat(f64::from(u8::from(k == j)))).collect();
         let mut out = vec![Lane::default(); x.len()];
-        equation.increment(&lanes, 0.0, &w, &mut out, scratch);
+        equation.increment(&lanes, 0.0, &w, time, &mut out, scratch);
         out.iter().map(|o| o.0[0]).collect::<Vec<f64>>()
     };
     (0..m).all(|j| {
@@ -268,12 +275,14 @@ fn diagonal(equation: &CompiledSde, x: &[f64], m: usize) -> bool {
 struct Crossed {
     program: Program,
     outputs: usize,
+    timed: bool,
 }
 
 impl Crossed {
-    fn value(&self, x: &[f64], v: &[f64], w: &[f64]) -> Vec<f64> {
+    fn value(&self, x: &[f64], v: &[f64], w: &[f64], time: f64) -> Vec<f64> {
         let lanes = |values: &[f64]| values.iter().map(|&x| Lane::splat(x)).collect::<Vec<_>>();
-        let auxiliary = lanes(&[v, w].concat());
+        let time: &[f64] = if self.timed { &[time] } else { &[] };
+        let auxiliary = lanes(&[v, time, w].concat());
         let theta = lanes(x);
         let inputs = Inputs { theta: &theta, auxiliary: &auxiliary, tiles: 1 };
         let mut scratch = scratch_for(&[&self.program], 1);
@@ -293,19 +302,37 @@ impl CompiledSde {
     pub fn noises(&self) -> usize {
         self.noises
     }
+    /// True if drift or diffusion depend on the time.
+    pub fn timed(&self) -> bool {
+        self.timed
+    }
+    /// The time at which a run begins.
+    pub fn start(&self) -> f64 {
+        self.start
+    }
     /// Working memory.
     pub fn scratch(&self, tiles: usize) -> Scratch {
-        match &self.slope {
+        let registers = match &self.slope {
             Some(slope) => scratch_for(&[&self.program, slope], tiles),
             None => scratch_for(&[&self.program], tiles),
-        }
+        };
+        with_second_input(registers, self.timed, self.noises, tiles)
     }
 
-    /// `out` = drift·h + B(x)w: x and `out` are `[P][tiles]`, w is `[M][tiles]`.
-    pub fn increment(&self, x: &[Lane], h: f64, w: &[Lane], out: &mut [Lane], scratch: &mut Scratch) {
+    /// `out` = drift·h + B(x)w at a time: x and `out` are `[P][tiles]`, w is `[M][tiles]`.
+    pub fn increment(
+        &self,
+        x: &[Lane],
+        h: f64,
+        w: &[Lane],
+        time: f64,
+        out: &mut [Lane],
+        scratch: &mut Scratch,
+    ) {
         let tiles = x.len() / self.layout.len();
-        let inputs = Inputs { theta: x, auxiliary: w, tiles };
-        let registers = &mut scratch.lanes[..self.program.scratch_len(tiles)];
+        let (registers, auxiliary) = second_input(&mut scratch.lanes, self.timed, w, time, tiles);
+        let inputs = Inputs { theta: x, auxiliary, tiles };
+        let registers = &mut registers[..self.program.scratch_len(tiles)];
         self.program.run(&inputs, &mut NoSamples, registers, |_, _, _| {});
         let parameters = self.layout.parameters();
         for (index, parameter) in parameters.iter().enumerate() {
@@ -320,15 +347,16 @@ impl CompiledSde {
         }
     }
 
-    /// `out` = (∂(Bw))Bw; zero where the noise is additive or the slope was not asked for.
-    pub fn slope(&self, x: &[Lane], w: &[Lane], out: &mut [Lane], scratch: &mut Scratch) {
+    /// `out` = (∂(Bw))Bw at a time; zero where the noise is additive or the slope was not asked for.
+    pub fn slope(&self, x: &[Lane], w: &[Lane], time: f64, out: &mut [Lane], scratch: &mut Scratch) {
         let tiles = x.len() / self.layout.len();
         let Some(slope) = &self.slope else {
             out.fill(Lane::default());
             return;
         };
-        let inputs = Inputs { theta: x, auxiliary: w, tiles };
-        let registers = &mut scratch.lanes[self.program.scratch_len(tiles)..];
+        let (registers, auxiliary) = second_input(&mut scratch.lanes, self.timed, w, time, tiles);
+        let inputs = Inputs { theta: x, auxiliary, tiles };
+        let registers = &mut registers[self.program.scratch_len(tiles)..];
         slope.run(&inputs, &mut NoSamples, registers, |_, _, _| {});
         for (index, parameter) in self.layout.parameters().iter().enumerate() {
             let range = parameter.offset * tiles..(parameter.offset + parameter.shape.len()) * tiles;

@@ -6,7 +6,7 @@ use super::elaborate::{Scope, elaborate};
 use super::error::FormulaError;
 use super::function::scratch_for;
 use super::graph::{Graph, Node};
-use super::operations::STEP;
+use super::operations::{EXP, STEP};
 use super::program::{Inputs, Program};
 use super::{DataEntry, DataSource, ModelSpec, Value};
 use crate::lanes::stream::{Purpose, Stream};
@@ -129,6 +129,26 @@ fn number(graph: &Graph, node: Node) -> Option<f64> {
     }
 }
 
+/// Largest mean of Poisson's law: its numbers are whole ones to the last place.
+const MOST_MEAN: f64 = 1e9;
+
+/// An error where a constant is not above 0.
+fn above_zero(graph: &Graph, node: Node, what: &str) -> Result<(), String> {
+    match graph.constant_of(node) {
+        Some(data) if data.iter().any(|x| *x <= 0.0) => Err(format!("the {what} is not above 0")),
+        _ => Ok(()),
+    }
+}
+
+/// The number of a scalar constant above 0.
+fn positive_constant(graph: &Graph, node: Node, what: &str) -> Result<f64, String> {
+    match number(graph, node) {
+        Some(x) if x > 0.0 => Ok(x),
+        Some(_) => Err(format!("the {what} is not above 0")),
+        None => Err(format!("the {what} must be a constant")),
+    }
+}
+
 impl DataScope<'_> {
     fn draw(&mut self, graph: &mut Graph, law: &str, args: &[Node]) -> Result<Node, String> {
         let count = |allowed: &[usize]| {
@@ -195,6 +215,59 @@ impl DataScope<'_> {
                 }
             }
             "categorical" => self.categorical(graph, args, shape),
+            "exponential" => {
+                count(&[0, 1])?;
+                let z = self.data.draw(graph, StandardLaw::Exponential, shape, None);
+                let &[rate] = args else { return Ok(z) };
+                above_zero(graph, rate, "rate")?;
+                Ok(graph.divide(z, rate))
+            }
+            "gamma" => {
+                count(&[2])?;
+                let law = StandardLaw::Gamma(positive_constant(graph, args[0], "shape")?);
+                above_zero(graph, args[1], "scale")?;
+                let z = self.data.draw(graph, law, shape, None);
+                Ok(graph.multiply(args[1], z))
+            }
+            "chi_squared" => {
+                count(&[1])?;
+                let freedom = positive_constant(graph, args[0], "number of degrees of freedom")?;
+                let z = self.data.draw(graph, StandardLaw::Gamma(0.5 * freedom), shape, None);
+                Ok(graph.scale(2.0, z))
+            }
+            "beta" => {
+                count(&[2])?;
+                let a = positive_constant(graph, args[0], "first shape")?;
+                let b = positive_constant(graph, args[1], "second shape")?;
+                Ok(self.data.draw(graph, StandardLaw::Beta(a, b), shape, None))
+            }
+            "poisson" => {
+                count(&[1])?;
+                let mean = positive_constant(graph, args[0], "mean")?;
+                if mean > MOST_MEAN {
+                    return Err(format!("the mean {mean} is above {MOST_MEAN}"));
+                }
+                Ok(self.data.draw(graph, StandardLaw::Poisson(mean), shape, None))
+            }
+            "laplace" | "cauchy" => {
+                count(&[0, 2])?;
+                let standard = if law == "laplace" { StandardLaw::Laplace } else { StandardLaw::Cauchy };
+                let z = self.data.draw(graph, standard, shape, None);
+                let &[centre, scale] = args else { return Ok(z) };
+                above_zero(graph, scale, "scale")?;
+                let scaled = graph.multiply(scale, z);
+                Ok(graph.add(centre, scaled))
+            }
+            "lognormal" => {
+                count(&[2])?;
+                if graph.constant_of(args[1]).is_some_and(|s| s.iter().any(|s| *s < 0.0)) {
+                    return Err("the standard deviation of the logarithm is negative".to_owned());
+                }
+                let z = self.data.draw(graph, StandardLaw::Normal, shape, None);
+                let scaled = graph.multiply(args[1], z);
+                let logarithm = graph.add(args[0], scaled);
+                Ok(graph.unary(&EXP, logarithm))
+            }
             _ => {
                 count(&[2])?;
                 self.multinormal(graph, args[0], args[1])
@@ -253,7 +326,7 @@ impl DataScope<'_> {
 }
 
 /// Lower factor of a positive semi-definite matrix (zero columns where it is singular).
-pub(super) fn cholesky(c: &[f64], n: usize) -> Option<Vec<f64>> {
+pub fn cholesky(c: &[f64], n: usize) -> Option<Vec<f64>> {
     let scale = (0..n).map(|i| c[i * n + i].abs()).fold(0.0, f64::max);
     let tolerance = 1e-12 * scale;
     let mut l = vec![0.0; n * n];
@@ -289,6 +362,12 @@ pub(super) fn draw_row(variates: &[Variate], stream: &mut Stream, row: &mut [f64
                 StandardLaw::Uniform => stream.uniform(),
                 StandardLaw::Rademacher => stream.sign(),
                 StandardLaw::Student(nu) => student(stream, nu),
+                StandardLaw::Exponential
+                | StandardLaw::Laplace
+                | StandardLaw::Cauchy
+                | StandardLaw::Gamma(_)
+                | StandardLaw::Beta(..)
+                | StandardLaw::Poisson(_) => variate.law.draw(&mut || stream.uniform()),
             };
         }
     }

@@ -24,8 +24,23 @@ pub trait Scope {
 }
 
 /// Names of the laws of data.
-pub const LAWS: [&str; 7] =
-    ["normal", "uniform", "rademacher", "bernoulli", "student", "categorical", "multinormal"];
+pub const LAWS: [&str; 15] = [
+    "normal",
+    "uniform",
+    "rademacher",
+    "bernoulli",
+    "student",
+    "categorical",
+    "multinormal",
+    "exponential",
+    "gamma",
+    "beta",
+    "chi_squared",
+    "laplace",
+    "lognormal",
+    "cauchy",
+    "poisson",
+];
 
 /// Builds a formula's value in `graph`; intermediates are returned by name.
 ///
@@ -242,6 +257,14 @@ fn law_help(law: &str) -> &'static str {
         "bernoulli" => "bernoulli(probability of 1)",
         "student" => "student(degrees of freedom)",
         "categorical" => "categorical(p1, p2, …), probabilities of 0, 1, …",
+        "exponential" => "exponential(rate), of mean 1/rate",
+        "gamma" => "gamma(shape, scale), of mean shape·scale; the shape a constant",
+        "beta" => "beta(a, b), two constants above 0",
+        "chi_squared" => "chi_squared(degrees of freedom), a constant",
+        "laplace" => "laplace(mean, scale), of variance 2·scale²",
+        "lognormal" => "lognormal(mean of the logarithm, its standard deviation)",
+        "cauchy" => "cauchy(centre, scale)",
+        "poisson" => "poisson(mean), a constant up to 1e9",
         _ => "multinormal(mean vector, covariance matrix), both constant",
     }
 }

@@ -384,18 +384,21 @@ impl Graph {
         self.reachable(nodes).iter().any(|&n| matches!(self.entry(n).op, Op::Parameter(_)))
     }
 
-    /// The nodes with the second input fixed to `values`, and products with what becomes 0 left out.
+    /// The nodes with the first elements of the second input fixed to `values`, and products with what becomes 0 left out.
     pub fn with_auxiliary(&mut self, nodes: &[Node], values: &[f64]) -> Vec<Node> {
         self.rebuilt(nodes, |graph, _, entry| match entry.op {
-            Op::Auxiliary(at) => Some(graph.constant(entry.shape, &values[at..at + entry.shape.len()])),
+            Op::Auxiliary(at) => {
+                let values = values.get(at..at + entry.shape.len())?;
+                Some(graph.constant(entry.shape, values))
+            }
             _ => None,
         })
     }
 
-    /// The nodes with the second input read `by` elements later.
-    pub fn with_shifted_auxiliary(&mut self, nodes: &[Node], by: usize) -> Vec<Node> {
+    /// The nodes with the first `count` elements of the second input read `by` elements later.
+    pub fn with_shifted_auxiliary(&mut self, nodes: &[Node], count: usize, by: usize) -> Vec<Node> {
         self.rebuilt(nodes, |graph, _, entry| match entry.op {
-            Op::Auxiliary(at) => Some(graph.auxiliary(at + by, entry.shape)),
+            Op::Auxiliary(at) if at < count => Some(graph.auxiliary(at + by, entry.shape)),
             _ => None,
         })
     }

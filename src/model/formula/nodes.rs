@@ -4,6 +4,7 @@ use gauss_quad::{GaussHermite, GaussLegendre};
 use std::num::NonZeroUsize;
 
 use super::data::{Draw, cholesky, draw_row};
+use super::gauss;
 use crate::lanes::stream::{Purpose, Stream};
 use crate::model::{Nodes, Origin, StandardLaw};
 
@@ -13,6 +14,10 @@ const MOST_VARIATES: usize = 3;
 const MOST_POLYNOMIAL: usize = 7;
 /// Most nodes of a product rule.
 const MOST_NODES: usize = 4096;
+/// Largest mean of Poisson's law whose numbers are all summed over.
+const MOST_SUMMED: f64 = 1000.0;
+/// Widest row of a reference sample all of whose rows tell of its errors.
+const WIDE: usize = 256;
 /// Size of a reference sample.
 const REFERENCE: usize = 4096;
 /// Most normal variates of a reference sample that are given their exact second moments.
@@ -33,7 +38,11 @@ pub(super) trait Probe {
 /// Nodes for the given draws.
 pub(super) fn expectation(draws: &[Draw], width: usize, seed: u64, probe: &dyn Probe) -> Nodes {
     let scalars: usize = draws.iter().map(|d| d.variate.len).sum();
-    let gauss = draws.iter().all(|d| !matches!(d.variate.law, StandardLaw::Student(_)));
+    let gauss = draws.iter().all(|d| match d.variate.law {
+        StandardLaw::Student(_) | StandardLaw::Cauchy => false,
+        StandardLaw::Poisson(mean) => mean <= MOST_SUMMED,
+        _ => true,
+    });
     if !gauss || scalars > MOST_POLYNOMIAL {
         return reference(draws, width, seed, probe);
     }
@@ -42,8 +51,11 @@ pub(super) fn expectation(draws: &[Draw], width: usize, seed: u64, probe: &dyn P
     }
     let possible: Vec<usize> = LADDER
         .into_iter()
-        .filter(|n| n.pow(u32::try_from(scalars).unwrap_or(u32::MAX)) <= MOST_NODES)
+        .filter(|n| n.pow(u32::try_from(scalars).unwrap_or(u32::MAX)) <= MOST_NODES && bounded(draws, *n))
         .collect();
+    if possible.is_empty() {
+        return reference(draws, width, seed, probe);
+    }
     let finest = product_rule(draws, width, possible.last().copied().unwrap_or(2));
     let target = probe.moments(&finest);
     let scale = target.iter().map(|x| x.abs()).fold(f64::MIN_POSITIVE, f64::max);
@@ -70,11 +82,27 @@ pub(super) fn expectation(draws: &[Draw], width: usize, seed: u64, probe: &dyn P
 
 /// Three points a variate, if four change nothing.
 fn polynomial(draws: &[Draw], width: usize, probe: &dyn Probe) -> Option<Nodes> {
+    if !bounded(draws, 4) {
+        return None;
+    }
     let nodes = product_rule(draws, width, 3);
     let (coarse, fine) = (probe.moments(&nodes), probe.moments(&product_rule(draws, width, 4)));
     let scale = fine.iter().map(|x| x.abs()).fold(f64::MIN_POSITIVE, f64::max);
     let error = coarse.iter().zip(&fine).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / scale;
     (error <= TOLERANCE).then_some(Nodes { origin: Origin::Quadrature { per_variate: 3, error }, ..nodes })
+}
+
+/// True if a product rule of n points has not too many nodes for what Poisson's laws, whose numbers are all taken, and Laplace's add.
+fn bounded(draws: &[Draw], n: usize) -> bool {
+    let special = |law: StandardLaw| matches!(law, StandardLaw::Poisson(_) | StandardLaw::Laplace);
+    if !draws.iter().any(|d| special(d.variate.law)) {
+        return true;
+    }
+    let size = draws.iter().fold(1_usize, |size, draw| {
+        let points = rule(draw, n).len();
+        (0..draw.variate.len).fold(size, |size, _| size.saturating_mul(points))
+    });
+    size <= MOST_NODES
 }
 
 /// Points and weights of one variate.
@@ -100,7 +128,13 @@ fn rule(draw: &Draw, n: usize) -> Vec<(f64, f64)> {
                 .map(|(x, w)| (f64::midpoint(1.0, x), w / 2.0))
                 .collect()
         }
-        _ => {
+        (StandardLaw::Exponential, _) => gauss::gamma(n, 1.0),
+        (StandardLaw::Gamma(shape), _) => gauss::gamma(n, shape),
+        (StandardLaw::Beta(a, b), _) => gauss::beta(n, a, b),
+        (StandardLaw::Laplace, _) => gauss::laplace(n),
+        (StandardLaw::Poisson(mean), _) => gauss::poisson(mean),
+        // Those of the last two are expected over a reference sample.
+        (StandardLaw::Normal | StandardLaw::Student(_) | StandardLaw::Cauchy, _) => {
             let rule = GaussHermite::new(size);
             let root_pi = std::f64::consts::PI.sqrt();
             symmetric(rule.as_node_weight_pairs())
@@ -205,19 +239,29 @@ fn reference(draws: &[Draw], width: usize, seed: u64, probe: &dyn Probe) -> Node
     if normal.len() <= MOST_WHITENED {
         whiten(&mut values, width, &normal);
     }
-    let nodes = |values: Vec<f64>| Nodes {
+    let nodes = |values: Vec<f64>, rows: usize| Nodes {
         width,
-        weights: vec![1.0 / REFERENCE as f64; REFERENCE],
+        weights: vec![1.0 / rows as f64; rows],
         values,
         origin: Origin::Table,
     };
     // A row and its mirror image are not independent: pairs of them are.
-    let mut pairs = Vec::with_capacity(values.len());
-    for row in 0..REFERENCE / 2 {
+    let rows = estimated_from(width);
+    let mut pairs = Vec::with_capacity(rows * width);
+    for row in 0..rows / 2 {
         for row in [row, row + REFERENCE / 2] {
             pairs.extend_from_slice(&values[row * width..(row + 1) * width]);
         }
     }
-    let (mean, covariance) = probe.errors_of_pairs(&nodes(pairs));
-    Nodes { origin: Origin::Reference { size: REFERENCE, mean, covariance }, ..nodes(values) }
+    let (mean, covariance) = probe.errors_of_pairs(&nodes(pairs, rows));
+    let share = (rows as f64 / REFERENCE as f64).sqrt();
+    let (mean, covariance) = (share * mean, share * covariance);
+    Nodes { origin: Origin::Reference { size: REFERENCE, mean, covariance }, ..nodes(values, REFERENCE) }
+}
+
+/// Rows from whose scatter the errors of a reference sample are estimated: all of them, or fewer where a row is so wide that what makes data of
+/// it (the factor of a covariance) takes the square of its width.
+fn estimated_from(width: usize) -> usize {
+    let share = (WIDE as f64 / width.max(1) as f64).min(1.0);
+    2 * ((REFERENCE / 2) as f64 * share * share).max(32.0) as usize
 }

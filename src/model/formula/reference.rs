@@ -30,6 +30,20 @@ fn law_meaning(law: &str) -> &'static str {
         "bernoulli" => "`bernoulli(p)`: 1 with probability p, else 0",
         "student" => "`student(ν)`: Student's t with ν degrees of freedom",
         "categorical" => "`categorical(p0, p1, …)`: a 0-based index",
+        "exponential" => "`exponential(rate)`: density ∝ e^{−rate·x}, mean 1/rate; bare: rate 1",
+        "gamma" => "`gamma(shape, scale)`: density ∝ x^{shape−1} e^{−x/scale}, mean shape·scale",
+        "beta" => "`beta(a, b)`: density ∝ x^{a−1}(1 − x)^{b−1} on [0, 1]",
+        "chi_squared" => {
+            "`chi_squared(k)`: the sum of k squared standard normal numbers; k need not be whole"
+        }
+        "laplace" => {
+            "`laplace(mean, scale)`: density ∝ e^{−\\|x − mean\\|/scale}, variance 2·scale²; bare: 0 and 1"
+        }
+        "lognormal" => "`lognormal(m, s)`: e to the power of normal(m, s)",
+        "cauchy" => {
+            "`cauchy(centre, scale)`: no mean and no variance; expectations run over a reference sample; bare: 0 and 1"
+        }
+        "poisson" => "`poisson(mean)`: a whole number from 0 on",
         _ => "`multinormal(m, C)`: a vector with mean m and covariance C, both constants",
     }
 }
@@ -63,7 +77,10 @@ Where a value does not count, its slope does not either, however steep: that of 
 ## Laws, in `[data]`
 
 Laws may stand anywhere in a data formula (`2*x + normal(0, 0.5)`); each call is a draw of its own. With a
-`shape` every call draws that many independent values.
+`shape` every call draws that many independent values. Shapes, degrees of freedom and probabilities are constants; expectations run over
+the Gauss nodes of the law (over all whole numbers for Poisson's), or over a reference sample where there are many variates, for Student's and
+Cauchy's laws and for Poisson's of a mean above 1000. In `[parameters]` and `[starts]` replicas may begin by `normal`, `uniform`, `rademacher`,
+`student`, `multinormal` and the laws after it, by `kaiming`, `xavier`, `orthogonal(s)` and `identity(s)`.
 
 | law | meaning |
 |---|---|

@@ -34,8 +34,12 @@ pub struct SdeModel {
     pub(super) graph: Graph,
     /// One a parameter.
     pub(super) drift: Vec<Node>,
-    /// One a parameter: linear in the second input, which is dW.
+    /// One a parameter: linear in the second input, which is dW (and the time after it, where a formula has t).
     pub(super) increment: Vec<Node>,
+    /// A formula has t.
+    timed: bool,
+    /// The time at which a run begins.
+    start: f64,
     program: Program,
     nodes: LazyNodes,
 }
@@ -43,9 +47,17 @@ pub struct SdeModel {
 /// A `[P][P]`, c `[P]` and B `[P][M]` of dx = (A x + c) dt + B dW.
 pub type Linear = (Vec<f64>, Vec<f64>, Vec<f64>);
 
+/// The time in formulas of drift and diffusion.
+pub const TIME: &str = "t";
+
+/// Where the time stands in the second input until the number of Wiener processes before it is known.
+const SOMEWHERE: usize = 1 << 40;
+
 struct StateScope<'a> {
     layout: &'a Layout,
     constants: &'a BTreeMap<String, Value>,
+    /// True where t is known.
+    timed: bool,
 }
 
 impl Scope for StateScope<'_> {
@@ -53,7 +65,10 @@ impl Scope for StateScope<'_> {
         if let Some(p) = self.layout.get(name) {
             return Some(graph.parameter(p.offset, p.shape));
         }
-        self.constants.get(name).map(|v| graph.constant(v.shape, &v.data))
+        if let Some(v) = self.constants.get(name) {
+            return Some(graph.constant(v.shape, &v.data));
+        }
+        (self.timed && name == TIME).then(|| graph.auxiliary(SOMEWHERE, Shape::SCALAR))
     }
     fn names(&self) -> Vec<String> {
         self.layout
@@ -80,7 +95,7 @@ impl SdeModel {
     ) -> Result<Self, Vec<(Place, FormulaError)>> {
         let mut graph = Graph::default();
         let mut errors = Vec::new();
-        let mut scope = StateScope { layout: &layout, constants };
+        let mut scope = StateScope { layout: &layout, constants, timed: true };
         let zero = |graph: &mut Graph, shape: Shape| graph.constant(shape, &vec![0.0; shape.len()]);
         let mut drifts: Vec<Node> = layout.parameters().iter().map(|p| zero(&mut graph, p.shape)).collect();
         let mut increments = drifts.clone();
@@ -127,7 +142,17 @@ impl SdeModel {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let outputs: Vec<Node> = drifts.iter().chain(&increments).copied().collect();
+        // The time comes after the increments.
+        let mut outputs: Vec<Node> = drifts.iter().chain(&increments).copied().collect();
+        let somewhere = graph.auxiliary(SOMEWHERE, Shape::SCALAR);
+        let timed = graph.reachable(&outputs).contains(&somewhere);
+        if timed {
+            let time = graph.auxiliary(wieners.count(), Shape::SCALAR);
+            outputs = graph.replaced(&outputs, &[(somewhere, time)]);
+            increments = outputs.split_off(drifts.len());
+            drifts.clone_from(&outputs);
+            outputs.extend(&increments);
+        }
         let program = Program::writing(&graph, &outputs, 0)
             .map_err(|e| vec![(Place::Drift(0), FormulaError::new(0..0, e.to_string()))])?;
         let nodes = Nodes { width: 0, values: vec![], weights: vec![1.0], origin: Origin::Table }.into();
@@ -139,6 +164,8 @@ impl SdeModel {
             graph,
             drift: drifts,
             increment: increments,
+            timed,
+            start: 0.0,
             program,
             nodes,
         })
@@ -151,6 +178,30 @@ impl SdeModel {
     pub fn noises(&self) -> usize {
         self.wieners.count()
     }
+    /// The same with runs that begin at time `start`.
+    #[must_use]
+    pub fn starting_at(self, start: f64) -> Self {
+        Self { start, ..self }
+    }
+    /// The time at which a run begins.
+    pub fn start(&self) -> f64 {
+        self.start
+    }
+    /// True if drift or diffusion depend on the time.
+    pub fn timed(&self) -> bool {
+        self.timed
+    }
+    /// Elements of the second input: the Wiener processes, and the time.
+    pub(super) fn inputs(&self) -> usize {
+        self.noises() + usize::from(self.timed)
+    }
+    /// An error where the equation is not the same at all times.
+    ///
+    /// # Errors
+    /// A sentence that says so.
+    pub fn autonomous(&self) -> Result<(), String> {
+        if self.timed { Err("the equation depends on the time t".to_owned()) } else { Ok(()) }
+    }
     /// True if interpreted after Stratonovich.
     pub fn stratonovich(&self) -> bool {
         self.stratonovich
@@ -161,13 +212,21 @@ impl SdeModel {
     }
     /// Working memory.
     pub fn scratch(&self, tiles: usize) -> Scratch {
-        scratch_for(&[&self.program], tiles)
+        with_second_input(scratch_for(&[&self.program], tiles), self.timed, self.noises(), tiles)
     }
-    /// Drift and B(x)·dW for `wiener` `[M][tiles]`: `out` is `[2P][tiles]`, the drift before the noise.
-    pub fn drift_and_noise(&self, state: &[Lane], wiener: &[Lane], out: &mut [Lane], scratch: &mut Scratch) {
+    /// Drift and B(x)·dW at a time for `wiener` `[M][tiles]`: `out` is `[2P][tiles]`, the drift before the noise.
+    pub fn drift_and_noise(
+        &self,
+        state: &[Lane],
+        wiener: &[Lane],
+        time: f64,
+        out: &mut [Lane],
+        scratch: &mut Scratch,
+    ) {
         let tiles = state.len() / self.layout.len();
-        let inputs = Inputs { theta: state, auxiliary: wiener, tiles };
-        self.program.run_to(&inputs, &mut NoSamples, &mut scratch.lanes, out);
+        let (registers, auxiliary) = second_input(&mut scratch.lanes, self.timed, wiener, time, tiles);
+        let inputs = Inputs { theta: state, auxiliary, tiles };
+        self.program.run_to(&inputs, &mut NoSamples, registers, out);
     }
     /// Drift and B(x)·dW as values of a pass with x the state, to the bit those of [`SdeModel::drift_and_noise`]; `None` where they have no
     /// such form.
@@ -177,6 +236,10 @@ impl SdeModel {
         wiener: &[InRegister],
     ) -> Option<(Vec<InRegister>, Vec<InRegister>)> {
         let mut pass = InPass::new(&self.graph, Samples::None, wiener);
+        // A pass has no time.
+        if self.timed {
+            return None;
+        }
         if !pass.short(&self.drift) || !pass.short(&self.increment) {
             return None;
         }
@@ -195,6 +258,7 @@ impl SdeModel {
     /// The reason why it is not.
     pub fn linear(&self) -> Result<Linear, String> {
         let p = self.layout.len();
+        self.autonomous()?;
         if self.graph.depends_on_parameters(&self.increment) {
             return Err("the diffusion depends on the state".to_owned());
         }
@@ -244,7 +308,7 @@ impl SdeModel {
     pub(super) fn at(&self, state: &[f64], wiener: &[f64]) -> (Vec<f64>, Vec<f64>) {
         let lanes = |values: &[f64]| values.iter().map(|&x| Lane::splat(x)).collect::<Vec<_>>();
         let mut out = vec![Lane::default(); 2 * state.len()];
-        self.drift_and_noise(&lanes(state), &lanes(wiener), &mut out, &mut self.scratch(1));
+        self.drift_and_noise(&lanes(state), &lanes(wiener), self.start, &mut out, &mut self.scratch(1));
         let first = |lanes: &[Lane]| lanes.iter().map(|l| l.0[0]).collect();
         (first(&out[..state.len()]), first(&out[state.len()..]))
     }
@@ -273,7 +337,7 @@ impl SdeModel {
         then: impl Fn(&mut Graph, Node) -> Node,
     ) -> Result<Function, FormulaError> {
         let mut graph = Graph::default();
-        let mut scope = StateScope { layout: &self.layout, constants: &self.constants };
+        let mut scope = StateScope { layout: &self.layout, constants: &self.constants, timed: false };
         let (node, _) = elaborate(&formula.lines, &mut graph, &mut scope)?;
         let node = then(&mut graph, node);
         let program = Program::writing(&graph, &[node], 0)
@@ -303,6 +367,33 @@ impl SdeModel {
     pub fn second_moments_about(&self, center: &[f64]) -> Function {
         second_moments(center, &self.nodes)
     }
+}
+
+/// `scratch` with room for Wiener increments and the time after them, where there is one.
+pub(super) fn with_second_input(mut scratch: Scratch, timed: bool, noises: usize, tiles: usize) -> Scratch {
+    if timed {
+        let registers = scratch.lanes.len();
+        scratch.lanes.resize(registers + (noises + 1) * tiles, Lane::default());
+    }
+    scratch
+}
+
+/// Registers, and the second input: `wiener` itself, or with the time after it at the end of `lanes`.
+pub(super) fn second_input<'a>(
+    lanes: &'a mut [Lane],
+    timed: bool,
+    wiener: &'a [Lane],
+    time: f64,
+    tiles: usize,
+) -> (&'a mut [Lane], &'a [Lane]) {
+    if !timed {
+        return (lanes, wiener);
+    }
+    let (registers, second) = lanes.split_at_mut(lanes.len() - wiener.len() - tiles);
+    let (increments, times) = second.split_at_mut(wiener.len());
+    increments.copy_from_slice(wiener);
+    times.fill(Lane::splat(time));
+    (registers, second)
 }
 
 pub(super) fn misfit(

@@ -101,8 +101,8 @@ fn half_of_b_times_its_slope_is_bounded() {
         let equation = sde.compiled(true, true).unwrap_or_else(|e| panic!("{b}: {e}"));
         let mut scratch = equation.scratch(1);
         let (mut drift, mut slope) = ([Lane::default()], [Lane::default()]);
-        equation.increment(&[states], 1.0, &[Lane::default()], &mut drift, &mut scratch);
-        equation.slope(&[states], &[Lane::splat(1.0)], &mut slope, &mut scratch);
+        equation.increment(&[states], 1.0, &[Lane::default()], 0.0, &mut drift, &mut scratch);
+        equation.slope(&[states], &[Lane::splat(1.0)], 0.0, &mut slope, &mut scratch);
         for l in 0..8 {
             let x = states.0[l];
             let wanted = at[if x < 0.0 {

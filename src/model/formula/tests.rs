@@ -467,6 +467,53 @@ pub(super) fn model(
 pub(super) const S: Shape = Shape::SCALAR;
 
 #[test]
+fn expectations_over_laws_run_over_their_nodes() {
+    // E (w − x)² at w = 0 and its gradient −2 E x at w = 0.
+    let e = std::f64::consts::E;
+    for (law, mean, second) in [
+        ("exponential(2)", 0.5, 0.5),
+        ("exponential", 1.0, 2.0),
+        ("gamma(0.5, 3)", 1.5, 0.5 * 1.5 * 9.0),
+        ("beta(2, 3)", 0.4, 0.2),
+        ("chi_squared(5)", 5.0, 35.0),
+        ("laplace(1, 2)", 1.0, 9.0),
+        ("lognormal(0, 1)", e.sqrt(), e * e),
+        ("poisson(7)", 7.0, 56.0),
+        ("poisson(0.25)", 0.25, 0.3125),
+        ("1 + laplace", 1.0, 3.0),
+    ] {
+        let m = model(&[("w", S)], &[("x", law)], None, "(w - x)^2");
+        assert!(matches!(m.nodes().origin, Origin::Quadrature { .. }), "{law}");
+        assert!((m.mean_loss(&[0.0]) / second - 1.0).abs() < 1e-9, "{law}: {}", m.mean_loss(&[0.0]));
+        assert!((m.mean_gradient(&[0.0])[0] / (-2.0 * mean) - 1.0).abs() < 1e-9, "{law}");
+    }
+    // Not a polynomial: P(x > 8) of Poisson's law, whose numbers are all taken.
+    let m = model(&[("w", S)], &[("x", "poisson(7)")], None, "w*(x > 8)");
+    let poisson = statrs::distribution::Poisson::new(7.0).expect("a mean");
+    let beyond = 1.0 - statrs::distribution::DiscreteCDF::cdf(&poisson, 8);
+    assert!((m.mean_gradient(&[0.0])[0] - beyond).abs() < 1e-12);
+    for law in ["cauchy(0, 1)", "poisson(2000)"] {
+        let m = model(&[("w", S)], &[("x", law)], None, "tanh(w - x)^2");
+        assert!(matches!(m.nodes().origin, Origin::Reference { .. }), "{law}");
+    }
+    for (law, part) in [
+        ("exponential(0)", "rate is not above 0"),
+        ("gamma(-1, 2)", "shape is not above 0"),
+        ("gamma(normal(0, 1), 2)", "shape must be a constant"),
+        ("gamma(2)", "does not take 1 arguments"),
+        ("beta(1, 0)", "second shape is not above 0"),
+        ("poisson(1e10)", "above 1000000000"),
+        ("laplace(0, -1)", "scale is not above 0"),
+        ("lognormal(0, -1)", "negative"),
+        ("cauchy(1)", "does not take 1 arguments"),
+        ("chi_squared(0)", "not above 0"),
+    ] {
+        let errors = FormulaModel::new(spec(&[("w", S)], &[("x", law)], None, "(w - x)^2")).err().expect(law);
+        assert!(errors[0].1.message.contains(part), "{law}: {}", errors[0].1.message);
+    }
+}
+
+#[test]
 fn moments_of_a_rescaling_loss_are_exact_by_quadrature() {
     // In closed form: E ℓ = p² + 1, E q² = 4(1 + 3p²) with ∇ℓ = q (w, u), q = 2(px² − x).
     let m = model(&[("u", S), ("w", S)], &[("x", "normal(0, 1)")], None, "(u*w*x - 1)^2");

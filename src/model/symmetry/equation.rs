@@ -43,6 +43,8 @@ pub enum BreachKind {
 struct Equation {
     compiled: CompiledSde,
     scratch: Scratch,
+    /// The time at which it is looked at.
+    time: f64,
 }
 
 impl Equation {
@@ -53,8 +55,12 @@ impl Equation {
             .map(|k| Lane::splat(f64::from(u8::from(Some(k) == process))))
             .collect();
         let mut out = vec![Lane::default(); x.len()];
-        self.compiled.increment(&lanes, h, &w, &mut out, &mut self.scratch);
+        self.compiled.increment(&lanes, h, &w, self.time, &mut out, &mut self.scratch);
         out.iter().map(|o| o.0[0]).collect()
+    }
+    /// Another time for every state, where the equation depends on it.
+    fn at_state(&mut self, index: usize) {
+        self.time = self.compiled.start() + 0.37 * index as f64;
     }
     fn drift(&mut self, x: &[f64]) -> Vec<f64> {
         self.increment(x, 1.0, None)
@@ -82,7 +88,7 @@ fn states(size: usize, stream: &mut Stream) -> Vec<Vec<f64>> {
 /// The first breach; `None` within where the equation cannot be compiled.
 pub fn check_equation(symmetry: &Symmetry, model: &SdeModel, seed: u64) -> Result<f64, Option<Breach>> {
     let compiled = model.compiled(false, false).map_err(|_| None)?;
-    let mut equation = Equation { scratch: compiled.scratch(1), compiled };
+    let mut equation = Equation { scratch: compiled.scratch(1), time: compiled.start(), compiled };
     let mut stream = Stream::new(seed, Purpose::Search, STREAM);
     let layout = model.layout();
     let states = states(layout.len(), &mut stream);
@@ -112,7 +118,8 @@ fn polar(charge: &QuadraticForm, x: &[f64], y: &[f64]) -> (Vec<f64>, f64) {
 fn relaxation(charge: &QuadraticForm, equation: &mut Equation, states: &[Vec<f64>]) -> Result<f64, Breach> {
     let mut seen = Vec::new();
     let (mut product, mut square) = (0.0, 0.0);
-    for x in states {
+    for (index, x) in states.iter().enumerate() {
+        equation.at_state(index);
         let drift = equation.drift(x);
         if !finite(&drift) {
             continue;
@@ -154,7 +161,8 @@ fn equivariant(
     stream: &mut Stream,
 ) -> Result<(), Breach> {
     let p = layout.len();
-    for x in states {
+    for (index, x) in states.iter().enumerate() {
+        equation.at_state(index);
         // The same member of the group for all vectors.
         let source = stream.clone();
         let image = |v: &[f64]| symmetry.transformed(layout, v, &mut source.clone());

@@ -70,6 +70,12 @@ impl<'a> Probe<'a> {
                     StandardLaw::Normal => self.stream.normal(),
                     StandardLaw::Uniform => self.stream.uniform(),
                     StandardLaw::Rademacher => self.stream.sign(),
+                    law @ (StandardLaw::Exponential
+                    | StandardLaw::Laplace
+                    | StandardLaw::Cauchy
+                    | StandardLaw::Gamma(_)
+                    | StandardLaw::Beta(..)
+                    | StandardLaw::Poisson(_)) => law.draw(&mut || self.stream.uniform()),
                     StandardLaw::Student(freedom) => {
                         // Bailey (1994), Math. Comp. 62, 779.
                         let (u, v) = (1.0 - self.stream.uniform(), self.stream.uniform());

@@ -43,6 +43,8 @@ pub struct Parts<'a> {
     pub layout: &'a Layout,
     pub symmetries: &'a Symmetries,
     pub time: Option<f64>,
+    /// The equation depends on the time t.
+    pub timed: bool,
     /// What the noise of the system's equation is like.
     pub noise: Option<NoiseKind>,
     pub significance: f64,
@@ -69,6 +71,14 @@ fn resolve(
         ClaimLawSpec::StationaryDensity { .. } => Some("stationary-density"),
         _ => None,
     };
+    if let (true, Some(name)) = (parts.timed, stochastic) {
+        errors.at(
+            spec.at,
+            format!("`{name}` speaks of a stationary law, and the equation depends on the time t"),
+            "claim moments at an instant: equals = { observable = \"x\", at = 2.0, value = … }",
+        );
+        return None;
+    }
     let mut dynamics = dynamics(spec, stochastic, parts, errors);
     let law = match &spec.law {
         ClaimLawSpec::Equals { observable, statistic, at, value, tolerance, absolute_tolerance } => {

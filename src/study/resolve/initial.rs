@@ -8,22 +8,33 @@ use std::ops::Range;
 use super::constants;
 use super::names::{Broken, Names};
 use super::{Constants, Parameters};
-use crate::model::formula::Value;
 use crate::model::formula::operations::functions;
-use crate::model::{Layout, Shape};
+use crate::model::formula::{Value, semidefinite_factor};
+use crate::model::{Layout, Shape, StandardLaw};
 use crate::study::resolved::{Initial, Start};
 use crate::study::source::Spanned;
 use crate::study::spec::read::Errors;
 use crate::study::spec::{Field, Named, ParameterSpec, Quantity, Scalar, Spec};
 
 /// Initial laws, as messages list them.
-const LAWS: [(&str, &str); 6] = [
+const LAWS: [(&str, &str); 17] = [
     ("kaiming", "kaiming: normal, variance 2/fan_in"),
     ("xavier", "xavier: normal, variance 2/(fan_in + fan_out)"),
     ("orthogonal", "orthogonal(s): s times a Haar-distributed orthogonal matrix"),
     ("identity", "identity(s): s on the diagonal"),
     ("normal", "normal(mean, standard deviation)"),
     ("uniform", "uniform(low, high)"),
+    ("rademacher", "rademacher: −1 or 1, without arguments"),
+    ("multinormal", "multinormal(mean vector, covariance matrix)"),
+    ("student", "student(degrees of freedom), above 0"),
+    ("exponential", "exponential(rate), above 0"),
+    ("gamma", "gamma(shape, scale), both above 0"),
+    ("beta", "beta(a, b), both above 0"),
+    ("chi_squared", "chi_squared(degrees of freedom), above 0"),
+    ("laplace", "laplace(mean, scale), the scale above 0"),
+    ("lognormal", "lognormal(mean of the logarithm, its standard deviation)"),
+    ("cauchy", "cauchy(centre, scale), the scale above 0"),
+    ("poisson", "poisson(mean), above 0 and up to 1e9"),
 ];
 
 pub fn parameters(
@@ -122,10 +133,14 @@ fn parameter(
     if let Quantity::Single(Spanned { value: Scalar::Formula(text), span }) = &init.value {
         let text = Spanned::new(text.clone(), *span);
         match law(&text, constants, broken, errors) {
+            Found::Law("multinormal", arguments) => {
+                return multinormal(&text, &arguments, shape, errors);
+            }
             Found::Law(name, arguments) => {
                 if matches!(shape, Field::Broken) {
                     return None;
                 }
+                let arguments: Vec<f64> = arguments.iter().flat_map(|value| value.data.clone()).collect();
                 let shape = shape.value().copied().unwrap_or(Shape::SCALAR);
                 return initial(&text, name, &arguments, shape, errors).map(|initial| (shape, initial));
             }
@@ -163,8 +178,43 @@ fn fixed(
     }
 }
 
+/// `multinormal(m, C)`: the parameter is a vector of m's length.
+fn multinormal(
+    text: &Spanned<String>,
+    arguments: &[Value],
+    shape: &Field<Shape>,
+    errors: &mut Errors<'_>,
+) -> Option<(Shape, Initial)> {
+    let form = "multinormal(mean vector, covariance matrix), for a parameter of the mean's shape";
+    let mut wrong = |message: String| {
+        errors.at(text.span, message, form);
+        None
+    };
+    let [mean, covariance] = arguments else {
+        return wrong(format!("`multinormal` takes 2 arguments, not {}", arguments.len()));
+    };
+    let n = mean.shape.rows;
+    if mean.shape.cols != 1 || covariance.shape != Shape::matrix(n, n) {
+        return wrong(format!(
+            "a mean {} needs a covariance [{n},{n}], not {}",
+            mean.shape, covariance.shape
+        ));
+    }
+    match shape {
+        Field::Broken => return None,
+        Field::Given(given) if given.value != mean.shape => {
+            return wrong(format!("the mean has the shape {}, the parameter {}", mean.shape, given.value));
+        }
+        _ => {}
+    }
+    let Some(factor) = semidefinite_factor(&covariance.data, n) else {
+        return wrong("the covariance is not symmetric and positive semi-definite".to_owned());
+    };
+    Some((mean.shape, Initial::Multinormal { mean: mean.data.clone(), factor }))
+}
+
 enum Found {
-    Law(&'static str, Vec<f64>),
+    Law(&'static str, Vec<Value>),
     Formula,
     Broken,
 }
@@ -184,13 +234,14 @@ fn law(text: &Spanned<String>, constants: &Constants, broken: &Broken, errors: &
         errors.unknown(span, "initial law or constant", name, known);
         return Found::Broken;
     };
-    let values: Vec<Option<f64>> = arguments
+    let values: Vec<Option<Value>> = arguments
         .iter()
         .map(|range| {
             // Blanks keep the argument in its place, so that errors point into it.
             let argument = format!("{}{}", " ".repeat(range.start), &written[range.clone()]);
             let value = constants::part(&argument, text, constants, broken, errors)?;
-            if !value.shape.is_scalar() {
+            let fits = value.shape.is_scalar() || *known == "multinormal";
+            if !fits {
                 let span = errors.sources.inside(text.span, written, range.clone());
                 errors.at(
                     span,
@@ -198,7 +249,7 @@ fn law(text: &Spanned<String>, constants: &Constants, broken: &Broken, errors: &
                     "give a single number",
                 );
             }
-            (value.shape.is_scalar()).then(|| value.data.first().copied()).flatten()
+            fits.then_some(value)
         })
         .collect();
     match values.into_iter().collect() {
@@ -266,8 +317,10 @@ fn initial(
     };
     let form = LAWS.iter().find(|(n, _)| *n == name).map_or("", |(_, form)| *form);
     let allowed: &[usize] = match name {
-        "kaiming" | "xavier" => &[0],
-        "orthogonal" | "identity" => &[0, 1],
+        "kaiming" | "xavier" | "rademacher" => &[0],
+        "student" | "chi_squared" | "poisson" => &[1],
+        "gamma" | "beta" | "lognormal" => &[2],
+        "orthogonal" | "identity" | "exponential" => &[0, 1],
         _ => &[0, 2],
     };
     if !allowed.contains(&arguments.len()) {
@@ -278,6 +331,7 @@ fn initial(
         return wrong(errors, format!("an argument of `{name}` is not finite"), form);
     }
     let normal = |variance: f64| Initial::Normal { mean: 0.0, standard_deviation: variance.sqrt() };
+    let standard = |law: StandardLaw, shift: f64, scale: f64| Initial::Law { law, shift, scale };
     let (fan_in, fan_out) = (shape.cols as f64, shape.rows as f64);
     match (name, arguments) {
         ("kaiming", _) => Some(normal(2.0 / fan_in)),
@@ -298,6 +352,31 @@ fn initial(
             }
             Some(Initial::Fixed(data))
         }
+        ("rademacher", _) => Some(standard(StandardLaw::Rademacher, 0.0, 1.0)),
+        ("lognormal", &[_, s]) if s < 0.0 => {
+            wrong(errors, format!("the standard deviation {s} is negative"), form)
+        }
+        ("lognormal", &[mean, standard_deviation]) => Some(Initial::LogNormal { mean, standard_deviation }),
+        ("laplace" | "cauchy", &[_, s]) if s <= 0.0 => {
+            wrong(errors, format!("the scale {s} is not above 0"), form)
+        }
+        ("laplace", &[mean, scale]) => Some(standard(StandardLaw::Laplace, mean, scale)),
+        ("laplace", _) => Some(standard(StandardLaw::Laplace, 0.0, 1.0)),
+        ("cauchy", &[centre, scale]) => Some(standard(StandardLaw::Cauchy, centre, scale)),
+        ("cauchy", _) => Some(standard(StandardLaw::Cauchy, 0.0, 1.0)),
+        ("exponential", &[]) => Some(standard(StandardLaw::Exponential, 0.0, 1.0)),
+        ("student" | "chi_squared" | "poisson" | "exponential" | "gamma" | "beta", all)
+            if all.iter().any(|x| *x <= 0.0) =>
+        {
+            wrong(errors, format!("an argument of `{name}` is not above 0"), form)
+        }
+        ("poisson", &[mean]) if mean > 1e9 => wrong(errors, format!("the mean {mean} is above 1e9"), form),
+        ("student", &[freedom]) => Some(standard(StandardLaw::Student(freedom), 0.0, 1.0)),
+        ("chi_squared", &[freedom]) => Some(standard(StandardLaw::Gamma(0.5 * freedom), 0.0, 2.0)),
+        ("poisson", &[mean]) => Some(standard(StandardLaw::Poisson(mean), 0.0, 1.0)),
+        ("exponential", &[rate]) => Some(standard(StandardLaw::Exponential, 0.0, 1.0 / rate)),
+        ("gamma", &[shape, scale]) => Some(standard(StandardLaw::Gamma(shape), 0.0, scale)),
+        ("beta", &[a, b]) => Some(standard(StandardLaw::Beta(a, b), 0.0, 1.0)),
         ("normal", &[_, s]) if s < 0.0 => wrong(
             errors,
             format!("the standard deviation {s} is negative"),

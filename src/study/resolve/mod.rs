@@ -110,12 +110,25 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     let system = system::system(
         spec,
         kind,
-        &system::Parts { model, parameters: &parameters, population: &population, constants: &scope, seed },
+        &system::Parts {
+            model,
+            parameters: &parameters,
+            population: &population,
+            constants: &scope,
+            seed,
+            start: run::start(spec, errors),
+        },
         &names,
         errors,
     );
     if let Some(built) = system.as_ref().filter(|_| !motion.broken) {
         dynamics::check_laws(&motion, &built.system, errors);
+    }
+    if let Some(built) = &system
+        && spec.run.as_ref().is_some_and(|run| run.value.from.given().is_some())
+        && !matches!(&built.system, System::Sde(sde) if sde.timed())
+    {
+        errors.warn("`from` in [run] changes nothing: no drift and no diffusion has the time t");
     }
     let compiler = system.as_ref().map(|s| &s.compiler);
     let recorded = run.as_ref().is_none_or(|r| r.record_parameters);
@@ -144,6 +157,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
             layout: &parameters.layout,
             symmetries: &symmetries,
             time: clock.as_ref().map(|c| c.time),
+            timed: matches!(system.as_ref().map(|s| &s.system), Some(System::Sde(sde)) if sde.timed()),
             noise: noise_of(spec, system.as_ref().map(|s| &s.system)),
             significance: run.as_ref().map_or(1e-3, |r| r.run.significance),
         },

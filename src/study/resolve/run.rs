@@ -37,6 +37,16 @@ pub struct Resolved {
     pub record_parameters: bool,
 }
 
+/// The time t at which runs begin, for formulas that have it.
+pub fn start(spec: &Spec, errors: &mut Errors<'_>) -> f64 {
+    let Some(given) = spec.run.as_ref().and_then(|run| run.value.from.given()) else { return 0.0 };
+    if given.value.is_finite() {
+        return given.value;
+    }
+    errors.at(given.span, format!("`from` is {}", given.value), "give the time t at which the run begins");
+    0.0
+}
+
 pub fn run(spec: &Spec, layout: &Layout, errors: &mut Errors<'_>) -> Option<Resolved> {
     let Some(section) = &spec.run else {
         if !spec.written("run") {

@@ -7,7 +7,7 @@ use super::population::{PopulationKind, PopulationRead};
 use super::{Compiler, Constants, Kind, Parameters};
 use crate::model::Model;
 use crate::model::formula::{
-    DataSource, Diffusion, Expression, FormulaError, FormulaModel, ModelSpec, Place, SdeModel,
+    DataSource, Diffusion, Expression, FormulaError, FormulaModel, ModelSpec, Place, SdeModel, TIME,
 };
 use crate::study::resolved::{LossSystem, System};
 use crate::study::source::Spanned;
@@ -21,6 +21,8 @@ pub struct Parts<'a> {
     pub population: &'a PopulationRead,
     pub constants: &'a Constants,
     pub seed: u64,
+    /// The time at which runs begin.
+    pub start: f64,
 }
 
 /// A system with its compiler.
@@ -171,6 +173,9 @@ fn sde(spec: &SdeSpec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>
     let mut known: Vec<&str> = names.of("parameter").collect();
     let parameters = known.clone();
     known.extend(parts.constants.keys().map(String::as_str));
+    if !known.contains(&TIME) {
+        known.push(TIME);
+    }
     let mut complete = parts.parameters.complete && !spec.broken;
     let mut read = |name: &Spanned<String>, what: &str, field: &Field<String>, errors: &mut Errors<'_>| {
         if !parameters.contains(&name.value.as_str()) {
@@ -224,7 +229,7 @@ fn sde(spec: &SdeSpec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>
     let stratonovich = spec.interpretation.value() == Some(&"stratonovich");
     match SdeModel::new(parts.parameters.layout.clone(), parts.constants, &drift, &diffusion, stratonovich) {
         Ok(model) => {
-            let model = Arc::new(model);
+            let model = Arc::new(model.starting_at(parts.start));
             Some(Built { system: System::Sde(Arc::clone(&model)), compiler: Compiler::State(model) })
         }
         Err(list) => {

@@ -23,6 +23,8 @@ pub struct RunSpec {
     pub steps: Field<u64>,
     /// `time`.
     pub time: Field<f64>,
+    /// `from`.
+    pub from: Field<f64>,
     /// `replicas`.
     pub replicas: Field<u64>,
     /// `seed`.
@@ -48,6 +50,7 @@ pub fn run(table: &Table, at: Span, errors: &mut Errors<'_>) -> RunSpec {
     RunSpec {
         steps: fields.count("steps", errors),
         time: fields.number("time", errors),
+        from: fields.number("from", errors),
         replicas: fields.count("replicas", errors),
         seed: fields.count("seed", errors),
         record: record(&fields, errors),
