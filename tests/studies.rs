@@ -538,7 +538,7 @@ fn examples_of_the_claims_stand_in_the_studies_they_name() {
         }
     }
     // Every claim, and a control of each.
-    assert_eq!(seen, 20);
+    assert_eq!(seen, 24);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 #[command(name = "perrin", version, propagate_version = true, disable_help_subcommand = true)]
 #[command(
     after_help = "Exit codes: 0 all is as expected; 1 a claim came out otherwise; 2 the command or the study is \
-                        wrong; 3 the run could not be carried out; 130 interrupted, with what is done saved."
+                        wrong; 3 the run could not be carried out, or all replicas of a dynamics diverged; 130 interrupted, with what is done saved."
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]

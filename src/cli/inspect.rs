@@ -115,10 +115,13 @@ fn text(path: &Path, stored: &Stored, first: Option<&First>, style: &Style) -> S
         lines.push(format!("  {}  test {}", style.paint(Tone::Strong, "/claims"), stored.claims.len()));
         let mut grid = Grid::default();
         for claim in &claims {
-            let expected = claim.verdict == claim.expect;
-            let tone = if expected { Tone::Good } else { Tone::Bad };
+            let (mark, tone) = match claim.verdict {
+                verdict if verdict == claim.expect => ("✓", Tone::Good),
+                "undecided" => ("?", Tone::Doubt),
+                _ => ("✗", Tone::Bad),
+            };
             grid.row([
-                Cell::new(if expected { "✓" } else { "✗" }, tone),
+                Cell::new(mark, tone),
                 claim.law.into(),
                 claim.dynamics.into(),
                 Cell::new(claim.verdict, tone),

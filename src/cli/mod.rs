@@ -7,7 +7,7 @@
 //! | 0 | all is as expected |
 //! | 1 | a claim came out otherwise, or undecided |
 //! | 2 | the command or the study is wrong |
-//! | 3 | the run could not be carried out |
+//! | 3 | the run could not be carried out, or nothing is left of a dynamics |
 //! | 130 | interrupted, with what is done saved |
 
 mod args;

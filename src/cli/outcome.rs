@@ -17,6 +17,8 @@ pub(super) enum Outcome {
     AsExpected,
     /// A claim came out otherwise.
     Otherwise,
+    /// Nothing is left of a dynamics: all of its replicas diverged.
+    Lost,
     /// Stopped by a signal, with what is done saved.
     Interrupted,
 }
@@ -26,6 +28,7 @@ impl Outcome {
         match self {
             Outcome::AsExpected => 0,
             Outcome::Otherwise => 1,
+            Outcome::Lost => 3,
             Outcome::Interrupted => 130,
         }
     }

@@ -11,7 +11,7 @@ use super::simulate::{prepare, simulate};
 use super::terminal;
 use crate::ensemble::{self, Record};
 use crate::lanes::stopwatch;
-use crate::law::{ClaimResult, Kind, Test};
+use crate::law::{self, ClaimResult, Kind, Test};
 use crate::report::{self, Outlook, Report, count};
 use crate::store::{ClaimRow, Status, StudyHeader, Writer};
 use crate::study::{self, Study};
@@ -47,6 +47,11 @@ pub(super) fn run(arguments: &args::Run, typed: &[OsString]) -> Result<Outcome, 
     if record.interrupted {
         terminal::tell(&how_to_go_on(&study, &record, &output, bar.done()));
         return Ok(Outcome::Interrupted);
+    }
+    let lost = law::lost(&study, &record);
+    if !lost.is_empty() {
+        terminal::tell(&said_to_be_lost(&lost));
+        return Ok(Outcome::Lost);
     }
     Ok(if claims.iter().all(|claim| claim.as_expected) { Outcome::AsExpected } else { Outcome::Otherwise })
 }
@@ -119,6 +124,17 @@ fn rows(claims: &[ClaimResult]) -> Vec<ClaimRow> {
     rows
 }
 
+/// Nothing is left of a dynamics, and how that can be what is meant.
+pub(super) fn said_to_be_lost(lost: &[String]) -> String {
+    let colour = terminal::colour_on_stderr();
+    format!(
+        "{} {}: nothing is left to judge\n{} lower the rate or the step; if it must diverge, claim it: diverges = {{ dynamics = … }}\n",
+        tag("error:", "1;31", colour),
+        lost.join("; "),
+        tag("help:", "1;36", colour),
+    )
+}
+
 /// What an interrupted run has saved, what of its work is lost, and what to do next. `under_way` is what was done of the last dynamics, in
 /// replica-steps.
 fn how_to_go_on(study: &Study, record: &Record, output: &Path, under_way: u64) -> String {
@@ -168,7 +184,6 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::law;
 
     #[test]
     fn the_command_line_can_be_given_to_a_shell_again() {

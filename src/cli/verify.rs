@@ -7,10 +7,11 @@ use std::time::Instant;
 use super::args;
 use super::outcome::{Failure, Outcome, tag};
 use super::progress::Bar;
+use super::run::said_to_be_lost;
 use super::simulate::{prepare, simulate};
 use super::terminal;
 use crate::ensemble::NoSink;
-use crate::law::Tally;
+use crate::law::{self, Tally};
 use crate::report::{Verified, duration, verification, verification_document};
 use crate::study::catalogue::{Catalogue, Entry};
 use crate::study::spec::read::suggestion;
@@ -21,6 +22,7 @@ pub(super) fn verify(arguments: &args::Verify) -> Result<Outcome, Failure> {
     let studies = studies(arguments)?;
     let begin = Instant::now();
     let mut verified = Vec::new();
+    let mut lost = Vec::new();
     let mut interrupted = false;
     for (name, study) in &studies {
         let start = Instant::now();
@@ -34,6 +36,7 @@ pub(super) fn verify(arguments: &args::Verify) -> Result<Outcome, Failure> {
         if !arguments.quiet {
             terminal::tell(&line(name, Tally::of(&claims), start.elapsed().as_secs_f64()));
         }
+        lost.extend(law::lost(study, &record).iter().map(|words| format!("{name}: {words}")));
         verified.push(Verified { study: name.clone(), claims });
     }
     if arguments.json {
@@ -52,6 +55,10 @@ pub(super) fn verify(arguments: &args::Verify) -> Result<Outcome, Failure> {
     }
     if !arguments.quiet {
         terminal::tell(&format!("  {} in all\n", duration(begin.elapsed().as_secs_f64())));
+    }
+    if !lost.is_empty() {
+        terminal::tell(&said_to_be_lost(&lost));
+        return Ok(Outcome::Lost);
     }
     let as_expected = Tally::of(verified.iter().flat_map(|study| &study.claims)).as_expected();
     Ok(if as_expected { Outcome::AsExpected } else { Outcome::Otherwise })

@@ -1,6 +1,6 @@
 //! `conserved`: an observable does not change along any path.
 
-use super::measure::{Run, component_name, size};
+use super::measure::{Run, component_name, largest};
 use super::number::short;
 use super::settle::Settled;
 use super::verdict::{Kind, Test, Verdict};
@@ -28,8 +28,8 @@ fn test(
 ) -> Result<Test, String> {
     let components = charge.components();
     let changes = charge.max_change.iter().skip(component).step_by(components);
-    let largest = changes.fold(f64::NEG_INFINITY, |a, &b| if b.is_nan() { f64::NAN } else { a.max(b) });
-    if !largest.is_finite() {
+    let change = changes.fold(f64::NEG_INFINITY, |a, &b| if b.is_nan() { f64::NAN } else { a.max(b) });
+    if !change.is_finite() {
         return Err(format!("no change of `{}` was recorded", charge.name));
     }
     let at_start = |observable: &ObservableRecord| {
@@ -40,13 +40,13 @@ fn test(
     let mut scale = scale.map_or(0.0, at_start).max(at_start(charge));
     if scale == 0.0 {
         // All terms vanish at the start: the largest value ever reached is the only size there is.
-        scale = size(charge, component, 0..charge.ensemble.len() / components.max(1)).here;
+        scale = largest(charge, component, 0..charge.ensemble.len() / components.max(1));
     }
     let allowed = tolerance * scale;
-    let verdict = if largest <= allowed { Verdict::Holds } else { Verdict::Fails };
+    let verdict = if change <= allowed { Verdict::Holds } else { Verdict::Fails };
     Ok(Test {
         quantity: format!("largest change of {}", component_name(charge, component)),
-        measured: largest,
+        measured: change,
         standard_error: 0.0,
         predicted: 0.0,
         tolerance: allowed,

@@ -4,16 +4,21 @@
 //! logarithm is fitted by a line over ln h, and the slope is the order. Its standard error comes from the replicas: the slope is a function of the
 //! D_i, to first order p + Σ a_i (d_ir/D_i − 1) for replica r, so that errors of common paths count once.
 //!
+//! A ladder whose slopes still change ([`super::bend`]) holds or fails only where what they tend to does so too.
+//!
 //! Where the reference is the same scheme with a step r, what is seen is D_i ∝ h_i^p − r^p (for paths, the root of h_i^2p − r^2p), and that is
 //! fitted.
 
-use super::measure::{Size, component_name};
+use super::bend::{Bend, Finest};
+use super::diverges::{self, of_divergence};
+use super::measure::component_name;
 use super::number::{round_up, short};
+use super::rounding::{NOTHING, Rounding};
 use super::settle::{Question, Settled, settle};
 use super::verdict::Verdict;
 use crate::ensemble::record::{DynamicsRecord, ObservableRecord, Record};
 use crate::stats::Estimate;
-use crate::study::{Convergence, Study, Varied};
+use crate::study::{Claim, Convergence, Study, Varied};
 
 /// An error must be so many of its standard errors for its logarithm to mean anything.
 const CLEAR: f64 = 5.0;
@@ -23,20 +28,54 @@ const MODEL: f64 = 0.02;
 const ROUNDS: usize = 50;
 
 /// Judges the claim.
-pub(super) fn judge(ladder: &Convergence, study: &Study, record: &Record, significance: f64) -> Settled {
+pub(super) fn judge(ladder: &Convergence, study: &Study, record: &Record, claim: &Claim) -> Settled {
     match questions(ladder, study, record) {
-        Ok(questions) => settle(questions, significance),
-        Err((verdict, reason)) => Settled::without_tests(verdict, reason),
+        Ok(fits) => settled(ladder, fits, claim.significance),
+        Err(Refusal::Diverged(words)) => of_divergence(&words, claim.expect_holds),
+        Err(Refusal::Unknown(reason)) => Settled::without_tests(Verdict::Undecided, reason),
     }
 }
 
-type Refusal = (Verdict, String);
+/// One fit, and how its ladder bends.
+struct Fit {
+    question: Question,
+    bend: Option<Bend>,
+}
 
-fn questions(ladder: &Convergence, study: &Study, record: &Record) -> Result<Vec<Question>, Refusal> {
+fn settled(ladder: &Convergence, fits: Vec<Fit>, significance: f64) -> Settled {
+    let (questions, bends): (Vec<Question>, Vec<Option<Bend>>) =
+        fits.into_iter().map(|fit| (fit.question, fit.bend)).unzip();
+    let mut settled = settle(questions, significance);
+    let smallest = (0..ladder.steps.len()).min_by(|&a, &b| ladder.steps[a].total_cmp(&ladder.steps[b]));
+    let Some(smallest) = smallest else { return settled };
+    let value = ladder.values[smallest];
+    let finest =
+        Finest { name: setting(ladder.over), value, inverse: ladder.values.iter().any(|v| *v < value) };
+    let mut reason = None;
+    for (test, bend) in settled.tests.iter_mut().zip(bends) {
+        let doubt = bend
+            .filter(|_| test.verdict != Verdict::Undecided)
+            .and_then(|bend| bend.doubt(test.measured, ladder.order, ladder.tolerance, &finest));
+        if let Some(doubt) = doubt {
+            test.verdict = Verdict::Undecided;
+            reason.get_or_insert(format!("{}: {doubt}", test.quantity));
+        }
+    }
+    let reason = reason.or(settled.reason);
+    Settled::of_tests(settled.tests, reason)
+}
+
+/// Why there is nothing to fit.
+enum Refusal {
+    Unknown(String),
+    Diverged(String),
+}
+
+fn questions(ladder: &Convergence, study: &Study, record: &Record) -> Result<Vec<Fit>, Refusal> {
     if record.hidden.is_empty() && !record.interrupted {
         let reason = "the runs of this claim are not stored: its verdict is that of the time when the study was run, in /claims of the file, and \
                       running the study again makes it anew";
-        return Err((Verdict::Undecided, reason.to_owned()));
+        return Err(Refusal::Unknown(reason.to_owned()));
     }
     let runs = study.hidden_runs();
     let found = |wanted: &crate::study::HiddenRun| {
@@ -44,26 +83,20 @@ fn questions(ladder: &Convergence, study: &Study, record: &Record) -> Result<Vec
             .position(|run| *run == wanted)
             .and_then(|index| record.hidden.get(index))
             .filter(|done| done.replicas == done.requested)
-            .ok_or((Verdict::Undecided, "the run ended before the runs of this claim".to_owned()))
+            .ok_or_else(|| Refusal::Unknown("the run ended before the runs of this claim".to_owned()))
     };
     let mut rungs = Vec::with_capacity(ladder.rungs.len());
     for (of, to) in &ladder.rungs {
         let pair = [found(of)?, found(to)?];
         for done in pair {
-            if let Some(&(replica, step)) = done.diverged.first() {
-                let reason = format!(
-                    "{}: {} of {} replicas diverged (replica {replica} by step {step})",
-                    done.name,
-                    done.diverged.len(),
-                    done.replicas
-                );
-                return Err((Verdict::Fails, reason));
+            if let Some(words) = diverges::words(&done.name, done) {
+                return Err(Refusal::Diverged(words));
             }
         }
         rungs.push((observable(pair[0], ladder)?, observable(pair[1], ladder)?));
     }
     let Some(&(first, _)) = rungs.first() else {
-        return Err((Verdict::Undecided, "no step was given".into()));
+        return Err(Refusal::Unknown("no step was given".into()));
     };
     let components = first.components();
     if ladder.strong {
@@ -103,7 +136,7 @@ fn questions(ladder: &Convergence, study: &Study, record: &Record) -> Result<Vec
 
 fn observable<'a>(done: &'a DynamicsRecord, ladder: &Convergence) -> Result<&'a ObservableRecord, Refusal> {
     let found = done.observables.iter().find(|o| o.name == ladder.observable);
-    found.ok_or_else(|| (Verdict::Undecided, format!("`{}` was not recorded", ladder.observable)))
+    found.ok_or_else(|| Refusal::Unknown(format!("`{}` was not recorded", ladder.observable)))
 }
 
 /// The setting's name in the study file.
@@ -117,7 +150,7 @@ pub(super) fn setting(varied: Varied) -> &'static str {
 }
 
 /// One fit; `samples` holds an error a replica for each rung.
-fn question(ladder: &Convergence, quantity: String, samples: &[Vec<f64>]) -> Question {
+fn question(ladder: &Convergence, quantity: String, samples: &[Vec<f64>]) -> Fit {
     let errors: Vec<Estimate> = samples.iter().map(|s| Estimate::of_sample(s)).collect();
     let replicas = samples.first().map_or(0, Vec::len);
     let name = setting(ladder.over);
@@ -165,7 +198,17 @@ fn question(ladder: &Convergence, quantity: String, samples: &[Vec<f64>]) -> Que
     if errors.iter().all(|e| e.standard_error == 0.0) {
         estimate.standard_error = 0.0;
     }
-    Question {
+    let units: Vec<Vec<f64>> = samples
+        .iter()
+        .zip(&errors)
+        .map(|(s, e)| {
+            let alike = e.standard_error == 0.0;
+            s.iter().map(|x| if alike { 0.0 } else { x / e.value - 1.0 }).collect()
+        })
+        .collect();
+    let (x, y) = (logarithms(&ladder.steps), unseen(ladder, &errors, slope));
+    let bend = Bend::new(&x, &y, &precisions(&errors), &units, ladder.strong);
+    let question = Question {
         quantity,
         estimate,
         prediction_error: 0.0,
@@ -173,10 +216,27 @@ fn question(ladder: &Convergence, quantity: String, samples: &[Vec<f64>]) -> Que
         predicted: ladder.order,
         tolerance: Some(ladder.tolerance),
         resolution: 0.0,
-        size: Size { here: ladder.order, floor: 0.0 },
+        rounding: Rounding::own(NOTHING * ladder.order),
         note: Some(shown.join(", ")),
         doubt,
-    }
+        averaged: false,
+    };
+    Fit { question, bend }
+}
+
+fn logarithms(values: &[f64]) -> Vec<f64> {
+    values.iter().map(|x| x.ln()).collect()
+}
+
+/// Weights of a fit to ln|D|.
+fn precisions(errors: &[Estimate]) -> Vec<f64> {
+    errors.iter().map(|e| 1.0 / (noise(e).powi(2).min(1.0) + MODEL * MODEL)).collect()
+}
+
+/// ln|D| of the whole errors, of order `p`, where a share of them is seen.
+fn unseen(ladder: &Convergence, errors: &[Estimate], p: f64) -> Vec<f64> {
+    let share = |h: &f64| ladder.remainder.map_or(0.0, |r| seen(ladder.strong, r / h, p).ln());
+    errors.iter().zip(&ladder.steps).map(|(e, h)| e.value.abs().ln() - share(h)).collect()
 }
 
 fn noise(e: &Estimate) -> f64 {
@@ -185,18 +245,14 @@ fn noise(e: &Estimate) -> f64 {
 
 /// The slope of ln|D| over ln h, and its derivative by each ln|D_i|.
 fn fit(ladder: &Convergence, errors: &[Estimate]) -> (f64, Vec<f64>) {
-    let x: Vec<f64> = ladder.steps.iter().map(|h| h.ln()).collect();
-    let y: Vec<f64> = errors.iter().map(|e| e.value.abs().ln()).collect();
-    let w: Vec<f64> = errors.iter().map(|e| 1.0 / (noise(e).powi(2).min(1.0) + MODEL * MODEL)).collect();
+    let x = logarithms(&ladder.steps);
+    let w = precisions(errors);
     let total: f64 = w.iter().sum();
     let center = w.iter().zip(&x).map(|(w, x)| w * x).sum::<f64>() / total;
     let spread: f64 = w.iter().zip(&x).map(|(w, x)| w * (x - center).powi(2)).sum();
     let weights: Vec<f64> = w.iter().zip(&x).map(|(w, x)| w * (x - center) / spread).collect();
-    let slope_at = |p: f64| -> f64 {
-        let part =
-            |(y, h): (&f64, &f64)| y - ladder.remainder.map_or(0.0, |r| seen(ladder.strong, r / h, p).ln());
-        y.iter().zip(&ladder.steps).map(part).zip(&weights).map(|(y, a)| a * y).sum()
-    };
+    let slope_at =
+        |p: f64| -> f64 { unseen(ladder, errors, p).iter().zip(&weights).map(|(y, a)| a * y).sum() };
     let mut slope = ladder.order;
     for _ in 0..ROUNDS {
         slope = slope_at(slope).max(0.05);
@@ -255,7 +311,7 @@ mod tests {
     }
 
     fn verdict(ladder: &Convergence, samples: &[Vec<f64>]) -> (Verdict, f64, f64) {
-        let settled = settle(vec![question(ladder, "order".to_owned(), samples)], 1e-3);
+        let settled = settled(ladder, vec![question(ladder, "order".to_owned(), samples)], 1e-3);
         (settled.verdict, settled.tests[0].measured, settled.tests[0].standard_error)
     }
 
@@ -286,5 +342,44 @@ mod tests {
         assert!((slope - 1.0).abs() < 5.0 * error && (0.005..0.05).contains(&error), "{slope} ± {error}");
         let (found, ..) = verdict(&ladder, &samples(&ladder, 1.0, 1.0, false));
         assert_eq!(found, Verdict::Undecided);
+    }
+
+    /// Paths that differ by √(h + b²h²): of order ½ in the end, of order 1 where b²h ≫ 1.
+    fn bent(ladder: &Convergence, b: f64, noise: f64) -> Vec<Vec<f64>> {
+        let mut stream = crate::lanes::Stream::new(5, crate::lanes::Purpose::Test, 0);
+        let common: Vec<f64> = (0..2000).map(|_| stream.normal()).collect();
+        ladder
+            .steps
+            .iter()
+            .map(|h| {
+                let error = (h + b * b * h * h).sqrt();
+                // Nine parts of the scatter in ten are the same for all steps.
+                (0..2000)
+                    .map(|r| error * (1.0 + noise * (0.95 * common[r] + 0.3 * stream.normal())).abs())
+                    .collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_ladder_before_its_asymptotic_range_is_undecided() {
+        let with = |order: f64, b: f64| {
+            let ladder = Convergence { order, ..ladder(true, None) };
+            let settled =
+                settled(&ladder, vec![question(&ladder, "order".to_owned(), &bent(&ladder, b, 0.2))], 1e-3);
+            (settled.verdict, settled.reason.unwrap_or_default())
+        };
+        // Slopes from 0.8 to 0.6: the true order, and the one that the line shows.
+        for order in [0.5, 0.75] {
+            let (verdict, reason) = with(order, 3.0);
+            assert_eq!(verdict, Verdict::Undecided, "{order}");
+            assert!(reason.contains("a finer ladder would tell, down to dt = "), "{reason}");
+        }
+        // Orders from which the slopes move away are wrong.
+        assert_eq!(with(1.0, 3.0).0, Verdict::Fails);
+        assert_eq!(with(1.5, 3.0).0, Verdict::Fails);
+        // Control: without curvature to speak of the same scatter decides.
+        assert_eq!(with(0.5, 0.0).0, Verdict::Holds);
+        assert_eq!(with(0.75, 0.0).0, Verdict::Fails);
     }
 }

@@ -7,16 +7,17 @@
 //! An x that is exactly 0 at an instant of the fit has no logarithm: the claim is undecided then. Changes of sign do no
 //! harm to ln|x|, but are reported: an x that fluctuates about 0 does not decay.
 
-use super::measure::{Run, Size, certain, component_name, strided};
+use super::measure::{Run, certain, component_name, largest, strided};
 use super::number::short;
+use super::rounding::{NOTHING, Rounding, along_a_path};
 use super::settle::{Question, Settled, settle};
 use super::value::{values, width};
 use super::verdict::Verdict;
-use crate::ensemble::decay::{NUMBERS, line};
+use crate::ensemble::decay::{Line, NUMBERS, line};
 use crate::ensemble::record::ObservableRecord;
 use crate::model::formula::Expression;
 use crate::stats::Estimate;
-use crate::study::Tolerance;
+use crate::study::{ObservableKind, Tolerance};
 
 /// Fewest instants of a fit.
 const FEWEST: usize = 3;
@@ -77,7 +78,6 @@ fn question(
         ));
     }
     let crossing = changes.iter().filter(|c| **c > 0.0).count();
-    let largest = rates.iter().fold(0.0_f64, |a, r| a.max(r.abs()));
     Ok(Question {
         quantity: format!("decay rate of {name}"),
         estimate: certain(run, Estimate::of_sample(&rates)),
@@ -87,12 +87,39 @@ fn question(
         tolerance: width(claim.tolerance, predicted),
         resolution: run.study.run.resolution
             * if predicted == 0.0 { deviation(&rates) } else { predicted.abs() },
-        size: Size { here: largest, floor: 0.0 },
+        rounding: rounding(claim, run, observable, component),
         note: (crossing > 0).then(|| {
             format!("{name} changes its sign in {crossing} of {replicas} replicas: the fit is to ln|{name}|")
         }),
         doubt: None,
+        averaged: false,
     })
+}
+
+/// Rounding of a fitted rate: of the logarithms that it sums up, what the steps until then can gather; and, unless the observable is a number of the
+/// state itself, a share of the largest value ever seen, beside the smallest at each instant.
+fn rounding(claim: &DecayRate, run: &Run, observable: &ObservableRecord, component: usize) -> Rounding {
+    let (from, to) = claim.share;
+    let Line { instants, weights } = line(&run.record.times, from, to);
+    let of_state = run
+        .study
+        .observables
+        .iter()
+        .any(|o| o.name == observable.name && matches!(o.kind, ObservableKind::Parameter { .. }));
+    let beside = NOTHING * largest(observable, component, 0..run.record.times.len());
+    let components = observable.components().max(1);
+    let mut sum = Rounding::default();
+    for instant in instants {
+        let steps = run.record.steps.get(instant).copied().unwrap_or(0);
+        let own = along_a_path(&run.dynamics.law, steps);
+        let smallest = observable
+            .ensemble
+            .get(instant * components + component)
+            .map_or(0.0, |m| if m.min * m.max > 0.0 { m.min.abs().min(m.max.abs()) } else { 0.0 });
+        let floor = if of_state || smallest == 0.0 { 0.0 } else { beside / smallest };
+        sum = sum.plus(Rounding { own, floor }.times(weights[instant].abs()));
+    }
+    sum
 }
 
 /// Standard deviation.

@@ -10,8 +10,9 @@
 
 use std::sync::Arc;
 
-use super::measure::{Keeps, Run, Unsteady, Watched, certain, size, stationarity, window};
+use super::measure::{Keeps, Run, Unsteady, Watched, certain, stationarity, window};
 use super::prediction::{Moving, Prediction, Refusal, of_loss, of_sde, sde_center};
+use super::rounding::Rounding;
 use super::settle::{Question, Settled, settle};
 use super::verdict::Verdict;
 use crate::dynamics::Decay;
@@ -284,12 +285,11 @@ impl<'a> Measured<'a> {
 
     fn questions(&self, run: &Run, found: &Found, prediction: &Prediction) -> Vec<Question> {
         let layout = run.study.layout();
-        let instants = run.record.burn_in..run.record.times.len();
         let resolution = run.study.run.resolution;
         let note = Some(prediction.note.clone());
         let moments = &prediction.second_moment;
-        let sizes: Vec<_> =
-            self.parameters.iter().map(|s| size(s.observable, s.component, instants.clone())).collect();
+        let roundings: Vec<Rounding> =
+            self.parameters.iter().map(|s| run.window_rounding(s.observable, s.component)).collect();
         // The scale of fluctuations, predicted; measured where the prediction is that there are none.
         let deviations: Vec<f64> = self
             .parameters
@@ -304,6 +304,13 @@ impl<'a> Measured<'a> {
                 }
             })
             .collect();
+        // Root of the mean square about where theory has its centre.
+        let about: Vec<f64> = self
+            .parameters
+            .iter()
+            .zip(found.theta.iter())
+            .map(|(scalar, center)| scalar.window.about(*center).value.max(0.0).sqrt())
+            .collect();
         let mut questions = Vec::new();
         for (i, scalar) in self.parameters.iter().enumerate() {
             questions.push(Question {
@@ -314,12 +321,13 @@ impl<'a> Measured<'a> {
                 predicted: prediction.mean[i],
                 tolerance: prediction.tolerance.map(|t| t.sqrt() * deviations[i]),
                 resolution: resolution * deviations[i],
-                size: sizes[i],
+                rounding: roundings[i],
                 note: note.clone(),
                 doubt: None,
+                averaged: true,
             });
         }
-        let mut second = |quantity: String, estimate: Estimate, i: usize, j: usize, here: f64| {
+        let mut second = |quantity: String, estimate: Estimate, i: usize, j: usize| {
             let scale = deviations[i] * deviations[j];
             questions.push(Question {
                 quantity,
@@ -329,31 +337,31 @@ impl<'a> Measured<'a> {
                 predicted: moments[(i, j)],
                 tolerance: prediction.tolerance.map(|t| t * scale),
                 resolution: resolution * scale,
-                size: super::measure::Size { here, floor: sizes[i].floor * sizes[j].floor },
+                rounding: roundings[i].of_product(roundings[j], about[i], about[j]),
                 note: note.clone(),
                 doubt: prediction.heavy_tails.clone(),
+                averaged: true,
             });
         };
         for (i, j, scalar) in &self.entries {
             let (a, b) = (layout.element_name(*i), layout.element_name(*j));
             let quantity =
                 if i == j { format!("variance of {a}") } else { format!("covariance of {a}, {b}") };
-            let here = size(scalar.observable, scalar.component, instants.clone()).here;
-            second(quantity, scalar.window.mean(), *i, *j, here);
+            second(quantity, scalar.window.mean(), *i, *j);
         }
         if !self.entries.is_empty() {
             return questions;
         }
         let mut trace = vec![0.0; self.parameters.first().map_or(0, |s| s.window.units())];
-        let mut here = 0.0;
+        let mut rounding = Rounding::default();
         for (i, scalar) in self.parameters.iter().enumerate() {
             let squares = scalar.window.squares_about(found.theta[i]);
             for (sum, square) in trace.iter_mut().zip(&squares) {
                 *sum += square;
             }
-            here += sizes[i].here * sizes[i].here;
+            rounding = rounding.plus(roundings[i].of_square(about[i]));
             let quantity = format!("variance of {}", layout.element_name(i));
-            second(quantity, Estimate::of_sample(&squares), i, i, sizes[i].here * sizes[i].here);
+            second(quantity, Estimate::of_sample(&squares), i, i);
         }
         let total = deviations.iter().map(|d| d * d).sum::<f64>();
         questions.push(Question {
@@ -364,9 +372,10 @@ impl<'a> Measured<'a> {
             predicted: moments.trace(),
             tolerance: prediction.tolerance.map(|t| t * total),
             resolution: resolution * total,
-            size: super::measure::Size { here, floor: sizes.iter().map(|s| s.floor * s.floor).sum() },
+            rounding,
             note,
             doubt: None,
+            averaged: true,
         });
         questions
     }

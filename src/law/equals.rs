@@ -1,6 +1,6 @@
 //! `equals`: a statistic of an observable has a value.
 
-use super::measure::{Keeps, Run, Watched, certain, component_name, instant, size, stationarity, window};
+use super::measure::{Keeps, Run, Watched, certain, component_name, instant, stationarity, window};
 use super::number::short;
 use super::settle::{Question, Settled, settle};
 use super::value::{values, width};
@@ -8,7 +8,6 @@ use super::verdict::{Kind, Test, Verdict};
 use crate::ensemble::record::ObservableRecord;
 use crate::model::formula::Expression;
 use crate::stats::Estimate;
-use crate::stats::window::ROUNDING;
 use crate::study::{At, Statistic, Tolerance};
 
 /// What the claim says.
@@ -121,10 +120,14 @@ fn moments(
         .map(|(component, measured)| {
             let shown = component_name(observable, component);
             let predicted = predicted[component];
-            let size = size(observable, component, range.clone());
+            let rounding = run.rounding(observable, component, range.clone());
             let square = matches!(claim.statistic, Statistic::Variance | Statistic::SecondMoment);
-            let size = if square { size.squared() } else { size };
-            let reference = if predicted.abs() > size.floor {
+            let rounding = match claim.statistic {
+                Statistic::Variance => rounding.of_square(measured.deviation),
+                Statistic::SecondMoment => rounding.of_square(measured.estimate.value.max(0.0).sqrt()),
+                _ => rounding,
+            };
+            let reference = if predicted.abs() > rounding.floor {
                 predicted.abs()
             } else if square {
                 measured.deviation * measured.deviation
@@ -143,9 +146,10 @@ fn moments(
                 predicted,
                 tolerance: tolerance(claim, predicted),
                 resolution: run.study.run.resolution * reference,
-                size,
+                rounding,
                 note: note.clone(),
                 doubt: None,
+                averaged: claim.at == At::Stationary,
             }
         })
         .collect();
@@ -154,8 +158,11 @@ fn moments(
 
 /// For a mean within a tolerance, a variance that seems to move matters only if it surely does.
 fn keeps(claim: &Equals) -> Keeps {
-    let within = claim.tolerance != Tolerance::Exact;
-    if claim.statistic == Statistic::Mean && within { Keeps::Mean } else { Keeps::Both }
+    match claim.statistic {
+        Statistic::Mean if claim.tolerance != Tolerance::Exact => Keeps::Mean,
+        Statistic::Variance | Statistic::StandardDeviation => Keeps::Square,
+        _ => Keeps::Both,
+    }
 }
 
 /// Drifts of a quarter of the tolerance (of the mean) do not keep a leading-order claim from being judged.
@@ -200,19 +207,22 @@ fn extremes(
         }
         let shown = component_name(observable, component);
         let quantity = format!("{prefix}{} of {shown}{when}", claim.statistic.words());
-        let size = size(observable, component, range.clone());
-        let rounding = (ROUNDING * size.here.max(predicted.abs())).max(size.floor);
+        let rounding = run.rounding(observable, component, range.clone()).most();
         let allowed = tolerance(claim, predicted);
         let beyond = if lowest { measured < predicted } else { measured > predicted };
-        let verdict = match allowed {
+        let deviation = (measured - predicted).abs();
+        let verdict = match allowed.filter(|width| *width > 0.0) {
+            Some(width) if deviation <= width && width >= rounding => Verdict::Holds,
+            Some(width) if deviation > width + rounding => Verdict::Fails,
             Some(width) => {
-                if (measured - predicted).abs() <= width.max(rounding) {
-                    Verdict::Holds
-                } else {
-                    Verdict::Fails
-                }
+                reason.get_or_insert(format!(
+                    "{quantity}: a tolerance of {} is not told from what rounding can make, {}",
+                    short(width),
+                    short(rounding)
+                ));
+                Verdict::Undecided
             }
-            None if (measured - predicted).abs() <= rounding => Verdict::Holds,
+            None if deviation <= rounding => Verdict::Holds,
             None if beyond || run.replicas_alike() => Verdict::Fails,
             None => {
                 reason.get_or_insert(format!(
@@ -228,7 +238,7 @@ fn extremes(
             measured,
             standard_error: f64::NAN,
             predicted,
-            tolerance: allowed.unwrap_or(0.0),
+            tolerance: allowed.unwrap_or(rounding),
             p_value: f64::from(u8::from(verdict != Verdict::Fails)),
             kind: if allowed.is_some() { Kind::LeadingOrder } else { Kind::Exact },
             verdict,

@@ -8,8 +8,9 @@
 //! With a `variance_ratio` the ratio is judged; with `same` the means, the variances and the distance of Kolmogorov and Smirnov
 //! are. What nothing is claimed of is reported only.
 
-use super::measure::{Keeps, Run, Size, Unsteady, Watched, component_name, stationarity, window};
+use super::measure::{Keeps, Run, Unsteady, Watched, component_name, stationarity, window};
 use super::number::short;
+use super::rounding::Rounding;
 use super::settle::{Question, Settled, settle};
 use super::value::evaluate;
 use super::verdict::{Kind, Test, Verdict};
@@ -147,7 +148,7 @@ struct Pair<'a> {
     last: [Vec<f64>; 2],
     /// Of the pairs.
     count: f64,
-    size: Size,
+    roundings: [Rounding; 2],
     tolerance: Option<f64>,
     resolution: f64,
     seed: u64,
@@ -161,7 +162,6 @@ impl<'a> Pair<'a> {
         for list in &mut last {
             list.truncate(pairs);
         }
-        let sizes = sides.each_ref().map(|s| s.run.window_size(s.observable, component));
         Self {
             name: component_name(first.observable, component),
             names: (first.run.dynamics, second.run.dynamics),
@@ -169,7 +169,7 @@ impl<'a> Pair<'a> {
             second: &second.windows[component],
             last,
             count: pairs as f64,
-            size: Size { here: sizes[0].here.max(sizes[1].here), floor: sizes[0].floor.max(sizes[1].floor) },
+            roundings: sides.each_ref().map(|s| s.run.window_rounding(s.observable, component)),
             tolerance: claim.tolerance,
             resolution: first.run.study.run.resolution,
             seed: first.run.study.run.seed,
@@ -185,9 +185,10 @@ impl<'a> Pair<'a> {
             predicted,
             tolerance: self.tolerance.map(|t| t * scale),
             resolution: self.resolution * scale,
-            size: self.size,
+            rounding: self.roundings[0].plus(self.roundings[1]),
             note: None,
             doubt: None,
+            averaged: true,
         }
     }
 
@@ -212,7 +213,13 @@ impl<'a> Pair<'a> {
         let estimate =
             Estimate { value: ratio, standard_error: of_scatter.standard_error * at / b, ..of_scatter };
         let quantity = format!("variance of {}, {} / {}", self.name, self.names.0.name, self.names.1.name);
-        Question { size: Size { here: ratio, floor: 0.0 }, ..self.question(quantity, estimate, at, at.abs()) }
+        let relative = |rounding: Rounding, variance: f64| {
+            rounding.of_square(variance.max(0.0).sqrt()).times(ratio / variance)
+        };
+        Question {
+            rounding: relative(self.roundings[0], a).plus(relative(self.roundings[1], b)),
+            ..self.question(quantity, estimate, at, at.abs())
+        }
     }
 
     fn distances(&self) -> [Resampled; 2] {

@@ -31,7 +31,8 @@
 //! Source: Yaida (2018), arXiv 1810.00004, equations (FDR1), (FDR1') and (FDR2); the momentum form of the second, the scheme's terms, epochs
 //! and order 2, from the same stationarity.
 
-use super::measure::{Keeps, NOTHING, Run, Size, Unsteady, Watched, component_name, stationarity, window};
+use super::measure::{Keeps, Run, Unsteady, Watched, component_name, largest, stationarity, window};
+use super::rounding::{NOTHING, Rounding};
 use super::settle::{Question, Settled, settle};
 use super::sides::{Force, Sides, parameter_name, sides};
 use super::verdict::Verdict;
@@ -107,7 +108,8 @@ impl<'a> Balance<'a> {
         let gained = run.observable(&sides.gain.observable)?;
         let gain = window(run, gained, sides.gain.component)?;
         let mut sums = vec![0.0; gain.units()];
-        let Size { mut here, floor } = run.window_size(gained, sides.gain.component);
+        let mut here = run.window_size(gained, sides.gain.component);
+        let floor = NOTHING * largest(gained, sides.gain.component, 0..run.record.times.len());
         let mut watched = Vec::new();
         for term in &sides.noise {
             let observable = run.observable(&term.observable)?;
@@ -115,7 +117,7 @@ impl<'a> Balance<'a> {
             for (sum, mean) in sums.iter_mut().zip(part.means()) {
                 *sum += term.factor * mean;
             }
-            here = here.max(term.factor * run.window_size(observable, term.component).here);
+            here = here.max(term.factor * run.window_size(observable, term.component));
             watched.push(("the noise".to_owned(), observable, term.component, part, 1.0 / term.factor));
         }
         let (kept_name, observable, component) = &sides.kept;
@@ -147,8 +149,9 @@ impl<'a> Balance<'a> {
             predicted,
             tolerance: tolerance.map(|t| t * predicted.abs()),
             resolution: run.study.run.resolution * predicted.abs(),
-            size: Size { here: self.here, floor: 0.0 },
+            rounding: Rounding::own(CANCELLED * self.here),
             note: Some(sides.note.clone()),
+            averaged: true,
             doubt: nothing.then(|| {
                 "both sides are rounding: there is no noise (any more), and nothing to balance".to_owned()
             }),

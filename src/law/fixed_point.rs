@@ -9,6 +9,7 @@
 
 use super::measure::{Run, certain, strided};
 use super::number::short;
+use super::rounding::{NOTHING, Rounding};
 use super::settle::{Question, Settled, settle};
 use super::value::evaluate;
 use super::verdict::{Kind, Test, Verdict};
@@ -98,7 +99,7 @@ fn attempt(claim: &FixedPoint, run: &Run, significance: f64) -> Result<Settled, 
         }
         (false, verdict) => (verdict, settled.reason),
     };
-    Ok(Settled { tests, verdict, reason })
+    Ok(Settled { tests, verdict, reason, slack: Vec::new() })
 }
 
 /// The mean λ* of one instant against the value that is claimed.
@@ -123,9 +124,10 @@ fn stated(
         predicted,
         tolerance: Some(claim.tolerance),
         resolution: 0.0,
-        size: super::measure::Size { here: own.iter().fold(1.0_f64, |m, x| m.max(x.abs())), floor: 1e-13 },
+        rounding: Rounding { own: NOTHING * own.iter().fold(0.0_f64, |m, x| m.max(x.abs())), floor: NOTHING },
         note: Some(format!("mean over {} replicas", estimate.units)),
         doubt: None,
+        averaged: false,
     })
 }
 
@@ -260,9 +262,10 @@ impl Groups {
             predicted: 0.0,
             tolerance: Some(tolerance),
             resolution: 0.0,
-            size: super::measure::Size { here, floor: 1e-13 },
+            rounding: Rounding { own: NOTHING * here, floor: NOTHING },
             note: Some(note),
             doubt: None,
+            averaged: false,
         };
         let estimates: Vec<Estimate> = (0..self.names.len())
             .map(|group| {

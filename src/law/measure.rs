@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::number::short;
+use super::rounding::{NOTHING, Rounding, along_a_path};
 use crate::ensemble::record::{DynamicsRecord, ObservableRecord};
 use crate::stats::Estimate;
 use crate::stats::multiple::holm;
-use crate::stats::window::{ROUNDING, Stationarity, TimeAverages, Window, longer};
+use crate::stats::window::{Stationarity, TimeAverages, Window, longer};
 use crate::study::{At, Dynamics, Study};
 
 /// One law of motion as it was studied and as it was recorded.
@@ -28,9 +29,25 @@ impl<'a> Run<'a> {
             .ok_or_else(|| format!("`{name}` was not recorded"))
     }
 
-    /// Size of a component within the window of stationary averages.
-    pub fn window_size(&self, observable: &ObservableRecord, component: usize) -> Size {
-        size(observable, component, self.record.burn_in..self.record.times.len())
+    /// Largest modulus of a component within the window of stationary averages.
+    pub fn window_size(&self, observable: &ObservableRecord, component: usize) -> f64 {
+        largest(observable, component, self.record.burn_in..self.record.times.len())
+    }
+
+    /// Rounding of a component's values within the window of stationary averages.
+    pub fn window_rounding(&self, observable: &ObservableRecord, component: usize) -> Rounding {
+        self.rounding(observable, component, self.record.burn_in..self.record.times.len())
+    }
+
+    /// Rounding of a component's values at the instants of `range`: of their own size what the steps until then can gather, or a share of the
+    /// largest value ever seen.
+    pub fn rounding(&self, observable: &ObservableRecord, component: usize, range: Range<usize>) -> Rounding {
+        let last = range.end.saturating_sub(1).min(self.record.steps.len().saturating_sub(1));
+        let steps = self.record.steps.get(last).copied().unwrap_or(0);
+        Rounding {
+            own: along_a_path(&self.dynamics.law, steps) * largest(observable, component, range),
+            floor: NOTHING * largest(observable, component, 0..self.record.times.len()),
+        }
     }
 
     /// True where every replica follows the same path: one of them says all.
@@ -61,43 +78,18 @@ pub(super) fn component_name(observable: &ObservableRecord, component: usize) ->
     }
 }
 
-/// Below this share of the largest value ever seen, a number is rounding whatever its own size.
-pub(super) const NOTHING: f64 = 1e-13;
-
-/// Size of a component, for comparisons at rounding level.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
-    /// Largest modulus over replicas and the instants in question.
-    pub here: f64,
-    /// Values as small as this are rounding: a share of the largest modulus over all instants.
-    pub floor: f64,
-}
-
-impl Size {
-    /// That of the square.
-    pub fn squared(self) -> Self {
-        Self { here: self.here * self.here, floor: self.floor * self.floor }
-    }
-
-    /// Scale for [`Window::stationarity`].
-    fn for_drift(self) -> f64 {
-        self.here.max(self.floor / ROUNDING)
-    }
-}
-
-/// Size of a component over the instants of `range`.
-pub(super) fn size(observable: &ObservableRecord, component: usize, range: Range<usize>) -> Size {
+/// Largest modulus of a component over replicas and the instants of `range`.
+pub(super) fn largest(observable: &ObservableRecord, component: usize, range: Range<usize>) -> f64 {
     let components = observable.components().max(1);
-    let largest = |range: Range<usize>| {
-        range
-            .filter_map(|index| observable.ensemble.get(index * components + component))
-            .filter(|m| m.count > 0)
-            .map(|m| m.min.abs().max(m.max.abs()))
-            .fold(0.0, f64::max)
-    };
-    let everywhere = largest(0..observable.ensemble.len() / components);
-    Size { here: largest(range), floor: NOTHING * everywhere }
+    range
+        .filter_map(|index| observable.ensemble.get(index * components + component))
+        .filter(|m| m.count > 0)
+        .map(|m| m.min.abs().max(m.max.abs()))
+        .fold(0.0, f64::max)
 }
+
+/// Relative difference of times that counts as rounding.
+const SAME_TIME: f64 = 1e-9;
 
 /// Index of the instant and how to speak of it; a time that was not recorded is replaced by the nearest one.
 pub(super) fn instant(record: &DynamicsRecord, at: At) -> Option<(usize, String, Option<String>)> {
@@ -109,7 +101,7 @@ pub(super) fn instant(record: &DynamicsRecord, at: At) -> Option<(usize, String,
             let distance = |index: &usize| (record.times[*index] - time).abs();
             let nearest = (0..=last).min_by(|a, b| distance(a).total_cmp(&distance(b)))?;
             let found = record.times[nearest];
-            let note = (distance(&nearest) > ROUNDING * time.abs()).then(|| {
+            let note = (distance(&nearest) > SAME_TIME * time.abs()).then(|| {
                 format!("t = {} was not recorded; the nearest instant is {}", short(time), short(found))
             });
             Some((nearest, format!("at t = {}", short(found)), note))
@@ -187,6 +179,8 @@ pub(super) enum Keeps {
     MeanAlone,
     /// The mean, within the allowance: a variance that moves by what may be chance does not matter.
     Mean,
+    /// The mean square about the mean: where the mean moves, that counts by its square.
+    Square,
     /// Mean and variance.
     Both,
 }
@@ -221,10 +215,10 @@ pub(super) fn stationarity(
 ) -> Result<Option<Unsteady>, String> {
     let judged: Vec<Stationarity> = watched
         .iter()
-        .map(|w| w.window.stationarity(significance, run.window_size(w.observable, w.component).for_drift()))
+        .map(|w| w.window.stationarity(significance, run.window_rounding(w.observable, w.component).most()))
         .collect();
     let p_value = |(w, s): (&Watched, &Stationarity)| {
-        let rounding = ROUNDING * run.window_size(w.observable, w.component).for_drift();
+        let rounding = run.window_rounding(w.observable, w.component).most();
         if w.keeps == Keeps::MeanAlone && s.drift.standard_error > rounding {
             s.drift.p_value(0.0, 0.0)
         } else {
@@ -266,25 +260,39 @@ fn negligible(verdict: &Stationarity, watched: &Watched, significance: f64, sure
     let of_mean = match watched.keeps {
         Keeps::MeanAlone => true,
         Keeps::Mean => !surely,
-        Keeps::Both => false,
+        Keeps::Square | Keeps::Both => false,
     };
     allowance > 0.0
         && drift.equivalence_p_value(0.0, allowance) <= significance
         && (of_mean || spread.equivalence_p_value(0.0, allowance * allowance) <= significance)
 }
 
+/// Above this probability the mean, or the mean square, is not what moves.
+const STILL: f64 = 0.01;
+
 /// How far what a window measures may be from its stationary value, in standard errors of its own.
 fn reach(watched: &Watched, verdict: &Stationarity) -> f64 {
-    let of = |moved: &Estimate, measured: &Estimate| {
-        let reach = LEFT * (moved.value.abs() + HIDDEN * moved.standard_error) / measured.standard_error;
+    let motion = |moved: &Estimate| LEFT * (moved.value.abs() + HIDDEN * moved.standard_error);
+    let in_errors = |motion: f64, measured: &Estimate| {
+        let reach = motion / measured.standard_error;
         if reach.is_nan() { f64::INFINITY } else { reach }
     };
     let mean = watched.window.mean();
-    let of_mean = of(&verdict.drift, &mean);
+    let about = watched.window.about(mean.value);
+    let of_mean = match watched.keeps {
+        Keeps::Square => in_errors(motion(&verdict.drift).powi(2), &about),
+        _ => in_errors(motion(&verdict.drift), &mean),
+    };
     if watched.keeps == Keeps::MeanAlone {
         return of_mean;
     }
-    of_mean.max(of(&verdict.spread, &watched.window.about(mean.value)))
+    let of_square = in_errors(motion(&verdict.spread), &about);
+    // One of the two moves; the other counts if it may do so too.
+    match (verdict.drift.p_value(0.0, 0.0) <= STILL, verdict.spread.p_value(0.0, 0.0) <= STILL) {
+        (true, false) => of_mean,
+        (false, true) => of_square,
+        _ => of_mean.max(of_square),
+    }
 }
 
 fn moving(run: &Run, watched: &Watched, verdict: &Stationarity, p_value: f64) -> String {
@@ -304,9 +312,7 @@ fn moving(run: &Run, watched: &Watched, verdict: &Stationarity, p_value: f64) ->
         || verdict.drift.standard_error == 0.0;
     let (what, drift) = if by_mean { ("mean", &verdict.drift) } else { ("variance", &verdict.spread) };
     // What the standard error of the drift hides, or rounding where there is none.
-    let hidden = drift
-        .standard_error
-        .max(ROUNDING * run.window_size(watched.observable, watched.component).for_drift());
+    let hidden = drift.standard_error.max(run.window_rounding(watched.observable, watched.component).most());
     let factor = by_mean
         .then(|| {
             longer(start, average(&stationary.first_mean), average(&stationary.second_mean), burn_in, hidden)
@@ -374,7 +380,7 @@ pub fn stationary_summary(
                 });
             };
             let verdict =
-                window.stationarity(significance, run.window_size(observable, component).for_drift());
+                window.stationarity(significance, run.window_rounding(observable, component).most());
             let (mean, variance) = (certain(&run, window.mean()), certain(&run, window.variance()));
             Some(StationarySummary {
                 mean: mean.value,

@@ -4,10 +4,12 @@
 //! run recorded: a pure function, so that a stored record can be judged again.
 
 mod amplifier;
+mod bend;
 mod conserved;
 mod convergence;
 mod decay_rate;
 mod density;
+mod diverges;
 mod einstein;
 mod epochs;
 mod equals;
@@ -21,6 +23,7 @@ mod noether_flow;
 mod number;
 mod prediction;
 pub mod recursion;
+mod rounding;
 mod settle;
 mod shuffles;
 mod sides;
@@ -32,6 +35,7 @@ mod tests;
 mod value;
 pub mod verdict;
 
+pub use diverges::lost;
 pub use measure::{StationarySummary, stationary_summary};
 pub use verdict::{ClaimResult, Kind, Tally, Test, Verdict};
 
@@ -58,9 +62,7 @@ pub fn judge(study: &Study, record: &Record) -> Vec<ClaimResult> {
         for dynamics in claim.dynamics.iter().filter_map(|&d| study.dynamics.get(d)) {
             let own = record.dynamics.iter().find(|r| r.name == dynamics.name);
             let settled = match (&claim.law, own) {
-                (ClaimLaw::Convergence(ladder), _) => {
-                    convergence::judge(ladder, study, record, claim.significance)
-                }
+                (ClaimLaw::Convergence(ladder), _) => convergence::judge(ladder, study, record, claim),
                 (ClaimLaw::Equilibrium { second, .. }, Some(own)) if own.replicas > 0 => {
                     judge_pair(claim, &Run { study, dynamics, record: own }, *second, record)
                 }
@@ -98,20 +100,14 @@ pub fn name(law: &ClaimLaw) -> &'static str {
         ClaimLaw::Fdt { .. } => "fdt",
         ClaimLaw::Equilibrium { .. } => "equilibrium",
         ClaimLaw::StationaryDensity { .. } => "stationary-density",
+        ClaimLaw::Diverges => "diverges",
     }
 }
 
-/// Diverged replicas make a claim fail.
-fn diverged(run: &Run) -> Option<Settled> {
-    let &(replica, step) = run.record.diverged.first()?;
-    let why = run.record.failure.as_ref().map_or_else(String::new, |(_, reason)| format!(": {reason}"));
-    let reason = format!(
-        "{} of {} replicas of `{}` diverged (replica {replica} by step {step}){why}",
-        run.record.diverged.len(),
-        run.record.replicas,
-        run.dynamics.name
-    );
-    Some(Settled::without_tests(Verdict::Fails, reason))
+/// Diverged replicas decide a claim.
+fn diverged(claim: &Claim, run: &Run) -> Option<Settled> {
+    let words = diverges::words(&format!("`{}`", run.dynamics.name), run.record)?;
+    Some(diverges::of_divergence(&words, claim.expect_holds))
 }
 
 /// A claim about two dynamics.
@@ -122,7 +118,7 @@ fn judge_pair(claim: &Claim, first: &Run, second: usize, record: &Record) -> Set
         return Settled::without_tests(Verdict::Undecided, "the run ended before the second dynamics");
     };
     let second = Run { study: first.study, dynamics, record: own };
-    if let Some(settled) = diverged(first).or_else(|| diverged(&second)) {
+    if let Some(settled) = diverged(claim, first).or_else(|| diverged(claim, &second)) {
         return settled;
     }
     match &claim.law {
@@ -140,10 +136,12 @@ fn judge_pair(claim: &Claim, first: &Run, second: usize, record: &Record) -> Set
 }
 
 fn judge_one(claim: &Claim, run: &Run, centers: &Centers) -> Settled {
-    if let Some(settled) = diverged(run) {
+    let indifferent = matches!(claim.law, ClaimLaw::Diverges);
+    if let Some(settled) = diverged(claim, run).filter(|_| !indifferent) {
         return settled;
     }
     match &claim.law {
+        ClaimLaw::Diverges => diverges::judge(run),
         ClaimLaw::Equals { observable, statistic, at, value, tolerance, .. } => {
             let claimed =
                 equals::Equals { observable, statistic: *statistic, at: *at, value, tolerance: *tolerance };

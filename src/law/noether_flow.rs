@@ -12,8 +12,9 @@
 //! alone leaves the claim undecided, unless the factor is not 1 and with the factor 1 the term agrees: then the factor fails. One that neither scale
 //! tells from 1 is undecided: a control must be able to fail.
 
-use super::measure::{Run, Size, certain, strided};
+use super::measure::{Run, certain, strided};
 use super::number::short;
+use super::rounding::{A_STEP, INTEGRATED, Rounding, along_a_path};
 use super::settle::{Question, Settled, settle};
 use super::verdict::{Kind, Test, Verdict};
 use crate::dynamics::ledger::Rows;
@@ -21,8 +22,6 @@ use crate::dynamics::{Budget, Law};
 use crate::ensemble::record::ObservableRecord;
 use crate::stats::Estimate;
 
-/// Rounding errors of the size of C's terms that one step can make.
-const ROUNDINGS: f64 = 8.0;
 /// Relative tolerance where the budget is of leading order and the study gives none.
 const LEADING_ORDER: f64 = 0.1;
 /// Of more numbers of a charge, those that change most are compared with their expectation.
@@ -54,20 +53,23 @@ fn attempt(claim: &NoetherFlow, run: &Run, significance: f64) -> Result<Settled,
         run.record.steps.last().copied().unwrap_or(0) as f64 * f64::from(run.dynamics.law.substeps().0);
     let size = book.largest(book.rows.size());
     let activity = book.largest(book.rows.activity());
-    let relative = claim.tolerance.unwrap_or(ROUNDINGS * f64::EPSILON * (steps + 1.0));
     // Gradient flow is integrated to a tolerance of its own.
-    let relative = match run.dynamics.law {
-        Law::GradientFlow { tolerance } => relative.max(100.0 * tolerance),
-        _ => relative,
+    let gathered = A_STEP * f64::EPSILON * (steps + 1.0);
+    let gathered = match run.dynamics.law {
+        Law::GradientFlow { tolerance } => gathered.max(INTEGRATED * tolerance),
+        _ => gathered,
     };
-    let allowed = relative * (size + activity);
+    let possible = gathered * (size + activity);
+    let allowed = claim.tolerance.map_or(possible, |relative| relative * (size + activity));
+    let rounding = |quantity: String, measured: f64, predicted: f64, note: Option<String>| {
+        rounding(quantity, (measured, predicted), allowed, possible, note)
+    };
     let name = |component: usize| component_name(claim, component);
     let residual = book.largest_change(&|c| book.rows.residual(c));
     let mut tests = vec![rounding(
         format!("largest residual of the budget of the charge of {}", claim.symmetry),
         residual,
         0.0,
-        allowed,
         Some(format!(
             "over {} replicas at every recorded instant; the charge's terms are as large as {}, the noise adds up to {}",
             book.replicas(),
@@ -80,7 +82,7 @@ fn attempt(claim: &NoetherFlow, run: &Run, significance: f64) -> Result<Settled,
     if momentum {
         let residual = book.largest_change(&|c| book.rows.momentum_residual(c));
         let quantity = format!("largest residual of the budget of θᵀAv of {}", claim.symmetry);
-        tests.push(rounding(quantity, residual, 0.0, allowed, None));
+        tests.push(rounding(quantity, residual, 0.0, None));
     }
     // The same in numbers that a reader can follow.
     let busiest = book.busiest();
@@ -95,10 +97,17 @@ fn attempt(claim: &NoetherFlow, run: &Run, significance: f64) -> Result<Settled,
         format!("change of {} by the end", name(busiest)),
         change,
         terms(busiest),
-        allowed,
         Some(note_of_change(run, &book, busiest, momentum)),
     ));
     let mut settled = Settled::of_tests(tests, None);
+    if settled.verdict == Verdict::Undecided {
+        settled.reason = Some(format!(
+            "the tolerance {} lies below what rounding and the integration can leave, {}",
+            short(allowed),
+            short(possible)
+        ));
+        return Ok(settled);
+    }
     let moved = activity + book.largest_sum(&|c| book.rows.decay(c));
     // Where theory says that nothing changes C, C itself is what there is to compare with.
     let visible = run.study.run.resolution * if moved == 0.0 { size } else { moved };
@@ -275,7 +284,7 @@ struct Part {
     rest: Estimate,
     /// The same, where the factor is 1: without the scatter of what it has too much.
     rest_of_law: Estimate,
-    size: Size,
+    rounding: Rounding,
     tolerance: f64,
 }
 
@@ -290,7 +299,7 @@ impl Part {
     ) -> Self {
         let other = if term == Term::Noise { Term::Decay } else { Term::Noise };
         let (claimed, factor) = (term.of(book, component), term.factor(claim));
-        let (rest, size) = book.rest(run, component);
+        let (rest, rounding) = book.rest(run, component);
         let excess = if factor == 0.0 { 0.0 } else { 1.0 - 1.0 / factor };
         let of_law: Vec<f64> = book
             .last(book.rows.residual(component))
@@ -306,7 +315,7 @@ impl Part {
             other: other.of(book, component),
             rest,
             rest_of_law: certain(run, Estimate::of_sample(&of_law)),
-            size,
+            rounding,
             tolerance,
         }
     }
@@ -329,9 +338,10 @@ impl Part {
             predicted,
             tolerance: Some(self.tolerance * predicted.abs()),
             resolution: 0.0,
-            size: self.size,
+            rounding: self.rounding,
             note: Some(format!("the change less the other term, {}", short(self.other))),
             doubt: None,
+            averaged: false,
         }
     }
     /// Says with the whole that this part of it is not known.
@@ -349,7 +359,7 @@ impl Part {
 /// The mean change of one of the charge's numbers is what Itô's drift adds up to.
 fn drift(claim: &NoetherFlow, run: &Run, book: &Book, component: usize, allowed: f64) -> Question {
     let (noise, decay) = (Term::Noise.of(book, component), Term::Decay.of(book, component));
-    let (rest, size) = book.rest(run, component);
+    let (rest, rounding) = book.rest(run, component);
     let predicted = noise + decay;
     Question {
         quantity: format!("change of {} by the end", component_name(claim, component)),
@@ -359,13 +369,14 @@ fn drift(claim: &NoetherFlow, run: &Run, book: &Book, component: usize, allowed:
         predicted,
         tolerance: Some(allowed),
         resolution: 0.0,
-        size,
+        rounding,
         note: Some(format!(
             "mean over replicas, by Itô's drift: noise {}, decay {}",
             short(noise),
             short(decay)
         )),
         doubt: None,
+        averaged: false,
     }
 }
 
@@ -393,13 +404,14 @@ fn expectations(claim: &NoetherFlow, run: &Run, book: &Book) -> Vec<Question> {
                 predicted: 0.0,
                 tolerance: None,
                 resolution: run.study.run.resolution,
-                size: Size { here, floor: 64.0 * f64::EPSILON },
+                rounding: Rounding { own: A_STEP * f64::EPSILON * sampled * here, floor: 64.0 * f64::EPSILON },
                 note: Some(format!(
                     "the excess is given as a share of the expected size of the noise's terms, at {} steps of each path that follow recorded \
                      instants",
                     short(sampled)
                 )),
                 doubt: None,
+                averaged: false,
             }
         })
         .collect()
@@ -414,17 +426,31 @@ fn component_name(claim: &NoetherFlow, component: usize) -> String {
     }
 }
 
-fn rounding(quantity: String, measured: f64, predicted: f64, allowed: f64, note: Option<String>) -> Test {
-    let right = (measured - predicted).abs() <= allowed;
+/// Compared within `allowed`; where that is less than what is `possible` by rounding, what lies between them is undecided.
+fn rounding(
+    quantity: String,
+    (measured, predicted): (f64, f64),
+    allowed: f64,
+    possible: f64,
+    note: Option<String>,
+) -> Test {
+    let deviation = (measured - predicted).abs();
+    let verdict = if deviation <= allowed {
+        Verdict::Holds
+    } else if deviation <= possible {
+        Verdict::Undecided
+    } else {
+        Verdict::Fails
+    };
     Test {
         quantity,
         measured,
         standard_error: 0.0,
         predicted,
         tolerance: allowed,
-        p_value: f64::from(u8::from(right)),
+        p_value: f64::from(u8::from(verdict != Verdict::Fails)),
         kind: Kind::Exact,
-        verdict: if right { Verdict::Holds } else { Verdict::Fails },
+        verdict,
         note,
     }
 }
@@ -475,11 +501,11 @@ impl Book<'_> {
         (0..self.components()).max_by(|&a, &b| self.moved(a).total_cmp(&self.moved(b))).unwrap_or(0)
     }
     /// What the terms do not say of C's change, over replicas, and how large it is.
-    fn rest(&self, run: &Run, component: usize) -> (Estimate, Size) {
+    fn rest(&self, run: &Run, component: usize) -> (Estimate, Rounding) {
         let rest = self.last(self.rows.residual(component));
-        let here = rest.iter().fold(0.0_f64, |m, x| m.max(x.abs()));
-        let floor = f64::EPSILON * self.largest(self.rows.size());
-        (certain(run, Estimate::of_sample(&rest)), Size { here, floor })
+        let steps = run.record.steps.last().copied().unwrap_or(0);
+        let own = along_a_path(&run.dynamics.law, steps) * self.largest(self.rows.size());
+        (certain(run, Estimate::of_sample(&rest)), Rounding::own(own))
     }
     /// |noise| + |decay|, means over replicas at the end.
     fn moved(&self, component: usize) -> f64 {

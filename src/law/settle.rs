@@ -1,12 +1,14 @@
 //! From measured numbers to a verdict: exact tests with power, tests of equivalence, and rounding.
 
-use super::measure::{Size, Unsteady};
+use super::measure::Unsteady;
 use super::number::{round_up, short};
+use super::rounding::Rounding;
 use super::verdict::{Kind, Test, Verdict};
 use crate::stats::Estimate;
 use crate::stats::multiple::holm;
-use crate::stats::window::ROUNDING;
 
+/// Relative rounding of a predicted value.
+const PREDICTED: f64 = 16.0 * f64::EPSILON;
 /// Probability with which an exact claim must be able to see a deviation as large as its resolution.
 const POWER: f64 = 0.9;
 /// From so many replicas on, one that makes more than half of the scatter is a heavy tail.
@@ -33,12 +35,14 @@ pub(super) struct Question {
     pub tolerance: Option<f64>,
     /// Deviation that an exact claim must be able to see.
     pub resolution: f64,
-    /// Size of the quantity, for comparisons at rounding level.
-    pub size: Size,
+    /// Rounding of the quantity, for comparisons without scatter.
+    pub rounding: Rounding,
     /// Remark for the reader.
     pub note: Option<String>,
     /// Why the measurement cannot be trusted, if it cannot.
     pub doubt: Option<String>,
+    /// An average over a window of time: a longer run tells more, as more replicas do.
+    pub averaged: bool,
 }
 
 /// Judged questions.
@@ -47,22 +51,30 @@ pub(super) struct Settled {
     pub tests: Vec<Test>,
     pub verdict: Verdict,
     pub reason: Option<String>,
+    /// By how much each quantity could be another before its test no longer held; none for tests that know of none.
+    pub slack: Vec<f64>,
 }
 
 impl Settled {
     /// No test could be made.
     pub fn without_tests(verdict: Verdict, reason: impl Into<String>) -> Self {
-        Self { tests: Vec::new(), verdict, reason: Some(reason.into()) }
+        Self { tests: Vec::new(), verdict, reason: Some(reason.into()), slack: Vec::new() }
     }
 
-    /// What is left of a verdict where windows may be moving: tests that fail by more than the motion explains. `scale` turns a
-    /// number of standard errors of what a window measures into one of the test's (1 for averages over the window).
+    /// What is left of a verdict where windows may be moving: tests that fail by more than the motion explains, and those that would hold for
+    /// all that it may have changed. `scale` turns a number of standard errors of what a window measures into one of the test's (1 for averages over the window).
     pub fn but_moving(mut self, moving: Option<Unsteady>, scale: f64) -> Self {
         let Some(Unsteady { reason, reach }) = moving else { return self };
-        for test in &mut self.tests {
+        for (index, test) in self.tests.iter_mut().enumerate() {
             let beyond = (test.measured - test.predicted).abs() - test.tolerance;
-            let explained = test.standard_error.is_nan() || beyond <= scale * reach * test.standard_error;
-            if test.verdict != Verdict::Fails || explained {
+            let motion = scale * reach * test.standard_error;
+            let slack = self.slack.get(index).copied().unwrap_or(0.0);
+            let stands = match test.verdict {
+                Verdict::Fails => beyond > motion,
+                Verdict::Holds => motion < slack,
+                Verdict::Undecided => false,
+            };
+            if !stands {
                 test.verdict = Verdict::Undecided;
             }
         }
@@ -73,14 +85,14 @@ impl Settled {
 
     /// Tests that are judged already.
     pub fn of_tests(tests: Vec<Test>, reason: Option<String>) -> Self {
-        Self { verdict: overall(&tests), tests, reason }
+        Self { verdict: overall(&tests), tests, reason, slack: Vec::new() }
     }
 }
 
 /// What one question comes to before the others are known.
 enum Answer {
-    /// Nothing random: right or wrong.
-    Certain(bool),
+    /// Nothing random: right or wrong, as far as rounding of this size lets that be told.
+    Certain(bool, f64),
     /// To be compared by its p-value.
     Random,
     /// Cannot be told, with the reason.
@@ -92,7 +104,8 @@ enum Answer {
 /// An exact question fails if Holm's procedure rejects it; it holds if not, and the test would have seen a
 /// deviation of `resolution` with probability 0.9 at the level that the correction leaves it. A question with a
 /// tolerance fails if Holm's procedure rejects "within the tolerance", and holds if the equivalence test rejects
-/// "outside" (all of them must, so there it needs no correction). Without scatter both compare at rounding level.
+/// "outside" (all of them must, so there it needs no correction). Without scatter an exact question compares at the level of rounding, which
+/// is shown as its tolerance; a stated tolerance is meant: what lies within rounding of its edge, or a tolerance below it, is undecided.
 pub(super) fn settle(questions: Vec<Question>, significance: f64) -> Settled {
     let measured: Vec<Estimate> = questions.iter().map(|q| q.estimate).collect();
     let questions: Vec<Question> = questions
@@ -104,7 +117,7 @@ pub(super) fn settle(questions: Vec<Question>, significance: f64) -> Settled {
         .iter()
         .zip(&answers)
         .map(|(q, answer)| match answer {
-            Answer::Certain(right) => f64::from(u8::from(*right)),
+            Answer::Certain(right, _) => f64::from(u8::from(*right)),
             Answer::Random => q.p_value(),
             Answer::Unknown(_) => 1.0,
         })
@@ -113,12 +126,14 @@ pub(super) fn settle(questions: Vec<Question>, significance: f64) -> Settled {
     let level = significance / questions.len().max(1) as f64;
     let mut reasons = Vec::new();
     let mut tests = Vec::with_capacity(questions.len());
+    let mut slack = Vec::with_capacity(questions.len());
     for (index, (question, answer)) in questions.into_iter().zip(answers).enumerate() {
+        let rounding = if let Answer::Certain(_, rounding) = answer { rounding } else { 0.0 };
         // A question that cannot be told takes no part in the correction, but its deviation is shown.
         let unknown = matches!(answer, Answer::Unknown(_));
         let verdict = match answer {
-            Answer::Certain(true) => Verdict::Holds,
-            Answer::Certain(false) => Verdict::Fails,
+            Answer::Certain(true, _) => Verdict::Holds,
+            Answer::Certain(false, _) => Verdict::Fails,
             Answer::Unknown(reason) => {
                 reasons.push(reason);
                 Verdict::Undecided
@@ -132,6 +147,7 @@ pub(super) fn settle(questions: Vec<Question>, significance: f64) -> Settled {
                 }
             },
         };
+        slack.push(if verdict == Verdict::Holds { question.slack(significance, level) } else { 0.0 });
         let shown = if unknown && question.estimate.standard_error > 0.0 {
             question.p_value()
         } else {
@@ -143,7 +159,7 @@ pub(super) fn settle(questions: Vec<Question>, significance: f64) -> Settled {
             measured: question.estimate.value,
             standard_error: question.estimate.standard_error,
             predicted: question.predicted,
-            tolerance: question.tolerance.unwrap_or(0.0),
+            tolerance: question.tolerance.unwrap_or(rounding),
             p_value: shown,
             kind,
             verdict,
@@ -152,7 +168,7 @@ pub(super) fn settle(questions: Vec<Question>, significance: f64) -> Settled {
     }
     let verdict = overall(&tests);
     let reason = if verdict == Verdict::Undecided { Some(together(&reasons)) } else { None };
-    Settled { tests, verdict, reason }
+    Settled { tests, verdict, reason, slack }
 }
 
 fn overall(tests: &[Test]) -> Verdict {
@@ -177,7 +193,7 @@ fn together(reasons: &[String]) -> String {
 }
 
 fn answer(question: &Question) -> Answer {
-    let Question { quantity, estimate, predicted, tolerance, resolution, size, .. } = question;
+    let Question { quantity, estimate, predicted, tolerance, rounding, .. } = question;
     if !estimate.value.is_finite() || !predicted.is_finite() {
         return Answer::Unknown(format!("{quantity}: not finite"));
     }
@@ -190,22 +206,13 @@ fn answer(question: &Question) -> Answer {
         ));
     }
     let deviation = (estimate.value - predicted).abs();
-    let relative = ROUNDING * size.here.max(predicted.abs());
-    let rounding = relative.max(size.floor);
-    let both_nothing = estimate.standard_error <= size.floor && deviation <= size.floor;
-    if estimate.standard_error <= relative || both_nothing {
-        return match tolerance {
-            Some(tolerance) => Answer::Certain(deviation <= tolerance.max(rounding)),
-            None if deviation > rounding => Answer::Certain(false),
-            None if *predicted != 0.0 && *resolution > 0.0 && rounding > *resolution => {
-                Answer::Unknown(format!(
-                    "{quantity}: {} lies below the rounding of numbers as large as {}",
-                    short(*predicted),
-                    short(size.here)
-                ))
-            }
-            None => Answer::Certain(true),
-        };
+    let nothing = rounding.most();
+    let both_nothing = estimate.standard_error <= nothing && deviation <= nothing;
+    if estimate.standard_error <= rounding.own || both_nothing {
+        return certain(question, deviation);
+    }
+    if let Some(tolerance) = tolerance.filter(|t| 0.0 < *t && *t < rounding.own) {
+        return Answer::Unknown(below_rounding(quantity, tolerance, rounding.own));
     }
     if *tolerance == Some(0.0) {
         return Answer::Unknown(format!(
@@ -226,6 +233,38 @@ fn answer(question: &Question) -> Answer {
         ));
     }
     Answer::Random
+}
+
+/// Without scatter beyond rounding.
+fn certain(question: &Question, deviation: f64) -> Answer {
+    let Question { quantity, predicted, tolerance, resolution, .. } = question;
+    let rounding = question.rounding.most().max(PREDICTED * predicted.abs());
+    match tolerance.filter(|t| *t > 0.0) {
+        Some(tolerance) if deviation > tolerance + rounding => Answer::Certain(false, rounding),
+        Some(tolerance) if tolerance < rounding => {
+            Answer::Unknown(below_rounding(quantity, tolerance, rounding))
+        }
+        Some(tolerance) if deviation > tolerance => Answer::Unknown(format!(
+            "{quantity}: beyond the tolerance {} by no more than what rounding can make, {}",
+            short(tolerance),
+            short(rounding)
+        )),
+        None if deviation > rounding => Answer::Certain(false, rounding),
+        None if *predicted != 0.0 && *resolution > 0.0 && rounding > *resolution => Answer::Unknown(format!(
+            "{quantity}: {} lies below what rounding can make, {}",
+            short(*predicted),
+            short(rounding)
+        )),
+        _ => Answer::Certain(true, rounding),
+    }
+}
+
+fn below_rounding(quantity: &str, tolerance: f64, rounding: f64) -> String {
+    format!(
+        "{quantity}: the tolerance {} lies below what rounding along a path can make, {}",
+        short(tolerance),
+        short(rounding)
+    )
 }
 
 impl Question {
@@ -281,13 +320,11 @@ impl Question {
                     )
                 });
             }
-            // Skewness fades as replicas are added: the plain test says how many are needed.
-            let plain = Estimate { skewness: 0.0, ..*estimate }.detectable(level, POWER);
             return Some(format!(
                 "{quantity}: a deviation of {} would not be seen reliably, only one of {}; {}",
                 short(*resolution),
                 short(detectable),
-                self.more(measured, (plain / resolution).max(1.1))
+                self.more(measured, self.replicas_for(level).sqrt())
             ));
         };
         let (low, high) = self.interval();
@@ -299,7 +336,8 @@ impl Question {
             return None;
         }
         let deviation = (estimate.value - predicted).abs();
-        let room = (deviation - tolerance).abs();
+        // The deviation itself is known to a standard error only.
+        let room = (deviation - tolerance).abs().max(estimate.standard_error);
         let needed = Estimate { value: 0.0, ..*estimate }.detectable(2.0 * significance, 0.5);
         Some(format!(
             "{quantity}: the deviation {} ± {} is neither inside nor outside the tolerance {}; {}",
@@ -310,22 +348,42 @@ impl Question {
         ))
     }
 
+    /// How far off the measurement could be before this no longer held.
+    fn slack(&self, significance: f64, level: f64) -> f64 {
+        let slack = match self.tolerance {
+            None => self.resolution - self.estimate.detectable(level, POWER),
+            Some(tolerance) => {
+                let deviation = (self.estimate.value - self.predicted).abs();
+                tolerance - deviation - self.estimate.detectable(2.0 * significance, 0.5)
+            }
+        };
+        slack.max(0.0)
+    }
+
+    /// How many times as many replicas see a deviation of the resolution: what skewness and single units do to the test fades with them.
+    fn replicas_for(&self, level: f64) -> f64 {
+        let mut factor = 1.1;
+        while factor < 1e12 && self.estimate.of_more(factor).detectable(level, POWER) > self.resolution {
+            factor *= 1.1;
+        }
+        factor
+    }
+
     /// How many more replicas bring the standard error, `measured`'s and the prediction's, down by `factor`.
     fn more(&self, measured: &Estimate, factor: f64) -> String {
         let target = self.estimate.standard_error / factor;
         let left = target * target - self.prediction_error * self.prediction_error;
-        let needed = measured.units * measured.standard_error * measured.standard_error / left;
+        // The standard error is known from a sample, too: two of its own standard errors on top.
+        let unsure = 1.0 + 2.0 * measured.uncertainty();
+        let needed = unsure * measured.units * measured.standard_error * measured.standard_error / left;
         if left <= 0.0 && self.prediction_error > 0.0 {
             return format!("the prediction itself is known only to ± {}", short(self.prediction_error));
         }
         if !(0.0..=1e12).contains(&needed) {
             return "no feasible number of replicas would tell".to_owned();
         }
-        format!(
-            "about {} replicas (now {}) or as much more time would tell",
-            round_up(needed),
-            measured.units
-        )
+        let time = if self.averaged { " or as much more time" } else { "" };
+        format!("about {} replicas (now {}){time} would tell", round_up(needed), measured.units)
     }
 }
 
@@ -342,9 +400,10 @@ mod tests {
             predicted,
             tolerance,
             resolution: 0.2 * predicted.abs(),
-            size: Size { here: 1.0, floor: 1e-13 },
+            rounding: Rounding { own: 1e-12, floor: 1e-13 },
             note: None,
             doubt: None,
+            averaged: true,
         }
     }
 
@@ -359,8 +418,15 @@ mod tests {
         // 0.2/0.06 is 3.3 standard errors: too few to be powered (4.6).
         let settled = settle(vec![question(1.01, 0.06, 1.0, None)], 1e-3);
         assert_eq!(settled.verdict, Verdict::Undecided);
-        // (0.06·4.6/0.2)²·400 = 760.
-        assert!(settled.reason.unwrap().contains("about 770 replicas (now 400)"));
+        // (0.06·4.6/0.2)²·400 = 760, and 2·√(2/400) of it more, in steps of a tenth.
+        let reason = settled.reason.unwrap();
+        let needed: f64 = reason.split("about ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
+        assert!((860.0..=960.0).contains(&needed), "{reason}");
+        assert!(reason.contains("(now 400) or as much more time would tell"), "{reason}");
+        // At an instant more time does not help.
+        let at = Question { averaged: false, ..question(1.01, 0.06, 1.0, None) };
+        let reason = settle(vec![at], 1e-3).reason.unwrap();
+        assert!(!reason.contains("time") && reason.contains("replicas (now 400) would tell"), "{reason}");
     }
 
     #[test]
@@ -376,6 +442,13 @@ mod tests {
         assert_eq!((left(1.25, moving()).verdict, left(1.25, moving()).reason), (Verdict::Fails, None));
         let closer = settle(vec![question(1.15, 0.01, 1.0, None)], 1e-3).but_moving(moving(), 0.5);
         assert_eq!(closer.verdict, Verdict::Fails);
+        // What holds for anything that the motion may have changed: 0.2 is to be seen, 0.046 would be, and 0.1 is how far the motion reaches.
+        let sure = settle(vec![question(1.0, 0.01, 1.0, None)], 1e-3).but_moving(moving(), 0.5);
+        assert_eq!((sure.verdict, sure.reason), (Verdict::Holds, None));
+        let within = |tolerance| {
+            settle(vec![question(1.02, 0.01, 1.0, Some(tolerance))], 1e-3).but_moving(moving(), 0.5).verdict
+        };
+        assert_eq!((within(0.2), within(0.1)), (Verdict::Holds, Verdict::Undecided));
     }
 
     #[test]
@@ -423,15 +496,41 @@ mod tests {
 
     #[test]
     fn without_scatter_rounding_decides() {
-        assert_eq!(verdict(vec![question(1.0 + 1e-12, 0.0, 1.0, None)]), Verdict::Holds);
-        assert_eq!(verdict(vec![question(1.0 + 1e-6, 0.0, 1.0, None)]), Verdict::Fails);
+        // Rounded at 1e-12.
+        assert_eq!(verdict(vec![question(1.0 + 1e-13, 0.0, 1.0, None)]), Verdict::Holds);
+        assert_eq!(verdict(vec![question(1.0 + 1e-11, 0.0, 1.0, None)]), Verdict::Fails);
         let settled = settle(vec![question(1.0, 0.0, 1.0, None)], 1e-3);
-        assert_eq!(settled.tests[0].p_value, 1.0);
+        // What it was compared within is shown.
+        assert_eq!((settled.tests[0].p_value, settled.tests[0].tolerance), (1.0, 1e-12));
         // A prediction so small that rounding hides it, beside an honest zero.
-        assert_eq!(verdict(vec![question(1e-12, 0.0, 2e-12, None)]), Verdict::Undecided);
-        assert_eq!(verdict(vec![question(1e-12, 0.0, 0.0, None)]), Verdict::Holds);
+        assert_eq!(verdict(vec![question(1e-13, 0.0, 2e-13, None)]), Verdict::Undecided);
+        assert_eq!(verdict(vec![question(1e-13, 0.0, 0.0, None)]), Verdict::Holds);
         assert_eq!(verdict(vec![question(1.04, 0.0, 1.0, Some(0.05))]), Verdict::Holds);
         assert_eq!(verdict(vec![question(1.06, 0.0, 1.0, Some(0.05))]), Verdict::Fails);
+    }
+
+    #[test]
+    fn a_stated_tolerance_is_meant_down_to_rounding_and_never_widened() {
+        // Far above rounding: to the last digit.
+        assert_eq!(verdict(vec![question(1.0 + 0.9e-10, 0.0, 1.0, Some(1e-10))]), Verdict::Holds);
+        assert_eq!(verdict(vec![question(1.0 + 1.1e-10, 0.0, 1.0, Some(1e-10))]), Verdict::Fails);
+        // Below it: what is farther off than both fails, all else is undecided and says why.
+        for (deviation, expected) in
+            [(0.0, Verdict::Undecided), (9e-13, Verdict::Undecided), (1e-11, Verdict::Fails)]
+        {
+            let settled = settle(vec![question(1.0 + deviation, 0.0, 1.0, Some(1e-14))], 1e-3);
+            assert_eq!(settled.verdict, expected, "{deviation}");
+            assert_eq!(
+                settled.reason.is_some_and(|r| r.contains("rounding")),
+                expected == Verdict::Undecided
+            );
+        }
+        // With scatter beside it, too.
+        assert_eq!(verdict(vec![question(1.0, 1e-11, 1.0, Some(1e-14))]), Verdict::Undecided);
+        // Within rounding of the edge.
+        assert_eq!(verdict(vec![question(1.0 + 1e-10 + 5e-13, 0.0, 1.0, Some(1e-10))]), Verdict::Undecided);
+        // Scatter far below 1e-9 of the value is scatter.
+        assert_eq!(verdict(vec![question(1.0 + 1e-10, 1e-11, 1.0, None)]), Verdict::Fails);
     }
 
     #[test]

@@ -15,8 +15,9 @@
 use super::density::{Density, Reading};
 use super::einstein;
 use super::kesten;
-use super::measure::{Keeps, Run, Size, Unsteady, Watched, stationarity, window};
+use super::measure::{Keeps, Run, Unsteady, Watched, stationarity, window};
 use super::number::{round_up, short};
+use super::rounding::{NOTHING, Rounding};
 use super::settle::{Question, Settled, settle};
 use super::verdict::{Kind, Test, Verdict};
 use crate::dynamics::{Law, Training};
@@ -288,9 +289,10 @@ fn tail_question(
         predicted: index,
         tolerance: Some(claim.tolerance.unwrap_or(TAIL_TOLERANCE) * index),
         resolution: run.study.run.resolution * index,
-        size: Size { here: measured, floor: 0.0 },
+        rounding: Rounding::own(NOTHING * measured),
         note: Some(format!("{note}; by the largest {largest} of {} moduli (Hill)", moduli.len())),
         doubt: None,
+        averaged: false,
     })
 }
 

@@ -383,6 +383,7 @@ pub(super) fn what(law: &ClaimLaw) -> String {
             let value = shortened(value_text);
             format!("{} of {observable} {} = {value}{tolerance}", statistic.words(), when(at))
         }
+        ClaimLaw::Diverges => "every replica diverges".to_owned(),
         ClaimLaw::Conserved { observable, tolerance, .. } => {
             format!("{observable} keeps its value to {}", plain(*tolerance, 2))
         }

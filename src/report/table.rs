@@ -9,7 +9,7 @@ use super::summary::stationary;
 use super::{Report, describe};
 use crate::ensemble::precision::standard_error;
 use crate::ensemble::{DynamicsRecord, ObservableRecord};
-use crate::law::{ClaimResult, Kind, StationarySummary, Test, Verdict};
+use crate::law::{ClaimResult, Kind, StationarySummary, Tally, Test, Verdict};
 use crate::model::Layout;
 use crate::study::{Study, System};
 
@@ -419,25 +419,35 @@ fn comparison(test: &Test) -> String {
     }
 }
 
-/// How many claims are as expected, and where the numbers are.
+/// `5 hold, 1 control fails as it must, 1 undecided`: what there is of each.
+fn counted(tally: &Tally) -> String {
+    let named = |n: usize, one: &str, more: &str| {
+        (n > 0).then(|| format!("{} {}", count(n as u64), if n == 1 { one } else { more }))
+    };
+    let parts = [
+        named(tally.held, "holds", "hold"),
+        named(tally.controls, "control fails as it must", "controls fail as they must"),
+        named(tally.failed, "came out otherwise", "came out otherwise"),
+        named(tally.undecided, "undecided", "undecided"),
+    ];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// A colour for several claims together.
+pub(super) fn tone_of_all(tally: &Tally) -> Tone {
+    match tally {
+        Tally { failed: 1.., .. } => Tone::Bad,
+        Tally { undecided: 1.., .. } => Tone::Doubt,
+        _ => Tone::Good,
+    }
+}
+
+/// How many claims came out how, and where the numbers are.
 fn closing(report: &Report<'_>, style: &Style) -> Vec<String> {
     let mut lines = Vec::new();
-    let expected = report.claims.iter().filter(|c| c.as_expected).count();
     if !report.claims.is_empty() {
-        let all = report.claims.len();
-        let (text, tone) = if expected == all {
-            (
-                if all == 1 {
-                    "the claim is as expected".to_owned()
-                } else {
-                    format!("all {all} claims are as expected")
-                },
-                Tone::Good,
-            )
-        } else {
-            (format!("{} of {all} claims came out otherwise", all - expected), Tone::Bad)
-        };
-        lines.push(format!("  {}", style.paint(tone, &text)));
+        let tally = Tally::of(report.claims);
+        lines.push(format!("  {}", style.paint(tone_of_all(&tally), &counted(&tally))));
     }
     if report.record.interrupted {
         lines.push(format!("  {}", style.paint(Tone::Doubt, "interrupted: judged on what is done")));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::json::FORMAT;
 use super::number::{count, plain, with_error};
 use super::style::{Cell, Grid, Style, Tone};
-use super::table::{mark, tone, width};
+use super::table::{mark, tone, tone_of_all, width};
 use crate::law::{ClaimResult, Tally, Test, Verdict};
 
 /// What became of one study's claims.
@@ -115,12 +115,7 @@ fn closing(studies: &[Verified], style: &Style) -> String {
         count(tally.failed as u64),
         count(tally.undecided as u64),
     );
-    let tone = match tally {
-        Tally { failed: 1.., .. } => Tone::Bad,
-        Tally { undecided: 1.., .. } => Tone::Doubt,
-        _ => Tone::Good,
-    };
-    style.paint(tone, &text)
+    style.paint(tone_of_all(&tally), &text)
 }
 
 /// The one document of `perrin verify --json`.

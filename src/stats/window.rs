@@ -11,8 +11,6 @@ use super::multiple::holm;
 const BATCHES: usize = 40;
 /// Correlation inefficiencies g = 2τ/Δ a batch must hold: 50 correlation times τ.
 const INEFFICIENCIES_A_BATCH: f64 = 25.0;
-/// Relative size of differences that count as rounding.
-pub const ROUNDING: f64 = 1e-9;
 /// Above this, replicas have kept to places of their own.
 const R_HAT_LIMIT: f64 = 2.0;
 
@@ -189,19 +187,21 @@ impl Window {
 
     /// Tests the first half of the window against the second, unit by unit, in mean and in mean square about the
     /// common mean (which sees the ensemble spread out as well as each path's variance change), at level
-    /// `significance`; and whether replicas keep apart. `scale` is the observable's size, for rounding.
-    pub fn stationarity(&self, significance: f64, scale: f64) -> Stationarity {
-        let p = |estimate: &Estimate, scale: f64| {
-            let rounding = ROUNDING * scale;
+    /// `significance`; and whether replicas keep apart. `rounding` is the largest rounding error of a value.
+    pub fn stationarity(&self, significance: f64, rounding: f64) -> Stationarity {
+        let p = |estimate: &Estimate, rounding: f64| {
             if estimate.standard_error.is_nan() || estimate.standard_error <= rounding {
                 return f64::from(u8::from(estimate.value.abs() <= rounding));
             }
             estimate.p_value(0.0, 0.0)
         };
-        let adjusted = holm(&[p(&self.drift, scale), p(&self.spread, scale * scale)]);
+        // Of squares of deviations d, 2d times as much.
+        let deviation = self.variance().value.max(0.0).sqrt();
+        let of_squares = (2.0 * deviation + rounding) * rounding;
+        let adjusted = holm(&[p(&self.drift, rounding), p(&self.spread, of_squares)]);
         let p_value = adjusted[0].min(adjusted[1]);
         let within = mean(&self.variance);
-        let apart = self.r_hat > R_HAT_LIMIT && within > (ROUNDING * scale) * (ROUNDING * scale);
+        let apart = self.r_hat > R_HAT_LIMIT && within > rounding * rounding;
         Stationarity {
             reached: p_value > significance && !apart,
             p_value,
@@ -338,7 +338,7 @@ mod tests {
             let window = Window::of_replicas(&replicas(0.9, None, 0, 100, 40, 1000 + seed)).unwrap();
             of_mean += u32::from(window.mean().p_value(0.0, 0.0) <= 0.01);
             of_variance += u32::from(window.about(0.0).p_value(1.0, 0.0) <= 0.01);
-            moved += u32::from(!window.stationarity(0.01, 4.0).reached);
+            moved += u32::from(!window.stationarity(0.01, 4e-13).reached);
         }
         // Expected 15 each, sd 4.
         for (name, alarms) in [("mean", of_mean), ("variance", of_variance), ("stationarity", moved)] {
@@ -350,14 +350,14 @@ mod tests {
     fn relaxation_is_seen_and_its_end_foretold() {
         // Correlation time 100, start 5 standard deviations off, no burn-in to speak of.
         let moving = Window::of_replicas(&replicas(0.99, Some(5.0), 100, 100, 200, 1)).unwrap();
-        assert!(!moving.stationarity(1e-3, 5.0).reached);
+        assert!(!moving.stationarity(1e-3, 5e-13).reached);
         // From the mean the average does not move, but the ensemble spreads out: seen in the mean square.
         let spreading = Window::of_replicas(&replicas(0.99, Some(0.0), 20, 60, 400, 2)).unwrap();
-        let verdict = spreading.stationarity(1e-3, 5.0);
+        let verdict = spreading.stationarity(1e-3, 5e-13);
         assert!(!verdict.reached && verdict.drift.p_value(0.0, 0.0) > 1e-3, "{verdict:?}");
         // Control: the same process, started in its stationary law, over five correlation times.
         let still = Window::of_replicas(&replicas(0.99, None, 100, 500, 200, 3)).unwrap();
-        assert!(still.stationarity(1e-3, 5.0).reached);
+        assert!(still.stationarity(1e-3, 5e-13).reached);
         // x = e^{−5t}, the run being 0..1: exact values give the exact answer.
         let x = |t: f64| (-5.0 * t).exp();
         let factor = longer(1.0, x(0.625), x(0.875), 0.5, 1e-6).unwrap();
@@ -375,7 +375,7 @@ mod tests {
                 means.to_mut()[i] += 10.0 * r as f64;
             }
         }
-        let verdict = Window::of_replicas(&averages).unwrap().stationarity(1e-3, 10.0);
+        let verdict = Window::of_replicas(&averages).unwrap().stationarity(1e-3, 10e-13);
         assert!(verdict.apart && !verdict.reached && verdict.r_hat > 4.0);
     }
 
@@ -398,7 +398,7 @@ mod tests {
         // se² = g/n = 9/20000; its estimate from 40 batches scatters by 11 %.
         assert!((mean.standard_error / 0.0212 - 1.0).abs() < 0.5, "{mean:?}");
         assert!(mean.p_value(0.0, 0.0) > 1e-4 && window.variance().p_value(1.0, 0.0) > 1e-4);
-        assert!(window.stationarity(1e-3, 4.0).reached);
+        assert!(window.stationarity(1e-3, 4e-13).reached);
         let refusal = Window::of_path(&path(1000)).unwrap_err();
         assert!(refusal.contains("times as long"), "{refusal}");
     }
@@ -414,8 +414,8 @@ mod tests {
             second_mean: vec![second; 5].into(),
             second_variance: vec![0.0; 5].into(),
         };
-        assert!(Window::of_replicas(&constant(1.0)).unwrap().stationarity(1e-3, 1.0).reached);
-        let moved = Window::of_replicas(&constant(1.0 + 1e-6)).unwrap().stationarity(1e-3, 1.0);
+        assert!(Window::of_replicas(&constant(1.0)).unwrap().stationarity(1e-3, 1e-13).reached);
+        let moved = Window::of_replicas(&constant(1.0 + 1e-6)).unwrap().stationarity(1e-3, 1e-13);
         assert!(!moved.reached && moved.p_value == 0.0);
         assert!(Window::of_replicas(&TimeAverages::default()).is_err());
     }

@@ -330,6 +330,7 @@ pub const CLAIM: Section = Section {
             "",
             "convergence = { observable = \"x\", of = \"em\", to = \"exact\", over = \"dt\", values = [0.1, 0.05, 0.025], order = 1 }",
         ),
+        key("diverges", "a table", "", "diverges = { dynamics = \"sgd\" }"),
         key("expect", "\"holds\" or \"fails\"", "holds", "expect = \"fails\""),
         key("significance", "a number", "that of [run]", "significance = 1e-3"),
     ],
@@ -348,6 +349,9 @@ pub const EQUALS: Section = Section {
         DYNAMICS,
     ],
 };
+
+/// `diverges = { … }`.
+pub const DIVERGES: Section = Section { name: "diverges", keys: &[DYNAMICS] };
 
 /// `conserved = { … }`.
 pub const CONSERVED: Section = Section {
@@ -500,6 +504,7 @@ mod tests {
             CLAIM,
             EQUALS,
             CONSERVED,
+            DIVERGES,
             NOETHER_FLOW,
             FIXED_POINT,
             CONVERGENCE,

@@ -396,6 +396,8 @@ pub enum ClaimLaw {
         /// How near.
         tolerance: Tolerance,
     },
+    /// Every replica diverges.
+    Diverges,
     /// An observable does not change along any path.
     Conserved {
         /// Name of the observable.

@@ -173,6 +173,7 @@ fn claim_defaults(law: &mut Table, claim: &ClaimLaw) {
             }
             set(law, "tolerance", float(*tolerance));
         }
+        ClaimLaw::Diverges => {}
         ClaimLaw::Conserved { tolerance, .. } => {
             set(law, "tolerance", float(*tolerance));
         }

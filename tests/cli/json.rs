@@ -94,7 +94,8 @@ fn what_is_not_finite_is_null() {
         "--set",
         "run.steps=4000",
     ]);
-    let outcome = outcome.expect(1);
+    let outcome =
+        outcome.expect(3).says(&["all 64 replicas of `sgd` diverged, by step ", "diverges = { dynamics"]);
     for word in ["NaN", "Infinity", "inf"] {
         assert!(!outcome.stdout.contains(word), "{word} in strict JSON");
     }

@@ -20,10 +20,10 @@ fn a_study_is_run_judged_shown_and_written() {
 fn a_claim_that_fails_gives_1_and_one_that_should_gives_0() {
     let wrong = HARMONIC.replace("value = \"0\"", "value = \"2\"");
     let place = Workplace::with(&wrong);
-    place.perrin(&["run", "study.toml"]).expect(1).shows(&["✗ fails", "came out otherwise"]);
+    place.perrin(&["run", "study.toml"]).expect(1).shows(&["✗ fails", "1 came out otherwise"]);
     let control = format!("{wrong}expect = \"fails\"\n");
     place.write("study.toml", &control);
-    place.perrin(&["run", "study.toml"]).expect(0).shows(&["✓ fails", "control"]);
+    place.perrin(&["run", "study.toml"]).expect(0).shows(&["✓ fails", "1 control fails as it must"]);
 }
 
 #[test]
@@ -33,7 +33,25 @@ fn a_claim_that_cannot_be_decided_gives_1() {
         "statistic = \"mean\", at = \"end\", value = \"0\", absolute_tolerance = 0.5",
         "statistic = \"variance\", value = \"0.0526316\"",
     ));
-    place.perrin(&["run", "study.toml"]).expect(1).shows(&["? undecided"]);
+    let shown = place.perrin(&["run", "study.toml"]).expect(1).shows(&["? undecided", "  1 undecided"]);
+    assert!(!shown.stdout.contains("otherwise"), "{}", shown.stdout);
+    place.perrin(&["inspect", "study.h5"]).expect(0).shows(&["?  equals"]);
+}
+
+#[test]
+fn a_dynamics_of_which_nothing_is_left_gives_3_unless_that_is_claimed() {
+    let lost = HARMONIC.replace("rate = 0.1", "rate = 3.0").replace("steps = 400", "steps = 4000");
+    assert!(lost.contains("rate = 3.0") && lost.contains("steps = 4000"));
+    let (bare, _) = lost.split_once("[[claims]]").unwrap();
+    let place = Workplace::with(bare);
+    // Without claims, and with a control that nothing makes fail but divergence.
+    place.perrin(&["run", "study.toml"]).expect(3).says(&["all 64 replicas of `sgd` diverged"]);
+    let control =
+        "[[claims]]\nequals = { observable = \"w\", at = \"end\", value = 5 }\nexpect = \"fails\"\n";
+    place.write("study.toml", &format!("{bare}{control}"));
+    place.perrin(&["run", "study.toml"]).expect(3).shows(&["? undecided", "a reason of its own"]);
+    place.write("study.toml", &format!("{bare}[[claims]]\ndiverges = {{ dynamics = \"sgd\" }}\n"));
+    place.perrin(&["run", "study.toml"]).expect(0).shows(&["✓ holds", "1 holds"]);
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn results(head: &str, claims: &[&str]) -> Vec<ClaimResult> {
     judged(&format!("{head}{}", claims.concat()))
 }
 
-fn judged(text: &str) -> Vec<ClaimResult> {
+pub(super) fn judged(text: &str) -> Vec<ClaimResult> {
     let mut study =
         study::parse("test.toml", text, Path::new(""), &[]).map_err(|e| format!("{e:?}")).unwrap();
     let needed = needs(&study);

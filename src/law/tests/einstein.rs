@@ -111,7 +111,7 @@ fn a_langevin_equation_with_substeps_has_its_own_noise() {
         study.claims = vec![einstein(equation, None)];
         study
     };
-    let plan = Plan { replicas: 2000, steps: 300, ..PLAN };
+    let plan = Plan { replicas: 6000, steps: 300, ..PLAN };
     let result = run(study(Equation::Own), plan, &step);
     verdict_of(&result, Verdict::Holds);
     // Σ(2 − h) = η(σ² + 2Σ).

@@ -94,10 +94,10 @@ fn small_ensembles_are_undecided_and_say_what_they_need() {
     let result =
         one(equals("x", Statistic::Variance, At::End, "1", Tolerance::Exact), Plan { replicas: 30, ..PLAN });
     assert_eq!(result.verdict, Verdict::Undecided);
-    // sd of s² is √(2/n): 0.2 at 4.6 standard errors needs about 1050.
+    // sd of s² is √(2/n): 0.2 at 4.6 standard errors needs about 1050; thirty replicas know that to a factor of 2.
     let reason = result.reason.unwrap();
     let needed: f64 = reason.split("about ").nth(1).unwrap().split(' ').next().unwrap().parse().unwrap();
-    assert!((500.0..2000.0).contains(&needed), "{reason}");
+    assert!((500.0..4000.0).contains(&needed), "{reason}");
     assert!(!result.as_expected);
 }
 
@@ -200,7 +200,9 @@ fn what_may_move_by_chance_leaves_what_is_farther_off_than_the_motion_reaches() 
 #[test]
 fn a_mean_within_a_tolerance_does_not_ask_for_more_than_no_sure_motion_of_the_variance() {
     let mean = |tolerance| equals("x", Statistic::Mean, At::Stationary, "2", tolerance);
-    assert_eq!(approach(mean(Tolerance::Exact), 0.0, DEVIATION).verdict, Verdict::Undecided);
+    // Exactly, where it would hold for all that this may have changed.
+    assert_eq!(approach(mean(Tolerance::Exact), 0.0, DEVIATION).verdict, Verdict::Holds);
+    assert_eq!(approach(mean(Tolerance::Exact), 0.0, 3.0).verdict, Verdict::Undecided);
     assert_eq!(approach(mean(Tolerance::Relative(0.5)), 0.0, DEVIATION).verdict, Verdict::Holds);
     assert_eq!(approach(mean(Tolerance::Relative(0.5)), 0.0, 3.0).verdict, Verdict::Undecided);
     let square = equals("x", Statistic::Variance, At::Stationary, "1", Tolerance::Relative(0.5));

@@ -97,6 +97,7 @@ fn resolve(
                 tolerance,
             })
         }
+        ClaimLawSpec::Diverges => Some(ClaimLaw::Diverges),
         ClaimLawSpec::Conserved { observable, symmetry, tolerance } => {
             let tolerance = tolerance.value().copied().unwrap_or(CONSERVED_TOLERANCE);
             let found = match (observable, symmetry) {

@@ -43,6 +43,8 @@ pub enum ClaimLawSpec {
         /// In the observable's units.
         absolute_tolerance: Field<f64>,
     },
+    /// Every replica diverges.
+    Diverges,
     /// An observable, or the charge of a symmetry, does not change.
     Conserved {
         /// Name or formula.
@@ -139,6 +141,7 @@ impl ClaimLawSpec {
         match self {
             ClaimLawSpec::Equals { .. } => "equals",
             ClaimLawSpec::Conserved { .. } => "conserved",
+            ClaimLawSpec::Diverges => "diverges",
             ClaimLawSpec::NoetherFlow { .. } => "noether-flow",
             ClaimLawSpec::FixedPoint { .. } => "fixed-point",
             ClaimLawSpec::DecayRate { .. } => "decay-rate",
@@ -239,6 +242,10 @@ fn claim(index: usize, node: &Node, errors: &mut Errors<'_>) -> Option<ClaimSpec
     let (law, dynamics) = match key.value.as_str() {
         "equals" => equals(settings, key.span, errors),
         "conserved" => conserved(settings, key.span, errors),
+        "diverges" => {
+            let fields = Fields::new(&keys::DIVERGES, settings, key.span, errors);
+            (ClaimLawSpec::Diverges, dynamics(&fields, errors))
+        }
         "stationary-density" => stationary_density(settings, key.span, errors),
         "equilibrium" => equilibrium(settings, key.span, errors),
         "fdt" => fdt(settings, key.span, errors),
