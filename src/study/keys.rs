@@ -196,7 +196,7 @@ pub const RUN: Section = Section {
         key("seed", "a whole number", "0", "seed = 7"),
         key(
             "record",
-            "a whole number, { every = time } or { log = number }",
+            "a whole number, a list of times, { every = time } or { log = number }",
             "100, or the number of steps where that is less",
             "record = 200",
         ),
@@ -215,6 +215,7 @@ pub const RECORD: Section = Section {
     keys: &[
         key("every", "a number", "", "record = { every = 10.0 }"),
         key("log", "a whole number", "", "record = { log = 100 }"),
+        key("at", "a list of times", "", "record = { at = [0.1, 0.5, 2.0] }"),
     ],
 };
 

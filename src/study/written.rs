@@ -10,7 +10,7 @@ use super::tree::{Node, Table, Value};
 use crate::dynamics::{Decay, Law, Sampling, Schedule, Training};
 
 /// The study with every default written out; parsed again it gives the same study.
-pub fn resolved(spec: &Spec, study: &Study, record: Record, record_parameters: bool) -> String {
+pub fn resolved(spec: &Spec, study: &Study, record: &Record, record_parameters: bool) -> String {
     let mut tree = spec.tree.clone();
     set(&mut tree, "title", text(&study.title));
     if let Some(Value::Table(training)) = value_of(&mut tree, "training")
@@ -141,12 +141,13 @@ fn rate(schedule: &Schedule) -> Node {
     }
 }
 
-fn recorded(record: Record) -> Node {
+fn recorded(record: &Record) -> Node {
     let mut table = Table::default();
     match record {
-        Record::Count(n) => return whole(n),
-        Record::Every(every) => set(&mut table, "every", float(every)),
-        Record::Log(n) => set(&mut table, "log", whole(n)),
+        Record::Count(n) => return whole(*n),
+        Record::Every(every) => set(&mut table, "every", float(*every)),
+        Record::Log(n) => set(&mut table, "log", whole(*n)),
+        Record::At(times) => return node(Value::Array(times.iter().map(|t| float(*t)).collect())),
     }
     node(Value::Table(table))
 }

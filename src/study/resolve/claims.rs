@@ -6,6 +6,7 @@ use super::convergence;
 use super::dynamics::{Motion, Motions};
 use super::names::{self, Broken, SETTINGS};
 use super::observe::Observables;
+use super::run::off_the_grid;
 use super::settings::settings;
 use super::symmetries::{Symmetries, charge};
 use super::{Constants, Kind, number};
@@ -14,6 +15,7 @@ use crate::model::formula::Expression;
 use crate::model::symmetry::{QuadraticForm, squares};
 use crate::model::{Layout, Model, Shape, Symmetry};
 use crate::scheme::NoiseKind;
+use crate::study::clock::{self, Clock};
 use crate::study::resolved::{
     At, Claim, ClaimLaw, DensityReading, Equation, FixedPointValue, Moment, NoiseMoments, Observable,
     Relation, Statistic, Tolerance, Varied,
@@ -42,9 +44,9 @@ pub struct Parts<'a> {
     pub broken: &'a Broken,
     pub layout: &'a Layout,
     pub symmetries: &'a Symmetries,
-    pub time: Option<f64>,
     /// The equation depends on the time t.
     pub timed: bool,
+    pub clock: Option<&'a Clock>,
     /// What the noise of the system's equation is like.
     pub noise: Option<NoiseKind>,
     pub significance: f64,
@@ -84,7 +86,7 @@ fn resolve(
         ClaimLawSpec::Equals { observable, statistic, at, value, tolerance, absolute_tolerance } => {
             let tolerance = either(tolerance, absolute_tolerance);
             let observable = observable.given().and_then(|text| find(text, observables, errors));
-            check_instant(at, parts, errors);
+            check_instant(at, dynamics.as_deref(), parts, errors);
             let values = value.given().and_then(|v| {
                 expressions(v, observable.as_ref(), tolerance, dynamics.as_deref(), parts, errors)
             });
@@ -631,11 +633,19 @@ fn of_symmetry(
     }
 }
 
-fn check_instant(at: &Field<At>, parts: &Parts<'_>, errors: &mut Errors<'_>) {
-    if let (Some(Spanned { value: At::Time(t), span }), Some(end)) = (at.given(), parts.time)
-        && !(0.0..=end * (1.0 + 1e-9)).contains(t)
-    {
+/// A time within the run at which a step of every dynamics in question ends.
+fn check_instant(at: &Field<At>, dynamics: Option<&[usize]>, parts: &Parts<'_>, errors: &mut Errors<'_>) {
+    let (Some(Spanned { value: At::Time(t), span }), Some(clock)) = (at.given(), parts.clock) else { return };
+    let end = clock.time;
+    if !(0.0..=end * (1.0 + clock::SAME)).contains(t) {
         errors.at(*span, format!("the time {t} is outside the run"), format!("the run goes from 0 to {end}"));
+    } else if let Some(message) = off_the_grid(*t, dynamics.unwrap_or(&[]), parts.motion, clock) {
+        errors.at(
+            *span,
+            message,
+            "give one of these times, a dt (or rate) that divides it, or `dynamics` that the claim is about; exact and \
+             gradient-flow are recorded at any time",
+        );
     }
 }
 

@@ -153,7 +153,7 @@ fn values(
 }
 
 fn time(spec: &ConvergenceSpec, parts: &Parts<'_>, errors: &mut Errors<'_>) -> Option<f64> {
-    let end = parts.time?;
+    let end = parts.clock?.time;
     match spec.at.given() {
         None if spec.at.is_absent() => Some(end),
         None => None,

@@ -38,6 +38,7 @@ impl Motion {
         match (&self.law, &self.training) {
             (Law::Integrated { dt, .. }, _) => Pace::Step(*dt),
             (Law::Exact, _) | (_, None) => Pace::Instants,
+            (Law::GradientFlow { .. }, Some(training)) => Pace::Flow(&training.rate),
             (_, Some(training)) => Pace::Schedule(&training.rate),
         }
     }

@@ -104,6 +104,9 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     let mut motion = dynamics::dynamics(spec, kind, &population, errors);
     let mut clock = run::clock(spec, &motion, errors);
     let mut warnings = clock.as_mut().map(|clock| settings::end(&mut motion, clock)).unwrap_or_default();
+    if let (Some(run), Some(clock), false) = (&run, &clock, motion.broken) {
+        run::check_record(spec, run.record.as_ref(), &motion, clock, errors);
+    }
     let seed = run.as_ref().map_or(0, |r| r.run.seed);
     let mut scope = constants.clone();
     settings::share(&motion, kind, &mut scope, &mut names.broken);
@@ -156,8 +159,8 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
             broken: &broken,
             layout: &parameters.layout,
             symmetries: &symmetries,
-            time: clock.as_ref().map(|c| c.time),
             timed: matches!(system.as_ref().map(|s| &s.system), Some(System::Sde(sde)) if sde.timed()),
+            clock: clock.as_ref(),
             noise: noise_of(spec, system.as_ref().map(|s| &s.system)),
             significance: run.as_ref().map_or(1e-3, |r| r.run.significance),
         },
@@ -202,7 +205,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
         claims,
         warnings,
     };
-    study.resolved = written::resolved(spec, &study, record, run.record_parameters);
+    study.resolved = written::resolved(spec, &study, &record, run.record_parameters);
     Some(study)
 }
 

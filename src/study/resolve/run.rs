@@ -210,6 +210,22 @@ fn record(written: &RunSpec, errors: &mut Errors<'_>) -> Option<Record> {
             None
         }
         RecordSpec::Every(every) => Some(Record::Every(every.value)),
+        RecordSpec::At(times) if !many(times.len() as u64, given.span, errors) => None,
+        RecordSpec::At(times) => {
+            let wrong = times
+                .iter()
+                .enumerate()
+                .find(|(i, now)| now.value < 0.0 || (*i > 0 && times[i - 1].value >= now.value));
+            if let Some((_, now)) = wrong {
+                errors.at(
+                    now.span,
+                    format!("t = {} is out of order", now.value),
+                    "give times from 0 on, each later than the one before",
+                );
+                return None;
+            }
+            Some(Record::At(times.iter().map(|t| t.value).collect()))
+        }
     }
 }
 
@@ -323,6 +339,87 @@ fn check_steps(clock: &Clock, place: Span, motion: &Motions, errors: &mut Errors
     }
 }
 
+/// Most times off the grid that are reported.
+const MOST_REPORTED: usize = 3;
+
+/// Times that `record` asks for are ends of steps of every dynamics.
+pub fn check_record(
+    spec: &Spec,
+    record: Option<&Record>,
+    motion: &Motions,
+    clock: &Clock,
+    errors: &mut Errors<'_>,
+) {
+    let Some(given) = spec.run.as_ref().and_then(|section| section.value.record.given()) else { return };
+    let Some(record) = record else { return };
+    let place = |index: usize| match &given.value {
+        RecordSpec::At(times) => times.get(index).map_or(given.span, |t| t.span),
+        RecordSpec::Every(every) => every.span,
+        RecordSpec::Count(_) | RecordSpec::Log(_) => given.span,
+    };
+    let all: Vec<usize> = (0..motion.list.len()).collect();
+    if matches!(record, Record::Every(every) if clock.time / every > MOST_INSTANTS as f64) {
+        return;
+    }
+    // A period that does not fit is one error, not as many as it has multiples.
+    let most = if matches!(record, Record::Every(_)) { 1 } else { MOST_REPORTED };
+    let mut reported = 0;
+    for (index, time) in clock.asked(record).into_iter().enumerate() {
+        if time > clock.time * (1.0 + clock::SAME) {
+            errors.at(
+                place(index),
+                format!("the time {time} is outside the run"),
+                format!("the run goes from 0 to {}", clock.time),
+            );
+            return;
+        }
+        if let Some(message) = off_the_grid(time, &all, motion, clock) {
+            errors.at(
+                place(index),
+                message,
+                "give times at which steps end, or a dt (or rate) that divides them; exact and gradient-flow are recorded at \
+                 any time",
+            );
+            reported += 1;
+            if reported == most {
+                return;
+            }
+        }
+    }
+}
+
+/// Which of these dynamics have no step that ends at `time`, and where their nearest do.
+pub fn off_the_grid(time: f64, dynamics: &[usize], motion: &Motions, clock: &Clock) -> Option<String> {
+    let mut said = Vec::new();
+    let mut more = 0;
+    for one in dynamics.iter().filter_map(|&index| motion.list.get(index)) {
+        let Some((before, after)) = clock.around(one.pace(), time) else { continue };
+        if said.len() == MOST_REPORTED {
+            more += 1;
+            continue;
+        }
+        let name = &one.name;
+        let near = match after {
+            Some(after) => format!("{} and {}", plain(before), plain(after)),
+            None => format!("{}, its last", plain(before)),
+        };
+        said.push(if said.is_empty() {
+            format!("no step of `{name}` ends at t = {}: the nearest end at {near}", plain(time))
+        } else {
+            format!("; nor of `{name}`: {near}")
+        });
+    }
+    if more > 0 {
+        said.push(format!("; nor of {more} more"));
+    }
+    (!said.is_empty()).then(|| said.concat())
+}
+
+/// With twelve digits, those of rounding left out.
+fn plain(x: f64) -> String {
+    format!("{x:.11e}").parse::<f64>().unwrap_or(x).to_string()
+}
+
 /// The dynamics with their recorded instants (those that `claims` speak of included), and the record with its default.
 pub fn instants(
     motion: &Motions,
@@ -348,7 +445,7 @@ pub fn instants(
         .iter()
         .enumerate()
         .map(|(index, m)| {
-            let mut instants = clock.instants(record, m.pace());
+            let mut instants = clock.instants(&record, m.pace());
             for time in claimed_times(claims, index) {
                 clock.insert(&mut instants, m.pace(), time);
             }

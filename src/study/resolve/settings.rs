@@ -5,7 +5,7 @@ use super::dynamics::Motions;
 use super::names::{Broken, Unsettled};
 use super::{Constants, Kind, number};
 use crate::dynamics::{Law, Schedule, Training};
-use crate::study::clock::Clock;
+use crate::study::clock::{Clock, Pace};
 
 /// The names with their values; of a rate that changes, the last.
 pub fn settings(training: Option<&Training>) -> [(&'static str, f64); 4] {
@@ -55,6 +55,9 @@ pub fn share(motions: &Motions, kind: Option<Kind>, constants: &mut Constants, n
     }
 }
 
+/// A dynamics that ends elsewhere than the run by less than this share of it, because its rate does not divide the time, is not spoken of.
+const WORTH_SAYING: f64 = 1e-3;
+
 /// Leaves out the pieces of schedules that begin when the run is over, and says so, once a schedule; and which steps end
 /// elsewhere than the run.
 pub fn end(motions: &mut Motions, clock: &mut Clock) -> Vec<String> {
@@ -69,6 +72,15 @@ pub fn end(motions: &mut Motions, clock: &mut Clock) -> Vec<String> {
             let reached = (steps as f64 * dt * 1e9).round() / 1e9;
             warnings.push(format!(
                 "`{}` runs to t = {reached}, not {}: its dt of {dt} does not divide the time",
+                motion.name, whole.time
+            ));
+        }
+        if let Pace::Schedule(own) = motion.pace()
+            && (own.time(steps) - whole.time).abs() > WORTH_SAYING * whole.time
+        {
+            let reached = (own.time(steps) * 1e9).round() / 1e9;
+            warnings.push(format!(
+                "`{}` runs to t = {reached}, not {}: its rate does not divide the time",
                 motion.name, whole.time
             ));
         }

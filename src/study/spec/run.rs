@@ -1,6 +1,6 @@
 //! `[run]` and `[observe]` as written.
 
-use super::read::{Errors, Field, Fields, whole};
+use super::read::{Errors, Field, Fields, number, whole};
 use crate::study::keys;
 use crate::study::source::{Span, Spanned};
 use crate::study::tree::{Node, Table, Value};
@@ -14,6 +14,8 @@ pub enum RecordSpec {
     Every(Spanned<f64>),
     /// So many instants, evenly in the logarithm of the step.
     Log(Spanned<u64>),
+    /// These times.
+    At(Vec<Spanned<f64>>),
 }
 
 /// `[run]`.
@@ -65,6 +67,9 @@ pub fn run(table: &Table, at: Span, errors: &mut Errors<'_>) -> RunSpec {
 
 fn record(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<RecordSpec> {
     let Some(node) = fields.node("record") else { return Field::Absent };
+    if let Value::Array(_) = &node.value {
+        return Field::from_read(times(node, errors).map(RecordSpec::At), node.span);
+    }
     let Value::Table(table) = &node.value else {
         if whole(&node.value).is_none() {
             fields.wrong("record", node, errors);
@@ -81,6 +86,7 @@ fn record(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<RecordSpec> {
             inner.number("every", errors).given().cloned().map(RecordSpec::Every)
         }
         [(key, _)] if key.value == "log" => inner.count("log", errors).given().cloned().map(RecordSpec::Log),
+        [(key, node)] if key.value == "at" => times(node, errors).map(RecordSpec::At),
         // An unknown key is reported already.
         [_] => None,
         _ => {
@@ -89,6 +95,31 @@ fn record(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<RecordSpec> {
         }
     };
     Field::from_read(spec, node.span)
+}
+
+/// Times, finite.
+fn times(node: &Node, errors: &mut Errors<'_>) -> Option<Vec<Spanned<f64>>> {
+    let Value::Array(list) = &node.value else {
+        errors.at(
+            node.span,
+            format!("`at`: expected times, found {}", node.value.found()),
+            "for example: record = { at = [0.1, 0.5, 2.0] }",
+        );
+        return None;
+    };
+    let mut times = Vec::with_capacity(list.len());
+    for one in list {
+        let Some(time) = number(&one.value).filter(|t| t.is_finite()) else {
+            errors.at(
+                one.span,
+                format!("`record`: expected a time, found {}", one.value.found()),
+                "give numbers, for example: record = [0.1, 0.5, 2.0]",
+            );
+            return None;
+        };
+        times.push(Spanned::new(time, one.span));
+    }
+    Some(times)
 }
 
 fn precision(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Option<PrecisionSpec> {
