@@ -598,6 +598,9 @@ fn formulas_that_all_share_have_the_settings_of_training_and_say_where_a_dynamic
     let changing = "fast = { sgd = { rate = [[0, 0.1], [9, 0.2]] } }";
     assert_eq!(
         warnings(changing, "eta = \"rate*w\""),
-        ["`rate` is 0.1 in formulas that all dynamics share; `fast` has one that changes"]
+        [
+            "`fast` runs to t = 9.9, not 10: its rate does not divide the time",
+            "`rate` is 0.1 in formulas that all dynamics share; `fast` has one that changes"
+        ]
     );
 }

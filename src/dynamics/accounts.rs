@@ -50,6 +50,8 @@ pub struct Step<'a> {
     pub decay: f64,
     /// β.
     pub momentum: f64,
+    /// μ of a step θ' = θ + μv' − h(ĝ + λθ); 0 for θ' = θ + v'.
+    pub ahead: f64,
 }
 
 /// What is known of ĝ at given θ: mean ∇L, covariance σ²Σ.
@@ -217,11 +219,11 @@ impl Accounts {
         }
     }
 
-    /// After a step of descent: v', empty where β = 0.
-    pub fn after(&mut self, velocity: &[Lane]) {
+    /// After a step of descent: v', empty where there is none, and θ' − θ.
+    pub fn after(&mut self, velocity: &[Lane], moved: &[Lane]) {
         if !velocity.is_empty() {
             for account in self.charges_mut() {
-                account.after(velocity);
+                account.after(velocity, moved);
             }
         }
     }

@@ -1,17 +1,17 @@
 //! Laws that step against a gradient: gradient-descent, sgd, gaussian-sgd, svag, and Langevin by Euler–Maruyama.
 //!
-//! All are v' = βv − h(ĝ + λθ), θ' = θ + v'. Gradient descent has ĝ = ∇L; sgd a mini-batch's mean; gaussian-sgd ĝ = ∇L + √f n with
+//! All are v' = βv − h(ĝ + λθ), θ' = θ + v' with h, λ and β of the step ([`Training::gait`]). Gradient descent has ĝ = ∇L; sgd a mini-batch's mean; gaussian-sgd ĝ = ∇L + √f n with
 //! n ~ N(0, C). Euler–Maruyama of dθ = −(∇L + λθ)dt + √(η f C) dW with h = η/m is θ' = θ − h(∇L + λθ) + √(h η f) n, the same with
 //! ĝ = ∇L + √(m f) n, m times an iteration.
 
 use crate::dynamics::accounts::{Accounts, Step};
 use crate::dynamics::draws::Draws;
 use crate::dynamics::in_rows::InRows;
-use crate::dynamics::kernels::{descend, heavy_ball, scale_in_place};
+use crate::dynamics::kernels::{add_scaled, descend, heavy_ball, look_ahead, scale_in_place};
 use crate::dynamics::passes::RATE;
 use crate::dynamics::svag::AmplifiedGradient;
 use crate::dynamics::sweep::{FullGradient, GaussianGradient};
-use crate::dynamics::{Clock, Schedule, Stepper};
+use crate::dynamics::{Clock, Gait, Stepper, Training};
 use crate::lanes::{Lane, Pass};
 use crate::model::{Model, Scratch};
 use std::ops::Range;
@@ -54,14 +54,14 @@ impl Source {
 /// The stepper of these laws.
 pub struct Descent {
     source: Source,
-    rate: Schedule,
+    training: Training,
     substeps: u32,
-    decay: f64,
-    momentum: f64,
     gradient: Vec<Lane>,
     /// `[P][tiles]` where there is momentum, else empty.
     velocity: Vec<Lane>,
     accounts: Accounts,
+    /// θ' − θ where accounts are kept of steps that look ahead.
+    moved: Vec<Lane>,
     /// The whole step, and memory for its samples.
     pass: Option<(Pass, Vec<Lane>)>,
     /// What is kept as rows.
@@ -69,11 +69,12 @@ pub struct Descent {
 }
 
 impl Descent {
-    /// Steps of `rate`/`substeps` along `source`, for `len` vectors of θ.
-    pub fn new(source: Source, rate: Schedule, substeps: u32, decay: f64, momentum: f64, len: usize) -> Self {
-        let velocity = if momentum == 0.0 { Vec::new() } else { vec![Lane::default(); len] };
+    /// Steps of the training's rate over `substeps` along `source`, for `len` vectors of θ; with a velocity if `heavy`.
+    pub fn new(source: Source, training: Training, substeps: u32, heavy: bool, len: usize) -> Self {
+        let velocity = if heavy { vec![Lane::default(); len] } else { Vec::new() };
         let (gradient, accounts) = (vec![Lane::default(); len], Accounts::default());
-        Self { source, rate, substeps, decay, momentum, gradient, velocity, accounts, pass: None, rows: None }
+        let (pass, rows, moved) = (None, None, Vec::new());
+        Self { source, training, substeps, gradient, velocity, accounts, moved, pass, rows }
     }
 
     /// Goes by a pass where there is one: for steps without accounts, from `samples` vectors of samples.
@@ -95,7 +96,8 @@ impl Descent {
     }
 
     /// One step: this is where θ, the applied gradient ĝ (its noise included), and θ' are at hand together.
-    fn step(&mut self, theta: &mut [Lane], rate: f64) {
+    fn step(&mut self, theta: &mut [Lane], gait: &Gait) {
+        let Gait { rate, decay, momentum, ahead } = *gait;
         if let Some((pass, samples)) = &mut self.pass {
             pass.set(RATE, rate);
             let velocity = &mut self.velocity[..];
@@ -109,44 +111,48 @@ impl Descent {
         }
         if let (Some(rows), Source::Minibatch { model, scratch, draws }) = (&mut self.rows, &mut self.source)
         {
-            let Self { gradient, velocity, decay, momentum, .. } = self;
-            let mut turned = rows.step(rate, *decay, *momentum);
+            let Self { gradient, velocity, .. } = self;
+            let mut turned = rows.step(rate, decay, momentum);
             let factor = model.step_in_rows(theta, draws.advance(), gradient, &mut turned, scratch);
             for lanes in rows.others(theta.len()) {
                 let velocity = velocity.get_mut(lanes.clone()).unwrap_or_default();
                 let (theta, gradient) = (&mut theta[lanes.clone()], &gradient[lanes]);
-                step_along(theta, velocity, gradient, factor, rate, *decay, *momentum);
+                step_along(theta, velocity, gradient, factor, gait);
             }
             return;
         }
         let mut factor = self.source.evaluate(theta, &mut self.gradient);
-        let Self { gradient, velocity, accounts, decay, momentum, .. } = self;
-        let (decay, momentum) = (*decay, *momentum);
+        let Self { gradient, velocity, accounts, moved, .. } = self;
         if !accounts.is_empty() {
             scale_in_place(gradient, std::mem::replace(&mut factor, 1.0));
-            accounts.before(&Step { theta, velocity, gradient, rate, decay, momentum });
+            accounts.before(&Step { theta, velocity, gradient, rate, decay, momentum, ahead });
+            if ahead != 0.0 {
+                moved.resize(theta.len(), Lane::default());
+                moved.copy_from_slice(theta);
+            }
         }
-        step_along(theta, velocity, gradient, factor, rate, decay, momentum);
+        step_along(theta, velocity, gradient, factor, gait);
         if !accounts.is_empty() {
-            accounts.after(velocity);
+            if ahead == 0.0 {
+                accounts.after(velocity, velocity);
+            } else {
+                scale_in_place(moved, -1.0);
+                add_scaled(moved, theta, 1.0);
+                accounts.after(velocity, moved);
+            }
         }
     }
 }
 
 /// The step along a given gradient.
-fn step_along(
-    theta: &mut [Lane],
-    velocity: &mut [Lane],
-    gradient: &[Lane],
-    factor: f64,
-    rate: f64,
-    decay: f64,
-    momentum: f64,
-) {
+fn step_along(theta: &mut [Lane], velocity: &mut [Lane], gradient: &[Lane], factor: f64, gait: &Gait) {
+    let Gait { rate, decay, momentum, ahead } = *gait;
     if velocity.is_empty() {
         descend(theta, gradient, factor, rate, decay);
-    } else {
+    } else if ahead == 0.0 {
         heavy_ball(theta, velocity, gradient, factor, rate, decay, momentum);
+    } else {
+        look_ahead(theta, velocity, gradient, factor, gait);
     }
 }
 
@@ -167,9 +173,10 @@ impl Stepper for Descent {
             rows.begin(theta);
         }
         for iteration in from.step..to.step {
-            let rate = self.rate.at(iteration) / f64::from(self.substeps);
+            let mut gait = self.training.gait(iteration);
+            gait.rate /= f64::from(self.substeps);
             for _ in 0..self.substeps {
-                self.step(theta, rate);
+                self.step(theta, &gait);
             }
             if !pulse(1) {
                 return false;

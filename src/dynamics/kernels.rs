@@ -1,5 +1,6 @@
 //! What a step does to a block, number by number.
 
+use crate::dynamics::Gait;
 use crate::lanes::{LANES, Lane, flat, flat_mut, vectorized};
 
 vectorized! {
@@ -15,6 +16,16 @@ vectorized! {
         for ((x, v), g) in flat_mut(theta).iter_mut().zip(flat_mut(velocity)).zip(flat(gradient)) {
             *v = momentum * *v - rate * (factor * g + decay * *x);
             *x += *v;
+        }
+    }
+
+    /// v ← βv − ηu, θ ← θ + μv − ηu with u = s g + λθ.
+    pub fn look_ahead(theta: &mut [Lane], velocity: &mut [Lane], gradient: &[Lane], factor: f64, gait: &Gait) {
+        let Gait { rate, decay, momentum, ahead } = *gait;
+        for ((x, v), g) in flat_mut(theta).iter_mut().zip(flat_mut(velocity)).zip(flat(gradient)) {
+            let step = rate * (factor * g + decay * *x);
+            *v = momentum * *v - step;
+            *x += ahead * *v - step;
         }
     }
 

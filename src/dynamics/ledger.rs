@@ -3,7 +3,10 @@
 //! With λ the coefficient of the decay's force and B(x, y) the polar form of c, each step θ → θ' does exactly
 //!
 //! - without momentum, θ' = ρθ − ηĝ, ρ = 1 − ηλ: `C' − C = (ρ² − 1)C + c(ηĝ)`;
-//! - with it, v' = βv − η(ĝ + λθ), θ' = θ + v': `C' − C = −2ηλC + 2βm + c(v')` and `m' = βm − ηλC + c(v')`, m = B(θ, v).
+//! - with it, v' = βv − η(ĝ + λθ), θ' = θ + v': `C' − C = −2ηλC + 2βm + c(v')` and `m' = βm − ηλC + c(v')`, m = B(θ, v);
+//! - with a look ahead (Nesterov's), θ' = θ + s, s = μv' − η(ĝ + λθ): `C' − C = −2(1 + μ)ηλC + 2μβm + c(s)` and `m' = βm − ηλC + B(s, v')`.
+//!
+//! η, λ, β and μ are those of the step: so it is with schedules, and in PyTorch's convention, whose steps are of these kinds.
 //!
 //! The cross term 2B(θ, ηĝ) is absent because of the symmetry alone. Euler–Maruyama's ĝ includes its noise, so that the law for a Langevin equation
 //! says beside this that the martingale part −2√(η f) θᵀAΣ^{1/2}dW vanishes. Gradient flow has C(t) = C(0)e^{−2λt}.
@@ -198,23 +201,28 @@ impl Account {
 
     /// Before a step with momentum: θ and v.
     pub fn before(&mut self, step: &Step<'_>) {
-        let Step { theta, velocity, rate, decay, momentum, .. } = *step;
+        let Step { theta, velocity, rate, decay, momentum, ahead, .. } = *step;
         let charge = &self.ledger.charge;
-        charge.accumulate(theta, velocity, 2.0 * momentum, &mut self.momentum, self.tiles);
+        let (reach, pulls) = if ahead == 0.0 { (1.0, 2.0) } else { (ahead, 2.0 * (1.0 + ahead)) };
+        charge.accumulate(theta, velocity, 2.0 * momentum * reach, &mut self.momentum, self.tiles);
         charge.accumulate(theta, velocity, momentum - 1.0, &mut self.drive, self.tiles);
         if decay != 0.0 {
             let pull = -rate * (self.ledger.decay * decay);
-            charge.add(theta, 2.0 * pull, &mut self.decay, self.tiles);
+            charge.add(theta, pulls * pull, &mut self.decay, self.tiles);
             charge.add(theta, pull, &mut self.drive, self.tiles);
         }
     }
 
-    /// After a step with momentum: v'.
-    pub fn after(&mut self, velocity: &[Lane]) {
+    /// After a step with momentum: v' and s = θ' − θ, which is the same vector without a look ahead.
+    pub fn after(&mut self, velocity: &[Lane], moved: &[Lane]) {
         let Ledger { charge, absolute, noise, .. } = &*self.ledger;
-        charge.add(velocity, *noise, &mut self.noise, self.tiles);
-        charge.add(velocity, *noise, &mut self.drive, self.tiles);
-        absolute.add(velocity, 1.0, &mut self.activity, self.tiles);
+        charge.add(moved, *noise, &mut self.noise, self.tiles);
+        if std::ptr::eq(velocity, moved) {
+            charge.add(velocity, *noise, &mut self.drive, self.tiles);
+        } else {
+            charge.accumulate(moved, velocity, *noise, &mut self.drive, self.tiles);
+        }
+        absolute.add(moved, 1.0, &mut self.activity, self.tiles);
     }
 
     /// Gradient flow, or the exact law of an equation, from θ on, for a time.

@@ -27,7 +27,9 @@ pub use accounts::Book;
 pub use balance::Balance;
 pub use ledger::Ledger;
 pub use motion::{Motion, Setting, System, check, noise_kind};
-pub use settings::{Budget, Decay, Law, Sampling, Schedule, Training, amplifying_weights};
+pub use settings::{
+    Budget, Convention, Course, Decay, Gait, Law, Sampling, Schedule, Training, amplifying_weights,
+};
 
 use crate::lanes::Lane;
 pub use crate::scheme::runge_kutta::Failure;
@@ -73,6 +75,8 @@ pub trait Stepper: Send {
 
 #[cfg(test)]
 mod in_rows_tests;
+#[cfg(test)]
+mod momentum_tests;
 #[cfg(test)]
 mod passes_tests;
 #[cfg(test)]

@@ -83,7 +83,7 @@ enum Kind {
         training: Training,
         gradient: Gradient,
         substeps: u32,
-        momentum: f64,
+        heavy: bool,
         /// Elements of θ that can be kept as rows.
         rows: Option<Range<usize>>,
     },
@@ -161,6 +161,16 @@ pub fn check(law: &Law, training: Option<&Training>, system: &System) -> Result<
         (Law::Svag { level: 0 }, _) => Err("level is 0: svag of level 1 is SGD".to_owned()),
         (Law::Underdamped { friction, .. }, _) if !(friction.is_finite() && *friction >= 0.0) => {
             Err(format!("friction is {friction}: the friction is not negative; 1 − β is that of SGD with momentum β"))
+        }
+        (Law::GradientFlow { .. } | Law::OrnsteinUhlenbeck | Law::Underdamped { .. }, _)
+            if training.is_some_and(|t| t.course.decay.is_some()) =>
+        {
+            Err(format!("the decay of \"{}\" cannot change on the way: give it one of its own, weight_decay = 0", law.name()))
+        }
+        (Law::Langevin { .. }, _) if !law.plain() && training.is_some_and(|t| t.course.decay.is_some()) => {
+            Err("langevin of order 2, or by another scheme than euler-maruyama, has one decay: give it one of its own, \
+                 weight_decay = 0"
+                .to_owned())
         }
         (Law::Langevin { .. } | Law::OrnsteinUhlenbeck | Law::Svag { .. }, _) if momentum != 0.0 => Err(format!(
             "\"{}\" is a motion without inertia, but momentum = {momentum}: set momentum = 0 for it",
@@ -271,7 +281,8 @@ impl Motion {
         // Asked for only where all nodes are gone over: they may have to be made.
         let everything = || model.population().nodes.len();
         let all = || model.over_shared(everything());
-        let (gradient, substeps, momentum) = match *setting.law {
+        let heavy = training.heavy();
+        let (gradient, substeps, heavy) = match *setting.law {
             Law::GradientFlow { tolerance } => {
                 let OverRows { working_set, run_length: length } = all();
                 let switches = match formula {
@@ -300,11 +311,11 @@ impl Motion {
                 let formula = formula.ok_or("there is no formula to take the Hessian of")?;
                 return Self::ornstein_uhlenbeck(setting, formula, training, f);
             }
-            Law::GradientDescent => (Gradient::Full, 1, training.momentum),
-            Law::Sgd => (Gradient::Minibatch, 1, training.momentum),
-            Law::GaussianSgd => (Gradient::Gaussian(f.sqrt()), 1, training.momentum),
+            Law::GradientDescent => (Gradient::Full, 1, heavy),
+            Law::Sgd => (Gradient::Minibatch, 1, heavy),
+            Law::GaussianSgd => (Gradient::Gaussian(f.sqrt()), 1, heavy),
             Law::Langevin { substeps, .. } if setting.law.plain() && setting.together.is_none() => {
-                (Gradient::Gaussian((f * f64::from(substeps)).sqrt()), substeps, 0.0)
+                (Gradient::Gaussian((f * f64::from(substeps)).sqrt()), substeps, false)
             }
             Law::Langevin { order, substeps, method } => {
                 let formula = formula.ok_or("there is no formula to take the Hessian of")?;
@@ -328,7 +339,7 @@ impl Motion {
                 let kind = Kind::Langevin { force, rate: training.rate.clone(), substeps, driven };
                 return Ok(Self { kind, parameters, footprint, passes: Passes::default() });
             }
-            Law::Svag { level } => (Gradient::Amplified(level), level, 0.0),
+            Law::Svag { level } => (Gradient::Amplified(level), level, false),
             Law::Underdamped { friction, substeps } => {
                 let OverRows { working_set, run_length: length } = all();
                 let footprint =
@@ -355,7 +366,7 @@ impl Motion {
             }
             Gradient::Gaussian(_) => (everything(), GaussianGradient::footprint(&**model)),
         };
-        let held = if momentum == 0.0 && !matches!(gradient, Gradient::Amplified(_)) { 2 } else { 3 };
+        let held = if !heavy && !matches!(gradient, Gradient::Amplified(_)) { 2 } else { 3 };
         let drawn = matches!(gradient, Gradient::Minibatch | Gradient::Amplified(_));
         let rows = model.over_rows(samples).filter(|_| drawn && model.population().size().is_some());
         let touched = match rows {
@@ -369,17 +380,21 @@ impl Motion {
         // The last batch of an epoch may be short.
         let shortest = Draws::shortest(&**model, samples, training.sampling);
         let turned = model.in_rows(samples).filter(|_| {
-            rows.is_some() && matches!(gradient, Gradient::Minibatch) && model.in_rows(shortest).is_some()
+            let minibatches = matches!(gradient, Gradient::Minibatch) && model.in_rows(shortest).is_some();
+            // A step in rows does not look ahead.
+            rows.is_some() && minibatches && training.gait(0).ahead == 0.0
         });
         let over = match gradient {
             Gradient::Minibatch if shortest == samples => Some(Over::Samples(samples)),
             Gradient::Gaussian(sigma) if Way::of(&**model) == Way::Sums => Some(Over::NoisySums { sigma }),
             _ => None,
         };
-        let over = over.filter(|_| rows.is_none());
+        // A pass knows one momentum and one decay.
+        let over = over.filter(|_| rows.is_none() && !training.varied());
+        let momentum = if heavy { training.momentum } else { 0.0 };
         let recipe = over.and_then(|over| passes::descent(&**model, over, training.decay.force(), momentum));
         let (model, training) = (model.clone(), training.clone());
-        let kind = Kind::Descent { model, training, gradient, substeps, momentum, rows: turned };
+        let kind = Kind::Descent { model, training, gradient, substeps, heavy, rows: turned };
         Ok(Self {
             kind,
             parameters,
@@ -468,7 +483,7 @@ impl Motion {
         let block = Block { seed, first, tiles };
         let len = self.parameters * tiles;
         match &self.kind {
-            Kind::Descent { model, training, gradient, substeps, momentum, rows } => {
+            Kind::Descent { model, training, gradient, substeps, heavy, rows } => {
                 let source = match gradient {
                     Gradient::Full => Source::Full(FullGradient::new(model.clone(), tiles)),
                     Gradient::Minibatch => Source::Minibatch {
@@ -484,7 +499,6 @@ impl Motion {
                         Source::Amplified(AmplifiedGradient::new(model.clone(), draws, *level, tiles))
                     }
                 };
-                let rate: Schedule = training.rate.clone();
                 let size = model.population().size();
                 let (f, cycle) = (training.noise_factor(size), training.epoch(size));
                 let (variance, cycle) = match gradient {
@@ -495,7 +509,7 @@ impl Motion {
                 };
                 let noise = Noise { variance, mean: 1.0, period: cycle.max(1) };
                 let accounts = Accounts::new(books, cycle, tiles).expecting(model, noise);
-                let descent = Descent::new(source, rate, *substeps, training.decay.force(), *momentum, len);
+                let descent = Descent::new(source, training.clone(), *substeps, *heavy, len);
                 let pass = self.passes.of(tiles).filter(|_| books.is_empty());
                 let samples = match gradient {
                     Gradient::Minibatch => training.batch * model.population().width * tiles,

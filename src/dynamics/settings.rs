@@ -2,7 +2,7 @@
 
 use crate::scheme::{Method, Scheme};
 
-/// Learning rate η as a function of the step: piecewise constant.
+/// The learning rate η, or another setting, as a function of the step: piecewise constant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
     /// `(first step, rate)`, the first entry at step 0, steps increasing.
@@ -40,6 +40,15 @@ impl Schedule {
         let first = self.pieces.get(kept).copied();
         self.pieces.truncate(kept);
         first
+    }
+    /// Every value times a factor.
+    #[must_use]
+    pub fn times(&self, factor: f64) -> Self {
+        Self { pieces: self.pieces.iter().map(|&(step, x)| (step, factor * x)).collect() }
+    }
+    /// True if it has one value for good.
+    pub fn is_constant(&self) -> bool {
+        self.pieces.len() <= 1
     }
     fn piece(&self, step: u64) -> (u64, f64) {
         let next = self.pieces.partition_point(|p| p.0 <= step);
@@ -81,6 +90,46 @@ pub enum Sampling {
     },
 }
 
+/// How the velocity of a heavy ball counts the rate: the same paths where rate and momentum are constant, nothing is dampened, and the look ahead
+/// is not Nesterov's.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Convention {
+    /// v' = βv − ηu, θ' = θ + v', u = ĝ + λθ (Sutskever, Martens, Dahl & Hinton 2013, ICML, eqs. 1–2).
+    #[default]
+    Sutskever,
+    /// b' = βb + (1 − d)u, at the first step b' = u; θ' = θ − ηb', of Nesterov's kind θ' = θ − η(u + βb') (`torch.optim.SGD`).
+    PyTorch {
+        /// d.
+        dampening: f64,
+        /// The step looks ahead.
+        nesterov: bool,
+    },
+}
+
+/// What of the settings changes on the way, and how.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Course {
+    /// How the velocity counts the rate.
+    pub convention: Convention,
+    /// β as a function of the step, where it changes.
+    pub momentum: Option<Schedule>,
+    /// λ as a function of the step, where it changes.
+    pub decay: Option<Schedule>,
+}
+
+/// What one step of descent goes by: v' = βv − hu, θ' = θ + v'; with a look ahead μ θ' = θ + μv' − hu.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gait {
+    /// h, and η of the step for substeps that share it.
+    pub rate: f64,
+    /// λ.
+    pub decay: f64,
+    /// β.
+    pub momentum: f64,
+    /// μ of Nesterov's kind; 0 for none.
+    pub ahead: f64,
+}
+
 /// `[training]`, with a dynamics' own settings merged in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Training {
@@ -88,15 +137,78 @@ pub struct Training {
     pub rate: Schedule,
     /// S.
     pub batch: usize,
-    /// λ or γ.
+    /// λ or γ; of one that changes, the last.
     pub decay: Decay,
-    /// Heavy-ball β.
+    /// Heavy-ball β; of one that changes, the last.
     pub momentum: f64,
     /// Sampling of minibatches.
     pub sampling: Sampling,
+    /// What changes on the way.
+    pub course: Course,
 }
 
 impl Training {
+    /// True if there is a velocity at any step.
+    pub fn heavy(&self) -> bool {
+        let pieces = self.course.momentum.as_ref().map_or(&[][..], |m| &m.pieces);
+        self.momentum != 0.0 || pieces.iter().any(|p| p.1 != 0.0)
+    }
+    /// The step after which no setting changes, and the setting that changes there.
+    pub fn last_change(&self) -> (u64, &'static str) {
+        let last = |s: &Schedule| s.pieces.last().map_or(0, |piece| piece.0);
+        let of = |s: &Option<Schedule>| s.as_ref().map_or(0, last);
+        let all = [
+            (last(&self.rate), "rate"),
+            (of(&self.course.momentum), "momentum"),
+            (of(&self.course.decay), "decay"),
+        ];
+        all.into_iter().max_by_key(|(step, _)| *step).unwrap_or((0, "rate"))
+    }
+    /// True if steps differ in more than their rate, or are not those of a plain heavy ball.
+    pub fn varied(&self) -> bool {
+        let ball = match self.course.convention {
+            Convention::Sutskever => false,
+            Convention::PyTorch { nesterov, .. } => self.heavy() && (nesterov || !self.rate.is_constant()),
+        };
+        ball || self.course.momentum.is_some() || self.course.decay.is_some()
+    }
+    /// What iteration `step` goes by. In PyTorch's convention v = −ηb of the step that made it, so that v' = β(η/η₋)v − η(1 − d)u with the rate η₋ of the
+    /// step before.
+    pub fn gait(&self, step: u64) -> Gait {
+        let eta = self.rate.at(step);
+        let of = |s: &Option<Schedule>, value: f64| s.as_ref().map_or(value, |s| s.at(step));
+        let momentum = of(&self.course.momentum, self.momentum);
+        let decay = of(&self.course.decay, self.decay.force());
+        match self.course.convention {
+            Convention::PyTorch { dampening, nesterov } if self.heavy() => {
+                let ahead = if nesterov { momentum } else { 0.0 };
+                if step == 0 {
+                    return Gait { rate: eta, decay, momentum, ahead };
+                }
+                let ratio = eta / self.rate.at(step - 1);
+                Gait { rate: eta * (1.0 - dampening), decay, momentum: momentum * ratio, ahead }
+            }
+            _ => Gait { rate: eta, decay, momentum, ahead: 0.0 },
+        }
+    }
+    /// The settings of the plain heavy ball that moves as this one does once nothing changes any more.
+    ///
+    /// # Errors
+    /// A sentence, for Nesterov's kind.
+    pub fn plain_ball(&self) -> Result<Training, String> {
+        let mut plain = self.clone();
+        plain.course.convention = Convention::Sutskever;
+        match self.course.convention {
+            Convention::PyTorch { nesterov: true, .. } if self.heavy() => {
+                Err("nothing stationary is known of Nesterov's momentum here".to_owned())
+            }
+            Convention::PyTorch { dampening, .. } if self.heavy() && dampening != 0.0 => {
+                plain.rate = Schedule::constant(self.rate.last() * (1.0 - dampening));
+                Ok(plain)
+            }
+            _ => Ok(plain),
+        }
+    }
     /// Steps of an epoch of a population of that size; 0 where there are none.
     pub fn epoch(&self, population: Option<usize>) -> u64 {
         match (self.sampling, population) {

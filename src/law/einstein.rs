@@ -203,6 +203,7 @@ fn predict(
             else {
                 return Err(Refusal::Unknown("the loss has no formula to predict from".to_owned()));
             };
+            let training = &training.plain_ball().map_err(Refusal::Unknown)?;
             let steps = &run.record.steps[run.record.burn_in.min(run.record.steps.len())..];
             of_loss(Moving { model, minimum, law, training }, equation, tolerance, run.study.run.seed, steps)
         }

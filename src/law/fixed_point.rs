@@ -38,7 +38,12 @@ pub(super) fn judge(claim: &FixedPoint, run: &Run, significance: f64) -> Settled
 fn attempt(claim: &FixedPoint, run: &Run, significance: f64) -> Result<Settled, String> {
     let observable = run.observable(claim.moments)?;
     let training = run.dynamics.training.as_ref().ok_or("there is no training to balance")?;
-    let weights = Weights::new(run, training);
+    if matches!(run.dynamics.law, Law::Underdamped { friction: 0.0, .. }) {
+        return Err(
+            "without friction the noise moves the charge faster and faster: there is no balance".to_owned()
+        );
+    }
+    let weights = Weights::new(run, &training.plain_ball()?);
     let total: usize = claim.spectra.iter().map(|s| s.eigenvalues.len()).sum();
     let column = |which: usize| strided(&observable.last, which, observable.components());
     let mut tests = Vec::new();

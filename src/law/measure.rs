@@ -55,13 +55,13 @@ impl<'a> Run<'a> {
         self.dynamics.law.deterministic() && self.study.one_start()
     }
 
-    /// Why there is no stationary average although there is a window: the rate changes within it.
+    /// Why there is no stationary average although there is a window: the rate, momentum or decay changes within it.
     pub fn schedule_settled(&self) -> Result<(), String> {
         let Some(training) = &self.dynamics.training else { return Ok(()) };
-        let last_change = training.rate.pieces.last().map_or(0, |piece| piece.0);
+        let (last_change, what) = training.last_change();
         match self.record.steps.get(self.record.burn_in) {
             Some(&first) if first < last_change => Err(format!(
-                "the rate still changes at step {last_change}, within the window of stationary averages that starts at \
+                "the {what} still changes at step {last_change}, within the window of stationary averages that starts at \
                  step {first}: run longer or raise burn_in"
             )),
             _ => Ok(()),

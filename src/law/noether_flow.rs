@@ -77,8 +77,8 @@ fn attempt(claim: &NoetherFlow, run: &Run, significance: f64) -> Result<Settled,
             short(activity)
         )),
     )];
-    let beta = run.dynamics.training.as_ref().map_or(0.0, |t| t.momentum);
-    let momentum = run.dynamics.law.inertial(beta);
+    let heavy = run.dynamics.training.as_ref().is_some_and(|t| t.heavy());
+    let momentum = run.dynamics.law.inertial(f64::from(u8::from(heavy)));
     if momentum {
         let residual = book.largest_change(&|c| book.rows.momentum_residual(c));
         let quantity = format!("largest residual of the budget of θᵀAv of {}", claim.symmetry);

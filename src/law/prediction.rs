@@ -103,6 +103,11 @@ pub(super) fn of_loss(
         (Equation::Own, law) => own_response(law, training)
             .ok_or_else(|| Refusal::Unknown(format!("no stationary equation is known for {}", law.name())))?,
     };
+    if matches!(response, Response::Inertia { friction: 0.0, .. }) {
+        return Err(Refusal::Unknown(
+            "without friction the noise heats the motion without end: there is no stationary law".to_owned(),
+        ));
+    }
     let note = note_of(response, law);
     // The Ornstein–Uhlenbeck process is linear with constant noise by construction.
     let linear = own && *law == Law::OrnsteinUhlenbeck;

@@ -266,6 +266,7 @@ pub(super) fn sides(relation: Relation, moment: Moment, run: &Run) -> Result<Sid
     let (Some(model), Some(training)) = (&loss.formula, &run.dynamics.training) else {
         return Err("the loss has no formula to take gradients of".to_owned());
     };
+    let training = &training.plain_ball()?;
     if let Some(cycle) = of_epochs(&run.dynamics.law, training, model, moment) {
         return of_whole_epochs(relation, run, training, model, cycle);
     }

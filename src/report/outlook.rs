@@ -115,7 +115,7 @@ impl<'a> Outlook<'a> {
         for dynamics in self.dynamics {
             // Inertia has a friction in its place.
             let other = matches!(dynamics.law, Law::Underdamped { .. });
-            if momentum != 0.0 && !other && dynamics.training.as_ref().is_some_and(|t| t.momentum == 0.0) {
+            if momentum != 0.0 && !other && dynamics.training.as_ref().is_some_and(|t| !t.heavy()) {
                 warnings.push(format!(
                     "`{}` ({}) runs without the momentum of [training], {}",
                     dynamics.name,
@@ -332,7 +332,15 @@ impl<'a> Outlook<'a> {
 /// β of `[training]`. A law without momentum has none in its own settings, so it is read where all is written out.
 fn shared_momentum(study: &Study) -> f64 {
     let resolved = toml::from_str::<toml::Table>(&study.resolved).unwrap_or_default();
-    resolved.get("training").and_then(|t| t.get("momentum")).and_then(toml::Value::as_float).unwrap_or(0.0)
+    let written = resolved.get("training").and_then(|t| t.get("momentum"));
+    let beta = |value: &toml::Value| value.get("beta").cloned().unwrap_or_else(|| value.clone());
+    // Of a schedule, the last.
+    let last = |value: toml::Value| match value {
+        toml::Value::Array(pieces) => pieces.last().and_then(|piece| piece.get(1).cloned()),
+        other => Some(other),
+    };
+    let number = |x: toml::Value| x.as_float().or_else(|| x.as_integer().map(|n| n as f64));
+    written.map(beta).and_then(last).and_then(number).unwrap_or(0.0)
 }
 
 /// `12 000`, `5.1e9`.

@@ -1,7 +1,7 @@
 //! A law of motion in words and as a formula.
 
 use super::number::plain;
-use crate::dynamics::{Decay, Law, Sampling, Schedule, Training};
+use crate::dynamics::{Convention, Decay, Law, Sampling, Schedule, Training};
 use crate::scheme::{Increments, Scheme};
 
 /// What a reader is told of a law of motion.
@@ -17,13 +17,21 @@ pub struct Words {
 
 /// Describes a law of motion with its settings; `population` is N where it is finite.
 pub fn describe(law: &Law, training: Option<&Training>, population: Option<usize>) -> Words {
-    let decay = training.map_or(0.0, |t| t.decay.force()) != 0.0;
-    let momentum = training.map_or(0.0, |t| t.momentum) != 0.0;
+    let decay = training.is_some_and(|t| t.decay.force() != 0.0 || t.course.decay.is_some());
+    let momentum = training.is_some_and(Training::heavy);
+    let convention = training.map_or(Convention::Sutskever, |t| t.course.convention);
     let force = |gradient: &str| if decay { format!("({gradient} + λθ)") } else { gradient.to_owned() };
     let descent = |gradient: &str, heavy: bool| {
         let force = force(gradient);
         if heavy && momentum {
-            format!("v' = βv − η{force}, θ' = θ + v'")
+            match convention {
+                Convention::Sutskever => format!("v' = βv − η{force}, θ' = θ + v'"),
+                Convention::PyTorch { nesterov: true, .. } => {
+                    format!("b' = βb + {force}, θ' = θ − η({} + βb')", force.trim_matches(['(', ')']))
+                }
+                Convention::PyTorch { dampening: 0.0, .. } => format!("b' = βb + {force}, θ' = θ − ηb'"),
+                Convention::PyTorch { .. } => format!("b' = βb + (1 − d){force}, θ' = θ − ηb'"),
+            }
         } else {
             format!("θ' = θ − η{force}")
         }
@@ -106,14 +114,25 @@ fn settings(law: &Law, training: Option<&Training>, population: Option<usize>) -
             parts.push(batch(training, population));
         }
         match training.decay {
+            _ if training.course.decay.is_some() => {
+                parts.extend(training.course.decay.as_ref().map(|d| changing("λ", d)));
+            }
             Decay::None => {}
             Decay::Force(lambda) => parts.push(format!("λ = {}", plain(lambda, 6))),
             Decay::Penalty(gamma) => {
                 parts.push(format!("λ = {} (penalty {})", plain(2.0 * gamma, 6), plain(gamma, 6)));
             }
         }
-        if training.momentum != 0.0 && law.takes_momentum() {
-            parts.push(format!("β = {}", plain(training.momentum, 6)));
+        if training.heavy() && law.takes_momentum() {
+            let beta = training.course.momentum.as_ref();
+            parts.push(
+                beta.map_or_else(|| format!("β = {}", plain(training.momentum, 6)), |b| changing("β", b)),
+            );
+            if let Convention::PyTorch { dampening, .. } = training.course.convention
+                && dampening != 0.0
+            {
+                parts.push(format!("d = {}", plain(dampening, 6)));
+            }
         }
     }
     match law {
@@ -138,7 +157,12 @@ fn settings(law: &Law, training: Option<&Training>, population: Option<usize>) -
 }
 
 fn rate(schedule: &Schedule) -> String {
-    let mut text = String::from("η = ");
+    changing("η", schedule)
+}
+
+/// `λ = 0.1, 0.2 from step 100`.
+fn changing(name: &str, schedule: &Schedule) -> String {
+    let mut text = format!("{name} = ");
     for (i, (step, rate)) in schedule.pieces.iter().enumerate() {
         match i {
             0 => text.push_str(&plain(*rate, 6)),
@@ -173,6 +197,7 @@ mod tests {
             decay: Decay::None,
             momentum: 0.0,
             sampling: Sampling::WithReplacement,
+            course: Default::default(),
         }
     }
 

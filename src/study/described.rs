@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::resolved::Dynamics;
-use crate::dynamics::{Decay, Law, Sampling, Training};
+use crate::dynamics::{Convention, Course, Decay, Law, Sampling, Schedule, Training};
 use crate::scheme::Method;
 
 /// Every setting of a dynamics, given or not, under its key: numbers, words and lists (a schedule is a list of pairs
@@ -26,18 +26,19 @@ pub fn line(settings: &Map<String, Value>) -> String {
 }
 
 fn of_training(training: &Training, put: &mut impl FnMut(&str, Value)) {
-    put(
-        "rate",
-        match training.rate.pieces.as_slice() {
-            [(0, rate)] => json!(rate),
-            pieces => json!(pieces),
-        },
-    );
+    let Course { convention, momentum, decay } = &training.course;
+    let of = |schedule: &Option<Schedule>, value: f64| schedule.as_ref().map_or(json!(value), changing);
+    put("rate", changing(&training.rate));
     put("batch", json!(training.batch));
-    put("momentum", json!(training.momentum));
-    put("weight_decay", json!(training.decay.force()));
+    put("momentum", of(momentum, training.momentum));
+    if let Convention::PyTorch { dampening, nesterov } = convention {
+        put("momentum_convention", json!("pytorch"));
+        put("dampening", json!(dampening));
+        put("nesterov", json!(nesterov));
+    }
+    put("weight_decay", of(decay, training.decay.force()));
     if let Decay::Penalty(gamma) = training.decay {
-        put("penalty", json!(gamma));
+        put("penalty", of(&decay.as_ref().map(|forces| forces.times(0.5)), gamma));
     }
     let (sampling, drop_last) = match training.sampling {
         Sampling::WithReplacement => ("with-replacement", None),
@@ -46,6 +47,14 @@ fn of_training(training: &Training, put: &mut impl FnMut(&str, Value)) {
     put("sampling", json!(sampling));
     if let Some(drop_last) = drop_last {
         put("drop_last", json!(drop_last));
+    }
+}
+
+/// A number, or pairs of the first step and the value from there on.
+fn changing(schedule: &Schedule) -> Value {
+    match schedule.pieces.as_slice() {
+        [(0, value)] => json!(value),
+        pieces => json!(pieces),
     }
 }
 
@@ -77,7 +86,6 @@ fn of_law(law: &Law, put: &mut impl FnMut(&str, Value)) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dynamics::Schedule;
 
     fn dynamics(law: Law, training: Option<Training>) -> Dynamics {
         Dynamics { name: "d".into(), law, training, instants: vec![] }
@@ -91,6 +99,7 @@ mod tests {
             decay: Decay::Penalty(0.5),
             momentum: 0.9,
             sampling: Sampling::WithoutReplacement { drop_last: true },
+            course: Course::default(),
         };
         assert_eq!(
             Value::Object(settings(&dynamics(Law::langevin(4), Some(training)))),
@@ -112,6 +121,7 @@ mod tests {
             decay: Decay::None,
             momentum: 0.0,
             sampling: Sampling::WithReplacement,
+            course: Course::default(),
         };
         let settings = settings(&dynamics(Law::Sgd, Some(training)));
         assert_eq!((&settings["momentum"], &settings["weight_decay"]), (&json!(0.0), &json!(0.0)));

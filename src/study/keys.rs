@@ -115,12 +115,38 @@ pub const TRAINING: Section = Section { name: "[training]", keys: &TRAINING_KEYS
 const TRAINING_KEYS: [Key; 7] = [
     key("rate", "a number or a schedule [[step, rate], …]", "", "rate = 0.01"),
     key("batch", "a whole number", "1", "batch = 1"),
-    key("weight_decay", "a number", "0", "weight_decay = 1e-4"),
-    key("penalty", "a number", "0", "penalty = 1e-4"),
-    key("momentum", "a number", "0", "momentum = 0.9"),
+    key("weight_decay", "a number or a schedule [[step, decay], …]", "0", "weight_decay = 1e-4"),
+    key("penalty", "a number or a schedule [[step, penalty], …]", "0", "penalty = 1e-4"),
+    key(
+        "momentum",
+        "a number, a schedule [[step, momentum], …], or { beta = …, convention = … }",
+        "0",
+        "momentum = 0.9",
+    ),
     key("sampling", "a string", "with-replacement", "sampling = \"without-replacement\""),
     key("drop_last", "a boolean", "false", "drop_last = true"),
 ];
+
+/// `momentum = { … }`.
+pub const MOMENTUM: Section = Section {
+    name: "momentum",
+    keys: &[
+        key("beta", "a number or a schedule [[step, momentum], …]", "", "momentum = { beta = 0.9 }"),
+        key("convention", "a string", "sutskever", "momentum = { beta = 0.9, convention = \"pytorch\" }"),
+        key(
+            "dampening",
+            "a number",
+            "0",
+            "momentum = { beta = 0.9, convention = \"pytorch\", dampening = 0.1 }",
+        ),
+        key(
+            "nesterov",
+            "a boolean",
+            "false",
+            "momentum = { beta = 0.9, convention = \"pytorch\", nesterov = true }",
+        ),
+    ],
+};
 
 const fn settings<const N: usize, const M: usize>(own: [Key; N]) -> [Key; M] {
     let mut keys = [key("", "", "", ""); M];

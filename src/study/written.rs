@@ -7,7 +7,7 @@ use super::resolved::{
 use super::source::{Span, Spanned};
 use super::spec::Spec;
 use super::tree::{Node, Table, Value};
-use crate::dynamics::{Decay, Law, Sampling, Schedule, Training};
+use crate::dynamics::{Convention, Decay, Law, Sampling, Schedule, Training};
 
 /// The study with every default written out; parsed again it gives the same study.
 pub fn resolved(spec: &Spec, study: &Study, record: &Record, record_parameters: bool) -> String {
@@ -69,10 +69,12 @@ fn shared_training(spec: &Spec) -> Option<Vec<(&'static str, Node)>> {
     let written = &spec.training.as_ref()?.value;
     let mut list = vec![
         ("batch", whole(written.batch.value().copied().unwrap_or(1))),
-        ("momentum", float(written.momentum.value().copied().unwrap_or(0.0))),
         ("sampling", text(written.sampling.value().copied().unwrap_or("with-replacement"))),
         ("drop_last", node(Value::Boolean(written.drop_last.value().copied().unwrap_or(false)))),
     ];
+    if written.momentum.is_absent() {
+        list.insert(1, ("momentum", float(0.0)));
+    }
     if written.weight_decay.is_absent() && written.penalty.is_absent() {
         list.push(("weight_decay", float(0.0)));
     }
@@ -112,13 +114,15 @@ fn motion(dynamics: &Dynamics) -> Node {
 fn of_training(table: &mut Table, training: &Training, law: &Law) {
     set(table, "rate", rate(&training.rate));
     set(table, "batch", whole(training.batch as u64));
-    match training.decay {
-        Decay::None => set(table, "weight_decay", float(0.0)),
-        Decay::Force(lambda) => set(table, "weight_decay", float(lambda)),
-        Decay::Penalty(gamma) => set(table, "penalty", float(gamma)),
+    match (training.decay, &training.course.decay) {
+        (Decay::Penalty(_), Some(forces)) => set(table, "penalty", rate(&forces.times(0.5))),
+        (_, Some(forces)) => set(table, "weight_decay", rate(forces)),
+        (Decay::None, None) => set(table, "weight_decay", float(0.0)),
+        (Decay::Force(lambda), None) => set(table, "weight_decay", float(lambda)),
+        (Decay::Penalty(gamma), None) => set(table, "penalty", float(gamma)),
     }
     if law.takes_momentum() {
-        set(table, "momentum", float(training.momentum));
+        set(table, "momentum", momentum(training));
     }
     let (sampling, drop_last) = match training.sampling {
         Sampling::WithReplacement => ("with-replacement", false),
@@ -126,6 +130,21 @@ fn of_training(table: &mut Table, training: &Training, law: &Law) {
     };
     set(table, "sampling", text(sampling));
     set(table, "drop_last", node(Value::Boolean(drop_last)));
+}
+
+fn momentum(training: &Training) -> Node {
+    let beta = training.course.momentum.as_ref().map_or_else(|| float(training.momentum), rate);
+    match training.course.convention {
+        Convention::Sutskever => beta,
+        Convention::PyTorch { dampening, nesterov } => {
+            let mut table = Table::default();
+            set(&mut table, "beta", beta);
+            set(&mut table, "convention", text("pytorch"));
+            set(&mut table, "dampening", float(dampening));
+            set(&mut table, "nesterov", node(Value::Boolean(nesterov)));
+            node(Value::Table(table))
+        }
+    }
 }
 
 fn rate(schedule: &Schedule) -> Node {

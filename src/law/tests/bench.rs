@@ -29,6 +29,7 @@ pub(super) fn training(rate: f64, batch: usize) -> Training {
         decay: Decay::None,
         momentum: 0.0,
         sampling: Sampling::WithReplacement,
+        course: Default::default(),
     }
 }
 

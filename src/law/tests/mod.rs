@@ -1,6 +1,7 @@
 //! The claims on synthetic records: plain loops here, no engine.
 
 mod bench;
+mod conventions;
 mod convergence;
 mod decay_rate;
 mod density;

@@ -52,6 +52,12 @@ const PENALTY: &str = "rate = 0.02\nbatch = 2\npenalty = 0.15";
 #[test]
 fn the_budget_closes_to_rounding_for_every_law_that_keeps_accounts() {
     let heavy = "rate = 0.01\nbatch = 3\npenalty = 0.2\nmomentum = 0.8";
+    let changing = "rate = [[0, 0.01], [40, 0.02]]\nbatch = 3\nweight_decay = [[0, 0.5], [60, 0]]\n";
+    let dampened = format!(
+        "{changing}momentum = {{ beta = [[0, 0.5], [30, 0.8]], convention = \"pytorch\", dampening = 0.4 }}"
+    );
+    let ahead = format!("{changing}momentum = {{ beta = 0.8, convention = \"pytorch\", nesterov = true }}");
+    let schedule = format!("{changing}momentum = [[0, 0.8], [70, 0]]");
     for net in [false, true] {
         for (training, dynamics) in [
             (PLAIN, "\"sgd\""),
@@ -60,6 +66,10 @@ fn the_budget_closes_to_rounding_for_every_law_that_keeps_accounts() {
             (heavy, "\"sgd\""),
             (heavy, "\"gradient-descent\""),
             (heavy, "\"gaussian-sgd\""),
+            (&dampened, "\"sgd\""),
+            (&ahead, "\"sgd\""),
+            (&ahead, "\"gradient-descent\""),
+            (&schedule, "\"sgd\""),
             (DECAY, "{ langevin = { substeps = 3 } }"),
             (DECAY, "{ svag = { level = 3 } }"),
             (PENALTY, "\"gradient-flow\""),

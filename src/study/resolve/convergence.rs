@@ -364,10 +364,10 @@ impl Ladder<'_> {
             (Law::Integrated { dt, .. }, _) => Some(*dt),
             (Law::Exact, _) | (_, None) => None,
             (_, Some(training)) => {
-                if training.rate.pieces.len() > 1 {
+                if training.last_change().0 > 0 {
                     errors.at(
                         value.span,
-                        format!("the rate of `{}` changes on the way", motion.name),
+                        format!("the {} of `{}` changes on the way", training.last_change().1, motion.name),
                         "an order is measured at one rate: give the dynamics a rate of its own",
                     );
                     return None;

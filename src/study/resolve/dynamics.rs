@@ -5,14 +5,14 @@ use std::sync::Arc;
 use super::Kind;
 use super::population::PopulationKind;
 use super::training::{check_momentum, merge, schedule};
-use crate::dynamics::{Law, Schedule, Training};
+use crate::dynamics::{Convention, Law, Schedule, Training};
 use crate::scheme::{Increments, Method, Scheme};
 use crate::study::clock::Pace;
 use crate::study::keys;
 use crate::study::resolved::System;
 use crate::study::source::{Span, Spanned};
 use crate::study::spec::read::{Errors, misspelt};
-use crate::study::spec::{DynamicsSpec, Field, Named, Spec, TrainingSpec};
+use crate::study::spec::{DynamicsSpec, Field, MomentumSpec, Named, RateSpec, Spec, TrainingSpec};
 use crate::study::tree::Value;
 
 /// Accuracy of gradient flow, a step.
@@ -103,7 +103,7 @@ pub fn dynamics(
             Motion { name: entry.name.value.clone(), at, law, training: None, dt: entry.value.dt.span() };
         if !motion.law.of_equation() {
             let own = &entry.value.training;
-            let takes_momentum = matches!(motion.law, Law::Sgd | Law::GaussianSgd | Law::Underdamped { .. });
+            let takes_momentum = motion.law.takes_momentum();
             check_momentum(&motion.law, own, errors);
             let rate = match &own.rate {
                 Field::Absent => motions.base.clone(),
@@ -116,11 +116,14 @@ pub fn dynamics(
                 }
                 continue;
             };
-            let momentum = match motion.law {
-                Law::Underdamped { friction, .. } => (1.0 - friction).max(0.0),
-                _ => training.momentum,
-            };
-            motion.training = Some(Training { rate, momentum, ..training });
+            let mut training = Training { rate, ..training };
+            if let Law::Underdamped { friction, .. } = motion.law {
+                training.momentum = (1.0 - friction).max(0.0);
+                training.course.momentum = None;
+                training.course.convention = Convention::Sutskever;
+            }
+            unstated(&motion, &training, [&own.momentum, &shared.momentum], errors);
+            motion.training = Some(training);
         }
         motions.list.push(motion);
     }
@@ -292,19 +295,56 @@ fn underdamped(spec: &DynamicsSpec, shared: &TrainingSpec, errors: &mut Errors<'
             );
             return None;
         }
-        (Field::Given(friction), _) if friction.value <= 0.0 => {
+        (Field::Given(friction), _) if friction.value < 0.0 => {
             errors.at(
                 friction.span,
                 format!("`friction` is {}", friction.value),
-                "give a friction above 0; SGD with momentum β has 1 − β",
+                "give a friction that is not negative; SGD with momentum β has 1 − β, and without friction the energy grows",
             );
             return None;
         }
         (Field::Given(friction), _) => friction.value,
-        (Field::Absent, Field::Absent) => 1.0 - shared.momentum.value().copied().unwrap_or(0.0),
-        (Field::Absent, own) => 1.0 - own.value().copied()?,
+        (Field::Absent, own) => {
+            let given = if own.is_absent() { &shared.momentum } else { own };
+            match given {
+                Field::Absent => 1.0,
+                Field::Broken => return None,
+                Field::Given(Spanned {
+                    value: MomentumSpec { beta: RateSpec::Constant(beta), .. }, ..
+                }) => 1.0 - beta,
+                Field::Given(changing) => {
+                    errors.at(
+                        changing.span,
+                        "the friction of \"underdamped\" is 1 − β, and this momentum changes on the way",
+                        "give the dynamics a friction of its own: { underdamped = { friction = 0.1 } }",
+                    );
+                    return None;
+                }
+            }
+        }
     };
     Some(Law::Underdamped { friction, substeps: substeps(spec, errors)? })
+}
+
+/// A rate that changes means different steps by different conventions: a warning where none is stated.
+fn unstated(
+    motion: &Motion,
+    training: &Training,
+    places: [&Field<MomentumSpec>; 2],
+    errors: &mut Errors<'_>,
+) {
+    let stated = places
+        .into_iter()
+        .find(|field| !field.is_absent())
+        .and_then(Field::value)
+        .is_some_and(|m| !m.convention.is_absent());
+    if !stated && motion.law.takes_momentum() && training.heavy() && !training.rate.is_constant() {
+        errors.warn(&format!(
+            "`{}`: where the rate changes, v' = βv − ηg (the rate within the velocity, as here) and PyTorch's buffer b' = βb + g, \
+             θ' = θ − ηb', make different steps: write momentum = {{ beta = {}, convention = \"sutskever\" }}, or \"pytorch\"",
+            motion.name, training.momentum
+        ));
+    }
 }
 
 fn langevin(spec: &DynamicsSpec, errors: &mut Errors<'_>) -> Option<Law> {

@@ -1,37 +1,55 @@
 //! `[training]`: rates, minibatches, decay, momentum and sampling, with their sense checked.
 
 use super::population::PopulationKind;
-use crate::dynamics::{Decay, Law, Sampling, Schedule, Training};
-use crate::study::source::Span;
+use crate::dynamics::{Convention, Course, Decay, Law, Sampling, Schedule, Training};
+use crate::study::source::{Span, Spanned};
 use crate::study::spec::read::Errors;
-use crate::study::spec::{Field, RateSpec, TrainingSpec};
+use crate::study::spec::{Field, MomentumSpec, RateSpec, TrainingSpec};
 
 /// η, with its sense checked.
 pub fn schedule(field: &Field<RateSpec>, errors: &mut Errors<'_>) -> Option<Schedule> {
     let given = field.given()?;
-    let mut positive = |rate: f64, span: Span| {
-        if rate > 0.0 && rate.is_finite() {
-            return true;
-        }
-        let message = if rate < 0.0 {
+    pieces(&given.value, given.span, "rate", errors, &|rate: f64| {
+        let message = if rate > 0.0 && rate.is_finite() {
+            return None;
+        } else if rate < 0.0 {
             format!("the rate {rate} is negative")
         } else if rate == 0.0 {
             "the rate is 0".to_owned()
         } else {
             "the rate is not finite".to_owned()
         };
-        errors.at(span, message, "the learning rate η is above 0, for example rate = 0.01");
-        false
+        Some((message, "the learning rate η is above 0, for example rate = 0.01"))
+    })
+}
+
+/// What is wrong with a value, and how to mend it.
+type Wrong<'a> = &'a dyn Fn(f64) -> Option<(String, &'static str)>;
+
+/// A setting as a function of the step; its values are checked by `wrong`.
+fn pieces(
+    spec: &RateSpec,
+    at: Span,
+    name: &str,
+    errors: &mut Errors<'_>,
+    wrong: Wrong<'_>,
+) -> Option<Schedule> {
+    let mut fine = |value: f64, span: Span| match wrong(value) {
+        None => true,
+        Some((message, help)) => {
+            errors.at(span, message, help);
+            false
+        }
     };
-    match &given.value {
-        RateSpec::Constant(rate) => positive(*rate, given.span).then(|| Schedule::constant(*rate)),
+    match spec {
+        RateSpec::Constant(value) => fine(*value, at).then(|| Schedule::constant(*value)),
         RateSpec::Schedule(list) => {
-            let mut fine = true;
-            for (_, rate) in list {
-                fine &= positive(rate.value, rate.span);
+            let mut all = true;
+            for (_, value) in list {
+                all &= fine(value.value, value.span);
             }
             let mut pieces: Vec<(u64, f64)> = Vec::new();
-            for (index, (step, rate)) in list.iter().enumerate() {
+            for (index, (step, value)) in list.iter().enumerate() {
                 let after = pieces.last().map(|p| p.0);
                 let Ok(first) = u64::try_from(step.value) else {
                     errors.at(
@@ -45,7 +63,7 @@ pub fn schedule(field: &Field<RateSpec>, errors: &mut Errors<'_>) -> Option<Sche
                     errors.at(
                         step.span,
                         format!("the schedule begins at step {first}"),
-                        "the first piece is [0, rate]",
+                        format!("the first piece is [0, {name}]"),
                     );
                     return None;
                 }
@@ -57,11 +75,67 @@ pub fn schedule(field: &Field<RateSpec>, errors: &mut Errors<'_>) -> Option<Sche
                     );
                     return None;
                 }
-                pieces.push((first, rate.value));
+                pieces.push((first, value.value));
             }
-            fine.then_some(Schedule { pieces })
+            all.then_some(Schedule { pieces })
         }
     }
+}
+
+/// β, with its sense checked.
+pub fn momentum(field: &Field<MomentumSpec>, errors: &mut Errors<'_>) -> Option<(Schedule, Convention)> {
+    let Spanned { value: spec, span } = field.given()?;
+    let beta = pieces(&spec.beta, *span, "momentum", errors, &|beta: f64| {
+        (!(0.0..1.0).contains(&beta)).then(|| {
+            (
+                format!("the momentum {beta} is not in [0, 1)"),
+                "a heavy ball has 0 ≤ momentum < 1, for example 0.9",
+            )
+        })
+    })?;
+    let pytorch = spec.convention.value() == Some(&"pytorch");
+    let (dampening, nesterov) = (&spec.dampening, &spec.nesterov);
+    let others = [("dampening", dampening.span()), ("nesterov", nesterov.span())];
+    if let (false, Some((name, Some(at)))) = (pytorch, others.into_iter().find(|(_, at)| at.is_some())) {
+        errors.at_key(
+            at,
+            format!("`{name}` is a setting of PyTorch's momentum"),
+            "add convention = \"pytorch\"",
+        );
+        return None;
+    }
+    if !pytorch {
+        return Some((beta, Convention::Sutskever));
+    }
+    let nesterov = nesterov.value() == Some(&true);
+    if let Some(given) = dampening.given()
+        && !(0.0..1.0).contains(&given.value)
+    {
+        errors.at(
+            given.span,
+            format!("the dampening {} is not in [0, 1)", given.value),
+            "PyTorch's buffer is β·buffer + (1 − dampening)·gradient: 0 is its default",
+        );
+        return None;
+    }
+    let dampening = dampening.value().copied().unwrap_or(0.0);
+    if nesterov && dampening != 0.0 {
+        errors.at(
+            spec.dampening.span().unwrap_or(*span),
+            "Nesterov's momentum is not dampened",
+            "PyTorch has nesterov = true with dampening = 0 alone",
+        );
+        return None;
+    }
+    if !beta.is_constant() && beta.pieces.iter().any(|piece| piece.1 == 0.0) {
+        errors.at(
+            *span,
+            "PyTorch leaves its buffer as it is while the momentum is 0, and takes it up again later",
+            "give a momentum above 0 at every step, or convention = \"sutskever\"",
+        );
+        return None;
+    }
+    Some((beta, Convention::PyTorch { dampening, nesterov }))
 }
 
 /// Momentum given to a law that has none.
@@ -69,7 +143,7 @@ pub fn check_momentum(law: &Law, own: &TrainingSpec, errors: &mut Errors<'_>) {
     let takes = law.takes_momentum() || matches!(law, Law::Underdamped { .. });
     if let Some(momentum) = own.momentum.given()
         && !takes
-        && momentum.value != 0.0
+        && momentum.value.beta != RateSpec::Constant(0.0)
     {
         errors.at(
             momentum.span,
@@ -103,23 +177,26 @@ pub fn merge(
             format!("choose batch ≤ {rows}"),
         );
     }
-    let decay = if own.weight_decay.is_absent() && own.penalty.is_absent() {
+    let (decay, decays) = if own.weight_decay.is_absent() && own.penalty.is_absent() {
         decay(shared, errors)
     } else {
         decay(own, errors)
     };
-    check_range(&shared.momentum, errors);
-    check_range(&own.momentum, errors);
-    let momentum = match (&own.momentum, shared_momentum) {
-        (Field::Absent, true) => shared.momentum.value().copied(),
-        (field, _) => field.value().copied(),
-    };
+    // Both are checked, whichever counts.
+    let (of_all, of_own) = (momentum(&shared.momentum, errors), momentum(&own.momentum, errors));
+    let ball = if own.momentum.is_absent() && shared_momentum { of_all } else { of_own };
+    let (beta, convention) = ball.unwrap_or((Schedule::constant(0.0), Convention::Sutskever));
     Training {
         rate: Schedule::constant(1.0),
         batch: usize::try_from(batch.value().copied().unwrap_or(1)).unwrap_or(usize::MAX),
         decay,
-        momentum: momentum.unwrap_or(0.0),
+        momentum: beta.last(),
         sampling: sampling(shared, own, population, errors),
+        course: Course {
+            convention,
+            momentum: (!beta.is_constant()).then_some(beta),
+            decay: decays.filter(|d| !d.is_constant()),
+        },
     }
 }
 
@@ -127,19 +204,8 @@ fn pick<'a, T>(own: &'a Field<T>, shared: &'a Field<T>) -> &'a Field<T> {
     if own.is_absent() { shared } else { own }
 }
 
-fn check_range(momentum: &Field<f64>, errors: &mut Errors<'_>) {
-    if let Some(given) = momentum.given()
-        && !(0.0..1.0).contains(&given.value)
-    {
-        errors.at(
-            given.span,
-            format!("the momentum {} is not in [0, 1)", given.value),
-            "a heavy ball has 0 ≤ momentum < 1, for example 0.9",
-        );
-    }
-}
-
-fn decay(spec: &TrainingSpec, errors: &mut Errors<'_>) -> Decay {
+/// The decay, of one that changes the last, and its force as a function of the step.
+fn decay(spec: &TrainingSpec, errors: &mut Errors<'_>) -> (Decay, Option<Schedule>) {
     if let (Some(first), Some(second)) = (spec.weight_decay.given(), spec.penalty.given()) {
         let later = if second.span > first.span { second } else { first };
         errors.at_key(
@@ -148,21 +214,26 @@ fn decay(spec: &TrainingSpec, errors: &mut Errors<'_>) -> Decay {
             "keep one: weight_decay = λ gives the force λθ, penalty = γ the force 2γθ",
         );
     }
-    for (name, field) in [("weight_decay", &spec.weight_decay), ("penalty", &spec.penalty)] {
-        if let Some(given) = field.given()
-            && given.value < 0.0
-        {
-            errors.at(
-                given.span,
-                format!("`{name}` is negative"),
-                "a decay pulls towards 0: give a number that is not negative",
-            );
+    let mut read = |name: &'static str, field: &Field<RateSpec>| {
+        let given = field.given()?;
+        pieces(&given.value, given.span, name, errors, &|value: f64| {
+            let help = "a decay pulls towards 0: give a number that is not negative";
+            if value < 0.0 {
+                Some((format!("`{name}` is negative"), help))
+            } else {
+                (!value.is_finite()).then(|| (format!("`{name}` is not finite"), help))
+            }
+        })
+    };
+    let (lambda, gamma) = (read("weight_decay", &spec.weight_decay), read("penalty", &spec.penalty));
+    match (lambda, gamma) {
+        (Some(lambda), _) if lambda.pieces.iter().any(|p| p.1 > 0.0) => {
+            (Decay::Force(lambda.last()), Some(lambda))
         }
-    }
-    match (spec.weight_decay.value(), spec.penalty.value()) {
-        (Some(&lambda), _) if lambda > 0.0 => Decay::Force(lambda),
-        (_, Some(&gamma)) if gamma > 0.0 => Decay::Penalty(gamma),
-        _ => Decay::None,
+        (_, Some(gamma)) if gamma.pieces.iter().any(|p| p.1 > 0.0) => {
+            (Decay::Penalty(gamma.last()), Some(gamma.times(2.0)))
+        }
+        _ => (Decay::None, None),
     }
 }
 

@@ -15,6 +15,19 @@ pub enum RateSpec {
     Schedule(Vec<(Spanned<i64>, Spanned<f64>)>),
 }
 
+/// Momentum as written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MomentumSpec {
+    /// β.
+    pub beta: RateSpec,
+    /// `convention`: `sutskever` or `pytorch`.
+    pub convention: Field<&'static str>,
+    /// `dampening`.
+    pub dampening: Field<f64>,
+    /// `nesterov`.
+    pub nesterov: Field<bool>,
+}
+
 /// `[training]`, or a dynamics' own settings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrainingSpec {
@@ -23,11 +36,11 @@ pub struct TrainingSpec {
     /// `batch`.
     pub batch: Field<u64>,
     /// `weight_decay`.
-    pub weight_decay: Field<f64>,
+    pub weight_decay: Field<RateSpec>,
     /// `penalty`.
-    pub penalty: Field<f64>,
+    pub penalty: Field<RateSpec>,
     /// `momentum`.
-    pub momentum: Field<f64>,
+    pub momentum: Field<MomentumSpec>,
     /// `sampling`: `with-replacement` or `without-replacement`.
     pub sampling: Field<&'static str>,
     /// `drop_last`.
@@ -40,18 +53,46 @@ pub fn training(table: &Table, at: Span, errors: &mut Errors<'_>) -> TrainingSpe
 
 fn training_fields(fields: &Fields<'_>, errors: &mut Errors<'_>) -> TrainingSpec {
     TrainingSpec {
-        rate: rate(fields, errors),
+        rate: schedule(fields, "rate", errors),
         batch: fields.count("batch", errors),
-        weight_decay: fields.number("weight_decay", errors),
-        penalty: fields.number("penalty", errors),
-        momentum: fields.number("momentum", errors),
+        weight_decay: schedule(fields, "weight_decay", errors),
+        penalty: schedule(fields, "penalty", errors),
+        momentum: momentum(fields, errors),
         sampling: fields.word("sampling", &["with-replacement", "without-replacement"], errors),
         drop_last: fields.boolean("drop_last", errors),
     }
 }
 
-fn rate(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<RateSpec> {
-    fields.read("rate", errors, |value| match value {
+fn momentum(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<MomentumSpec> {
+    let Some(Node { value: Value::Table(table), span }) = fields.node("momentum") else {
+        return match schedule(fields, "momentum", errors) {
+            Field::Given(Spanned { value: beta, span }) => {
+                let spec = MomentumSpec {
+                    beta,
+                    convention: Field::Absent,
+                    dampening: Field::Absent,
+                    nesterov: Field::Absent,
+                };
+                Field::Given(Spanned::new(spec, span))
+            }
+            Field::Absent => Field::Absent,
+            Field::Broken => Field::Broken,
+        };
+    };
+    let before = errors.list.len();
+    let inner = Fields::new(&keys::MOMENTUM, table, *span, errors);
+    let beta = schedule(&inner, "beta", errors);
+    let beta = inner.require("beta", beta, errors);
+    let convention = inner.word("convention", &["sutskever", "pytorch"], errors);
+    let (dampening, nesterov) = (inner.number("dampening", errors), inner.boolean("nesterov", errors));
+    let spec =
+        beta.given().map(|beta| MomentumSpec { beta: beta.value.clone(), convention, dampening, nesterov });
+    Field::from_read(spec.filter(|_| errors.list.len() == before), *span)
+}
+
+/// A number, or a schedule of numbers.
+fn schedule(fields: &Fields<'_>, name: &str, errors: &mut Errors<'_>) -> Field<RateSpec> {
+    let field = fields.read(name, errors, |value| match value {
         Value::Array(list) if !list.is_empty() => list
             .iter()
             .map(|piece| match &piece.value {
@@ -64,7 +105,14 @@ fn rate(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<RateSpec> {
             .collect::<Option<Vec<_>>>()
             .map(RateSpec::Schedule),
         other => read::number(other).map(RateSpec::Constant),
-    })
+    });
+    if let (Some(RateSpec::Constant(x)), Some(span), true) = (field.value(), field.span(), name != "rate")
+        && !x.is_finite()
+    {
+        errors.at(span, format!("`{name}` is not finite"), "give a finite number");
+        return Field::Broken;
+    }
+    field
 }
 
 /// One entry of `[dynamics]`.

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 pub use claims::{ClaimLawSpec, ClaimSpec, EQUATIONS, MOMENTS, READINGS, STATISTICS, TAILS};
 pub use convergence::{ConvergenceSpec, VARIED};
-pub use dynamics::{DynamicsSpec, RateSpec, TrainingSpec};
+pub use dynamics::{DynamicsSpec, MomentumSpec, RateSpec, TrainingSpec};
 pub use read::Field;
 pub use run::{ObserveSpec, RecordSpec, RunSpec};
 pub use symmetries::SymmetrySpec;
