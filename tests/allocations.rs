@@ -107,7 +107,7 @@ fn a_step_allocates_nothing() {
         decay: Decay::Force(0.1),
         momentum,
         sampling,
-        course: Default::default(),
+        course: perrin::dynamics::Course::default(),
     };
     let with = || Some(training(Sampling::WithReplacement, 0.0));
     let heavy = || Some(training(Sampling::WithReplacement, 0.9));

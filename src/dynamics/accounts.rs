@@ -1,13 +1,15 @@
 //! What is summed over every step of a path, and not only looked at in recorded instants: ledgers of charges ([`super::ledger`]), integrals of
-//! observables, and balances of whole epochs ([`super::balance`]).
+//! observables, balances of whole epochs ([`super::balance`]), and first passages ([`super::passage`]).
 //!
 //! A stepper tells its [`Accounts`] of each step before it is done; where nobody asked for any, nothing is computed. No account changes a path.
 
 use std::sync::Arc;
 
 use crate::dynamics::balance::{Balance, BalanceAccount};
+use crate::dynamics::draws::Block;
 use crate::dynamics::kernels::add_scaled;
 use crate::dynamics::ledger::{Account, Ledger};
+use crate::dynamics::passage::{Passage, PassageAccount};
 use crate::lanes::{Lane, flat, flat_mut};
 use crate::model::formula::Function;
 use crate::model::symmetry::{GradientMoments, QuadraticForm};
@@ -22,6 +24,8 @@ pub enum Book {
     Integral(Arc<Function>),
     /// What the steps of whole epochs bring in and take out.
     Balance(Arc<Balance>),
+    /// When an observable first leaves.
+    Passage(Arc<Passage>),
 }
 
 impl Book {
@@ -31,6 +35,7 @@ impl Book {
             Self::Ledger(ledger) => ledger.rows().len(),
             Self::Integral(function) => function.shape().len(),
             Self::Balance(balance) => balance.rows(),
+            Self::Passage(_) => 1,
         }
     }
 }
@@ -46,6 +51,8 @@ pub struct Step<'a> {
     pub gradient: &'a [Lane],
     /// h: η, or the scheme's part of it.
     pub rate: f64,
+    /// The time that it takes: h but for a dampened one.
+    pub time: f64,
     /// λ.
     pub decay: f64,
     /// β.
@@ -79,6 +86,7 @@ enum Page {
     Charge(Account),
     Integral(Integral),
     Balance(Box<BalanceAccount>),
+    Passage(Box<PassageAccount>),
 }
 
 /// Σ h f.
@@ -97,8 +105,9 @@ impl Integral {
 }
 
 impl Accounts {
-    /// Accounts of these books for blocks of `tiles` vectors; `cycle` is the number of steps of an epoch, for balances, 0 where there are none.
-    pub fn new(books: &[Book], cycle: u64, tiles: usize) -> Self {
+    /// Accounts of these books for a block; `cycle` is the number of steps of an epoch, for balances, 0 where there are none.
+    pub fn new(books: &[Book], cycle: u64, block: Block) -> Self {
+        let tiles = block.tiles;
         let pages = books
             .iter()
             .map(|book| match book {
@@ -110,6 +119,9 @@ impl Accounts {
                 }
                 Book::Balance(balance) => {
                     Page::Balance(Box::new(BalanceAccount::new(balance.clone(), cycle, tiles)))
+                }
+                Book::Passage(passage) => {
+                    Page::Passage(Box::new(PassageAccount::new(passage.clone(), block)))
                 }
             })
             .collect();
@@ -183,7 +195,7 @@ impl Accounts {
             match page {
                 Page::Balance(account) => account.begin(),
                 Page::Charge(account) => account.begin(theta),
-                Page::Integral(_) => {}
+                Page::Integral(_) | Page::Passage(_) => {}
             }
         }
         if let Some(expectation) = &mut self.expectation
@@ -208,13 +220,13 @@ impl Accounts {
     /// A step of descent, before it is done; what there is to do after it, [`Accounts::after`] does.
     pub fn before(&mut self, step: &Step<'_>) {
         self.drawn(step.gradient, 1.0);
-        self.pass(step.theta, step.rate);
+        self.pass(step.theta, step.time);
         for page in &mut self.pages {
             match page {
                 Page::Charge(account) if step.velocity.is_empty() => account.step(step),
                 Page::Charge(account) => account.before(step),
                 Page::Balance(account) => account.step(step),
-                Page::Integral(_) => {}
+                Page::Integral(_) | Page::Passage(_) => {}
             }
         }
     }
@@ -228,11 +240,13 @@ impl Accounts {
         }
     }
 
-    /// For integrals: from θ on, for a time.
+    /// For integrals and passages: from θ on, for a time.
     pub fn pass(&mut self, theta: &[Lane], time: f64) {
         for page in &mut self.pages {
-            if let Page::Integral(integral) = page {
-                integral.add(theta, time);
+            match page {
+                Page::Integral(integral) => integral.add(theta, time),
+                Page::Passage(account) => account.step(theta, time),
+                Page::Charge(_) | Page::Balance(_) => {}
             }
         }
     }
@@ -256,6 +270,7 @@ impl Accounts {
             match page {
                 Page::Charge(account) => account.write(theta, velocity, out),
                 Page::Integral(integral) => out.copy_from_slice(&integral.sum),
+                Page::Passage(account) => account.write(theta, out),
                 Page::Balance(account) => account.write(out),
             }
         }

@@ -97,7 +97,7 @@ impl Descent {
 
     /// One step: this is where θ, the applied gradient ĝ (its noise included), and θ' are at hand together.
     fn step(&mut self, theta: &mut [Lane], gait: &Gait) {
-        let Gait { rate, decay, momentum, ahead } = *gait;
+        let Gait { rate, time, decay, momentum, ahead } = *gait;
         if let Some((pass, samples)) = &mut self.pass {
             pass.set(RATE, rate);
             let velocity = &mut self.velocity[..];
@@ -125,7 +125,7 @@ impl Descent {
         let Self { gradient, velocity, accounts, moved, .. } = self;
         if !accounts.is_empty() {
             scale_in_place(gradient, std::mem::replace(&mut factor, 1.0));
-            accounts.before(&Step { theta, velocity, gradient, rate, decay, momentum, ahead });
+            accounts.before(&Step { theta, velocity, gradient, rate, time, decay, momentum, ahead });
             if ahead != 0.0 {
                 moved.resize(theta.len(), Lane::default());
                 moved.copy_from_slice(theta);
@@ -146,7 +146,7 @@ impl Descent {
 
 /// The step along a given gradient.
 fn step_along(theta: &mut [Lane], velocity: &mut [Lane], gradient: &[Lane], factor: f64, gait: &Gait) {
-    let Gait { rate, decay, momentum, ahead } = *gait;
+    let Gait { rate, decay, momentum, ahead, .. } = *gait;
     if velocity.is_empty() {
         descend(theta, gradient, factor, rate, decay);
     } else if ahead == 0.0 {
@@ -175,6 +175,7 @@ impl Stepper for Descent {
         for iteration in from.step..to.step {
             let mut gait = self.training.gait(iteration);
             gait.rate /= f64::from(self.substeps);
+            gait.time /= f64::from(self.substeps);
             for _ in 0..self.substeps {
                 self.step(theta, &gait);
             }

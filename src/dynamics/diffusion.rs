@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::dynamics::accounts::Accounts;
 use crate::dynamics::kernels::{add_scaled, euler, scale};
 use crate::dynamics::passes::{RATE, ROOT};
+use crate::dynamics::walls::Walls;
 use crate::dynamics::{Clock, Stepper};
 use crate::lanes::{Lane, Normals, Pass};
 use crate::model::Scratch;
@@ -23,6 +24,7 @@ pub struct EulerMaruyama {
     /// The whole step.
     pass: Option<Pass>,
     accounts: Accounts,
+    walls: Option<Walls>,
 }
 
 impl EulerMaruyama {
@@ -37,7 +39,7 @@ impl EulerMaruyama {
             pass.set(ROOT, root);
         }
         let (scratch, accounts) = (equation.scratch(tiles), Accounts::default());
-        Self { scratch, equation, step: dt, root, normals, wiener, moves, pass, accounts }
+        Self { scratch, equation, step: dt, root, normals, wiener, moves, pass, accounts, walls: None }
     }
 
     /// Keeps these accounts.
@@ -45,8 +47,22 @@ impl EulerMaruyama {
         Self { accounts, ..self }
     }
 
-    /// One step.
+    /// Reflects at these walls.
+    pub fn within(self, walls: Option<Walls>) -> Self {
+        Self { walls, ..self }
+    }
+
+    /// One step, reflected.
     fn step(&mut self, state: &mut [Lane], elapsed: f64) {
+        let Some(mut walls) = self.walls.take() else { return self.free_step(state, elapsed) };
+        walls.before(state);
+        self.free_step(state, elapsed);
+        walls.after(state, self.step);
+        self.walls = Some(walls);
+    }
+
+    /// One step.
+    fn free_step(&mut self, state: &mut [Lane], elapsed: f64) {
         let Self { equation, wiener, moves, scratch, normals, .. } = self;
         let tiles = normals.tiles();
         if let Some(pass) = &mut self.pass {

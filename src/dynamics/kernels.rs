@@ -21,7 +21,7 @@ vectorized! {
 
     /// v ← βv − ηu, θ ← θ + μv − ηu with u = s g + λθ.
     pub fn look_ahead(theta: &mut [Lane], velocity: &mut [Lane], gradient: &[Lane], factor: f64, gait: &Gait) {
-        let Gait { rate, decay, momentum, ahead } = *gait;
+        let Gait { rate, decay, momentum, ahead, .. } = *gait;
         for ((x, v), g) in flat_mut(theta).iter_mut().zip(flat_mut(velocity)).zip(flat(gradient)) {
             let step = rate * (factor * g + decay * *x);
             *v = momentum * *v - step;

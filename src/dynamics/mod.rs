@@ -16,12 +16,14 @@ mod kernels;
 pub mod ledger;
 mod linear;
 mod motion;
+pub mod passage;
 mod passes;
 mod pieces;
 pub mod settings;
 mod svag;
 pub mod sweep;
 mod underdamped;
+mod walls;
 
 pub use accounts::Book;
 pub use balance::Balance;

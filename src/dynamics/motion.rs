@@ -16,6 +16,7 @@ use crate::dynamics::pieces::Pieces;
 use crate::dynamics::svag::AmplifiedGradient;
 use crate::dynamics::sweep::{FullGradient, GaussianGradient, Way};
 use crate::dynamics::underdamped::{Inertia, Underdamped};
+use crate::dynamics::walls::Walls;
 use crate::dynamics::{Clock, Law, Sampling, Schedule, Stepper, Training};
 use crate::lanes::{LANES, Points, Purpose, Values};
 use crate::model::formula::{CompiledSde, FormulaModel, SdeModel, Switches};
@@ -142,7 +143,16 @@ pub fn check(law: &Law, training: Option<&Training>, system: &System) -> Result<
             method.check_increments()?;
             let noise = kind(equation.noise_structure(), equation.noises());
             method.check_noise(noise)?;
+            let short = law.plain() && (equation.additive() || !equation.stratonovich());
+            if !equation.bounds().is_empty() && !short {
+                return Err("`reflect` goes with euler-maruyama and normal increments, in Itô's sense: write \
+                            euler-maruyama = { dt = 0.01 }"
+                    .to_owned());
+            }
             compiled(equation, *method, noise).map(|_| ())
+        }
+        (Law::Exact, System::Sde(equation)) if !equation.bounds().is_empty() => {
+            Err("the exact law knows no walls".to_owned())
         }
         (Law::Exact, System::Sde(equation)) => equation.linear().map(|_| ()).map_err(|reason| {
             format!("the exact law needs a linear drift and a constant noise, but {reason}")
@@ -508,7 +518,7 @@ impl Motion {
                     Gradient::Amplified(level) => (f * f64::from(*level), cycle),
                 };
                 let noise = Noise { variance, mean: 1.0, period: cycle.max(1) };
-                let accounts = Accounts::new(books, cycle, tiles).expecting(model, noise);
+                let accounts = Accounts::new(books, cycle, block).expecting(model, noise);
                 let descent = Descent::new(source, training.clone(), *substeps, *heavy, len);
                 let pass = self.passes.of(tiles).filter(|_| books.is_empty());
                 let samples = match gradient {
@@ -526,28 +536,29 @@ impl Motion {
                     let gradient = FullGradient::new(model.clone(), tiles);
                     GradientFlow::new(gradient, *decay, *precision, parameters, tiles)
                 };
-                Box::new(flow.with(Accounts::new(books, 0, tiles)))
+                Box::new(flow.with(Accounts::new(books, 0, block)))
             }
             Kind::Linear(transitions) => {
                 let linear = Linear::new(transitions.clone(), block.normals(Purpose::Wiener), len);
-                Box::new(linear.with(Accounts::new(books, 0, tiles)))
+                Box::new(linear.with(Accounts::new(books, 0, block)))
             }
             Kind::Euler { equation, dt } => {
                 // A pass keeps no accounts.
                 let pass = self.passes.of(tiles).filter(|_| books.is_empty());
                 let normals = block.normals(Purpose::Wiener);
                 let euler = EulerMaruyama::new(equation.clone(), *dt, normals, pass);
-                Box::new(euler.with(Accounts::new(books, 0, tiles)))
+                let euler = euler.within(Walls::new(equation, block));
+                Box::new(euler.with(Accounts::new(books, 0, block)))
             }
             Kind::Underdamped(inertia) => {
                 let noise = Noise { variance: 1.0, mean: 0.0, period: 1 };
-                let accounts = Accounts::new(books, 0, tiles).expecting(&inertia.model, noise);
+                let accounts = Accounts::new(books, 0, block).expecting(&inertia.model, noise);
                 Box::new(Underdamped::new(inertia.clone(), block.normals(Purpose::Gradient)).with(accounts))
             }
             Kind::Langevin { force, rate, substeps, driven } => {
                 let equation = Box::new(LangevinEquation::new(force.clone(), tiles));
                 let course = Course::Iterations { equation, rate: rate.clone(), substeps: *substeps };
-                let accounts = Accounts::new(books, 0, tiles);
+                let accounts = Accounts::new(books, 0, block);
                 let charges = driven.charges(force.second_order);
                 let accounts = match charges {
                     Charges::Steps => accounts,
@@ -559,7 +570,7 @@ impl Motion {
             }
             Kind::Equation { compiled, dt, driven } => {
                 let course = Course::Steps { equation: SdeEquation::new(compiled.clone(), tiles), dt: *dt };
-                let accounts = Accounts::new(books, 0, tiles);
+                let accounts = Accounts::new(books, 0, block);
                 let integrated = integrated(course, *driven, block, Purpose::Wiener);
                 Box::new(integrated.with(accounts, driven.charges(false), tiles))
             }

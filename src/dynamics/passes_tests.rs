@@ -115,7 +115,7 @@ fn training(batch: usize) -> Training {
         decay: Decay::None,
         momentum: 0.0,
         sampling: Sampling::WithReplacement,
-        course: Default::default(),
+        course: crate::dynamics::Course::default(),
     }
 }
 

@@ -120,8 +120,10 @@ pub struct Course {
 /// What one step of descent goes by: v' = βv − hu, θ' = θ + v'; with a look ahead μ θ' = θ + μv' − hu.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gait {
-    /// h, and η of the step for substeps that share it.
+    /// h.
     pub rate: f64,
+    /// η, the time that the step takes.
+    pub time: f64,
     /// λ.
     pub decay: f64,
     /// β.
@@ -183,12 +185,13 @@ impl Training {
             Convention::PyTorch { dampening, nesterov } if self.heavy() => {
                 let ahead = if nesterov { momentum } else { 0.0 };
                 if step == 0 {
-                    return Gait { rate: eta, decay, momentum, ahead };
+                    return Gait { rate: eta, time: eta, decay, momentum, ahead };
                 }
                 let ratio = eta / self.rate.at(step - 1);
-                Gait { rate: eta * (1.0 - dampening), decay, momentum: momentum * ratio, ahead }
+                let momentum = momentum * ratio;
+                Gait { rate: eta * (1.0 - dampening), time: eta, decay, momentum, ahead }
             }
-            _ => Gait { rate: eta, decay, momentum, ahead: 0.0 },
+            _ => Gait { rate: eta, time: eta, decay, momentum, ahead: 0.0 },
         }
     }
     /// The settings of the plain heavy ball that moves as this one does once nothing changes any more.

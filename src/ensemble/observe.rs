@@ -83,9 +83,10 @@ impl Way {
             ObservableKind::Moving(function) => {
                 Way::Moving { function: function.clone(), scratch: function.scratch(tiles), rest: Vec::new() }
             }
-            ObservableKind::Ledger(_) | ObservableKind::Integral(_) | ObservableKind::Balance(_) => {
-                Way::Book { index: book }
-            }
+            ObservableKind::Ledger(_)
+            | ObservableKind::Integral(_)
+            | ObservableKind::Balance(_)
+            | ObservableKind::Passage(_) => Way::Book { index: book },
             ObservableKind::NoiseMoments(noise) => Way::NoiseMoments {
                 moments: GradientMoments::new(noise.model.clone(), noise.squares.clone(), tiles),
                 last: times.len().saturating_sub(1),

@@ -66,7 +66,7 @@ pub fn training(rate: f64, batch: usize) -> Training {
         decay: Decay::None,
         momentum: 0.0,
         sampling: Sampling::WithReplacement,
-        course: Default::default(),
+        course: crate::dynamics::Course::default(),
     }
 }
 

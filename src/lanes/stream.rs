@@ -60,6 +60,10 @@ pub enum Purpose {
     Increment = 16,
     /// Data of the laws that take a number of draws that varies, or no kernel of their own.
     Law = 17,
+    /// Brownian bridges between the ends of steps, where a first passage is looked for.
+    Bridge = 18,
+    /// Least and largest values within steps, at walls.
+    Wall = 19,
 }
 
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -77,7 +77,7 @@ fn attempt(claim: &NoetherFlow, run: &Run, significance: f64) -> Result<Settled,
             short(activity)
         )),
     )];
-    let heavy = run.dynamics.training.as_ref().is_some_and(|t| t.heavy());
+    let heavy = run.dynamics.training.as_ref().is_some_and(crate::dynamics::Training::heavy);
     let momentum = run.dynamics.law.inertial(f64::from(u8::from(heavy)));
     if momentum {
         let residual = book.largest_change(&|c| book.rows.momentum_residual(c));

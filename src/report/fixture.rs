@@ -44,7 +44,7 @@ pub(super) fn study() -> Study {
         decay: Decay::None,
         momentum: 0.0,
         sampling: Sampling::WithReplacement,
-        course: Default::default(),
+        course: crate::dynamics::Course::default(),
     };
     let dynamics = |name: &str, law: Law, momentum| Dynamics {
         name: name.into(),

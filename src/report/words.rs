@@ -197,7 +197,7 @@ mod tests {
             decay: Decay::None,
             momentum: 0.0,
             sampling: Sampling::WithReplacement,
-            course: Default::default(),
+            course: crate::dynamics::Course::default(),
         }
     }
 

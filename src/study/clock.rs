@@ -107,12 +107,12 @@ impl Clock {
                 push(total, own.time(total));
             }
             (Pace::Schedule(own) | Pace::Flow(own), Some((study, _))) if own == study => {
-                for step in self.study_steps(record, total) {
+                for step in Self::study_steps(record, total) {
                     push(step, own.time(step));
                 }
             }
             (Pace::Schedule(own) | Pace::Flow(own), Some((study, steps))) => {
-                for step in self.study_steps(record, *steps) {
+                for step in Self::study_steps(record, *steps) {
                     // T itself, where the study's own steps only come near it.
                     let time = if step == *steps { self.time } else { study.time(step) };
                     let step = steps_for(own, time);
@@ -209,7 +209,7 @@ impl Clock {
     }
 
     /// Instants in the study's own steps, of a record that is counted.
-    fn study_steps(&self, record: &Record, steps: u64) -> Vec<u64> {
+    fn study_steps(record: &Record, steps: u64) -> Vec<u64> {
         match *record {
             Record::Count(n) => {
                 let n = n.clamp(1, steps.max(1));

@@ -106,6 +106,7 @@ pub const SDE: Section = Section {
         key("drift", "a table of formulas", "0", "drift = { x = \"-mu*x\" }"),
         key("diffusion", "a table of formulas", "0", "diffusion = { x = \"sqrt(D)\" }"),
         key("interpretation", "a string", "ito", "interpretation = \"stratonovich\""),
+        key("reflect", "a table of bounds", "none", "reflect = { x = [0, \"none\"] }"),
     ],
 };
 
@@ -267,6 +268,10 @@ pub const OBSERVE: Section = Section {
     keys: &[
         key("singular_values", "a string", "", "spectrum = { singular_values = \"W\" }"),
         key("integral", "a string", "", "work = { integral = \"gradient_norm2\" }"),
+        key("first_passage", "a string", "", "T = { first_passage = \"x\", above = 1.0 }"),
+        key("passed", "a string", "", "hit = { passed = \"x\", above = 1.0 }"),
+        key("above", "a number", "none", "T = { first_passage = \"x\", above = 1.0 }"),
+        key("below", "a number", "none", "T = { first_passage = \"x\", below = -1.0 }"),
     ],
 };
 
@@ -519,6 +524,7 @@ mod tests {
             LOSS,
             SDE,
             TRAINING,
+            MOMENTUM,
             RUN,
             RECORD,
             PRECISION,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::dynamics::passage::Passage;
 use crate::dynamics::{Balance, Book, Law, Ledger, Training};
 pub use crate::model::Symmetry;
 use crate::model::formula::{Expression, FormulaModel, Function, SdeModel, Value};
@@ -249,6 +250,8 @@ pub enum ObservableKind {
     Ledger(Arc<Ledger>),
     /// ∫ f dt along the path, over every step and not only over recorded instants.
     Integral(Arc<Function>),
+    /// When an observable first leaves, seen at every step.
+    Passage(Arc<Passage>),
     /// What the steps of whole epochs take out and bring in, averaged; 0 where there are no epochs.
     Balance(Arc<Balance>),
     /// What the fixed points of charges are found from, at the start and at the end.
@@ -273,6 +276,7 @@ impl ObservableKind {
         match self {
             Self::Ledger(ledger) => Some(Book::Ledger(ledger.clone())),
             Self::Integral(function) => Some(Book::Integral(function.clone())),
+            Self::Passage(passage) => Some(Book::Passage(passage.clone())),
             Self::Balance(balance) => Some(Book::Balance(balance.clone())),
             Self::DecayRate { of, .. } => of.book(),
             _ => None,

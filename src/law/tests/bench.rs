@@ -29,7 +29,7 @@ pub(super) fn training(rate: f64, batch: usize) -> Training {
         decay: Decay::None,
         momentum: 0.0,
         sampling: Sampling::WithReplacement,
-        course: Default::default(),
+        course: crate::dynamics::Course::default(),
     }
 }
 
@@ -203,6 +203,7 @@ pub(super) fn simulate(
                     | ObservableKind::Moving(_)
                     | ObservableKind::Ledger(_)
                     | ObservableKind::Integral(_)
+                    | ObservableKind::Passage(_)
                     | ObservableKind::Balance(_)
                     | ObservableKind::NoiseMoments(_)
                     | ObservableKind::DecayRate { .. } => {

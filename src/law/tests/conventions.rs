@@ -3,21 +3,24 @@
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use crate::ensemble::{NoSink, Options, Silent, run};
+use crate::ensemble::{NoSink, Options, Record, Silent, run};
 use crate::law::{ClaimResult, Verdict, judge, needs};
 use crate::study::{Rendered, Study, parse};
 
-fn study(text: &str) -> Study {
+pub(super) fn study(text: &str) -> Study {
     parse("s.toml", text, Path::new(""), &[]).unwrap_or_else(|e| panic!("{}\n{text}", Rendered(&e)))
 }
 
-fn judged(study: &mut Study) -> Vec<ClaimResult> {
+pub(super) fn judged(study: &mut Study) -> Vec<ClaimResult> {
     let needed = needs(study);
     study.observables.extend(needed);
+    judge(study, &recorded(study))
+}
+
+pub(super) fn recorded(study: &Study) -> Record {
     let options =
         Options { threads: Some(1), stop: &AtomicBool::new(false), progress: &Silent, sink: &mut NoSink };
-    let record = run(study, &study.observables, options).unwrap();
-    judge(study, &record)
+    run(study, &study.observables, options).unwrap()
 }
 
 /// Gradient 1, rate 0.1 for one step and 0.01 for the next.

@@ -13,4 +13,5 @@ mod equilibrium;
 mod fdt;
 mod fixed_point;
 mod noether_flow;
+mod passage;
 mod rounding;

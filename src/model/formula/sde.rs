@@ -42,6 +42,8 @@ pub struct SdeModel {
     start: f64,
     program: Program,
     nodes: LazyNodes,
+    /// Elements of the state that are reflected, with their bounds.
+    bounds: Vec<(usize, f64, f64)>,
 }
 
 /// A `[P][P]`, c `[P]` and B `[P][M]` of dx = (A x + c) dt + B dW.
@@ -168,7 +170,30 @@ impl SdeModel {
             start: 0.0,
             program,
             nodes,
+            bounds: Vec::new(),
         })
+    }
+    /// The same, with elements of the state kept between bounds (which may be infinite) by reflection.
+    #[must_use]
+    pub fn within(self, bounds: Vec<(usize, f64, f64)>) -> Self {
+        Self { bounds, ..self }
+    }
+    /// Elements that are reflected, and between which bounds.
+    pub fn bounds(&self) -> &[(usize, f64, f64)] {
+        &self.bounds
+    }
+    /// Σ B², the variance of an element's noise per unit time, where the diffusion does not depend on the state.
+    pub fn spread(&self, element: usize) -> Option<f64> {
+        if !self.additive() || self.timed() {
+            return None;
+        }
+        let zero = vec![0.0; self.layout.len()];
+        let column = |process: usize| {
+            let mut unit = vec![0.0; self.noises()];
+            unit[process] = 1.0;
+            self.at(&zero, &unit).1[element]
+        };
+        Some((0..self.noises()).map(|process| column(process) * column(process)).sum())
     }
     /// Names and shapes of the state.
     pub fn layout(&self) -> &Layout {

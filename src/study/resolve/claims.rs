@@ -49,6 +49,8 @@ pub struct Parts<'a> {
     pub clock: Option<&'a Clock>,
     /// What the noise of the system's equation is like.
     pub noise: Option<NoiseKind>,
+    /// The equation is reflected at walls.
+    pub walls: bool,
     pub significance: f64,
 }
 
@@ -78,6 +80,20 @@ fn resolve(
             spec.at,
             format!("`{name}` speaks of a stationary law, and the equation depends on the time t"),
             "claim moments at an instant: equals = { observable = \"x\", at = 2.0, value = … }",
+        );
+        return None;
+    }
+    // Theory of the equation alone: walls push, and change its law.
+    let of_equation = match spec.law {
+        ClaimLawSpec::NoetherFlow { .. } => Some("noether-flow"),
+        ClaimLawSpec::Convergence { .. } => Some("convergence"),
+        _ => stochastic,
+    };
+    if let (true, Some(name)) = (parts.walls, of_equation) {
+        errors.at(
+            spec.at,
+            format!("`{name}` is the theory of an equation without walls, and this one has `reflect`"),
+            "claim what is known with walls by equals = { … }",
         );
         return None;
     }

@@ -18,11 +18,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::clock::Clock;
-use super::resolved::{LossSystem, Study, System};
+use super::resolved::{LossSystem, ObservableKind, Study, System};
 use super::source::Span;
 use super::spec::read::Errors;
 use super::spec::{ClaimLawSpec, Spec};
 use super::{Diagnostic, written};
+use crate::dynamics::Law;
 use crate::model::formula::{Expression, FormulaError, FormulaModel, Function, SdeModel, Value};
 use crate::model::{Layout, Model, Shape};
 use crate::scheme::NoiseKind;
@@ -137,6 +138,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     let recorded = run.as_ref().is_none_or(|r| r.record_parameters);
     let mut observables =
         observe::observables(spec, recorded, &parameters, &names, &scope, kind, compiler, errors);
+    check_passages(&observables, &motion, errors);
     let symmetries =
         symmetries::symmetries(spec, &parameters, system.as_ref().map(|s| &s.system), seed, errors);
     // What claims compare with has the settings of each dynamics.
@@ -162,6 +164,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
             timed: matches!(system.as_ref().map(|s| &s.system), Some(System::Sde(sde)) if sde.timed()),
             clock: clock.as_ref(),
             noise: noise_of(spec, system.as_ref().map(|s| &s.system)),
+            walls: matches!(system.as_ref().map(|s| &s.system), Some(System::Sde(sde)) if !sde.bounds().is_empty()),
             significance: run.as_ref().map_or(1e-3, |r| r.run.significance),
         },
         &mut observables,
@@ -207,6 +210,26 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     };
     study.resolved = written::resolved(spec, &study, &record, run.record_parameters);
     Some(study)
+}
+
+/// A first passage is seen along the steps of a path: laws that go from instant to instant have none.
+fn check_passages(
+    observables: &observe::Observables<'_>,
+    motion: &dynamics::Motions,
+    errors: &mut Errors<'_>,
+) {
+    let Some(passage) = observables.list.iter().find(|o| matches!(o.kind, ObservableKind::Passage(_))) else {
+        return;
+    };
+    for one in &motion.list {
+        if matches!(one.law, Law::GradientFlow { .. } | Law::Exact | Law::OrnsteinUhlenbeck) {
+            errors.at(
+                one.at,
+                format!("`{}` makes no steps along which `{}` could pass its level", one.name, passage.name),
+                "take a law of motion that steps: euler-maruyama for an [sde], gradient-descent or langevin for a [loss]",
+            );
+        }
+    }
 }
 
 /// What the noise of the system's equation is like, where a claim asks.

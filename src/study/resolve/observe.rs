@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::names::{self, Broken, MEASURED, Names};
 use super::{Compiler, Constants, Kind, Parameters};
 use crate::dynamics::Ledger;
+use crate::dynamics::passage::{Asked, Passage};
 use crate::model::formula::{Expression, Function, syntax};
 use crate::model::{Layout, Shape};
 use crate::study::resolved::{NoiseMoments, Observable, ObservableKind};
@@ -74,6 +75,31 @@ pub fn observables<'a>(
             ObserveSpec::Integral(text) => observables
                 .function(text, errors)
                 .map(|function| (function.shape(), ObservableKind::Integral(Arc::new(function)))),
+            ObserveSpec::Passage { of, above, below, passed } => {
+                observables.function(of, errors).and_then(|function| {
+                    if !function.shape().is_scalar() {
+                        errors.at(
+                            of.span,
+                            format!("`{}` is {}: a passage is that of one number", of.value, function.shape()),
+                            "name one element, such as x[0], or a formula that is a number",
+                        );
+                        return None;
+                    }
+                    let spread = observables.spread(&of.value);
+                    if kind == Some(Kind::Sde) && spread.is_none() {
+                        errors.warn(&format!(
+                            "`{}` sees a passage at the ends of steps alone: what happens between them is known of a coordinate \
+                             with constant noise",
+                            entry.name.value
+                        ));
+                    }
+                    let level = |field: &Field<f64>| field.value().copied();
+                    let asked = if *passed { Asked::Passed } else { Asked::Time };
+                    let (above, below) = (level(above), level(below));
+                    let passage = Passage { function: Arc::new(function), above, below, asked, spread };
+                    Some((Shape::SCALAR, ObservableKind::Passage(Arc::new(passage))))
+                })
+            }
             ObserveSpec::SingularValues(text) => observables.function(text, errors).and_then(|function| {
                 let shape = function.shape();
                 if shape.is_scalar() {
@@ -231,6 +257,13 @@ impl Observables<'_> {
                 }
             }
         }
+    }
+
+    /// σ² per unit time of a coordinate of an equation with constant noise, named as it is.
+    fn spread(&self, name: &str) -> Option<f64> {
+        let Some(Compiler::State(model)) = self.compiler else { return None };
+        let parameter = self.layout.get(name.trim()).filter(|p| p.shape.is_scalar())?;
+        model.spread(parameter.offset)
     }
 
     /// The observable that a claim names: by name, or a formula, which is added as a hidden one.

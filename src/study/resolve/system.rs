@@ -12,7 +12,7 @@ use crate::model::formula::{
 use crate::study::resolved::{LossSystem, System};
 use crate::study::source::Spanned;
 use crate::study::spec::read::Errors;
-use crate::study::spec::{DiffusionSpec, Field, SdeSpec, Spec};
+use crate::study::spec::{DiffusionSpec, Field, Named, SdeSpec, Spec};
 
 /// What the system is made from.
 pub struct Parts<'a> {
@@ -229,7 +229,7 @@ fn sde(spec: &SdeSpec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>
     let stratonovich = spec.interpretation.value() == Some(&"stratonovich");
     match SdeModel::new(parts.parameters.layout.clone(), parts.constants, &drift, &diffusion, stratonovich) {
         Ok(model) => {
-            let model = Arc::new(model.starting_at(parts.start));
+            let model = Arc::new(model.starting_at(parts.start).within(bounds(spec, parts, errors)));
             Some(Built { system: System::Sde(Arc::clone(&model)), compiler: Compiler::State(model) })
         }
         Err(list) => {
@@ -247,6 +247,21 @@ fn sde(spec: &SdeSpec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>
             None
         }
     }
+}
+
+/// Elements that are reflected, with their bounds; a start beyond them is an error where it is a number.
+fn bounds(spec: &SdeSpec, parts: &Parts<'_>, errors: &mut Errors<'_>) -> Vec<(usize, f64, f64)> {
+    let mut list = Vec::new();
+    let layout = &parts.parameters.layout;
+    for Named { name, value: (low, high) } in &spec.reflect {
+        let Some(parameter) = layout.get(&name.value) else {
+            let known = layout.parameters().iter().map(|p| p.name.as_str());
+            errors.unknown(name.span, "parameter", &name.value, known);
+            continue;
+        };
+        list.extend((0..parameter.shape.len()).map(|i| (parameter.offset + i, *low, *high)));
+    }
+    list
 }
 
 /// An error of the whole, shown at the first formula.

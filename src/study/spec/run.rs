@@ -165,6 +165,51 @@ pub enum ObserveSpec {
     SingularValues(Spanned<String>),
     /// `{ integral = "…" }`.
     Integral(Spanned<String>),
+    /// `{ first_passage = "…", above = … }`, or `passed`.
+    Passage {
+        /// What leaves.
+        of: Spanned<String>,
+        /// At this level or above.
+        above: Field<f64>,
+        /// At this level or below.
+        below: Field<f64>,
+        /// 0 or 1 in the place of the time.
+        passed: bool,
+    },
+}
+
+fn passage(
+    fields: &Fields<'_>,
+    of: &Field<String>,
+    (above, below): (Field<f64>, Field<f64>),
+    passed: bool,
+    errors: &mut Errors<'_>,
+) -> Field<ObserveSpec> {
+    let Some(of) = of.given() else { return Field::Broken };
+    let others = ["first_passage", "passed", "singular_values", "integral"];
+    let mut given = others.iter().filter_map(|key| fields.node(key));
+    if let (Some(_), Some(second)) = (given.next(), given.next()) {
+        errors.at(second.span, "an observable is one thing", "give first_passage, or passed");
+        return Field::Broken;
+    }
+    if above.is_absent() && below.is_absent() {
+        errors.at(
+            of.span,
+            "a passage has a level",
+            "add above = 1.0 or below = -1.0; with both, what leaves the interval between them is meant",
+        );
+        return Field::Broken;
+    }
+    if above.is_broken() || below.is_broken() {
+        return Field::Broken;
+    }
+    if let (Some(high), Some(low)) = (above.given(), below.given())
+        && high.value <= low.value
+    {
+        errors.at(high.span, "nothing lies between the levels", "give `above` a larger level than `below`");
+        return Field::Broken;
+    }
+    Field::Given(Spanned::new(ObserveSpec::Passage { of: of.clone(), above, below, passed }, of.span))
 }
 
 pub fn observe(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> Field<ObserveSpec> {
@@ -174,6 +219,11 @@ pub fn observe(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> 
             let fields = Fields::new(&keys::OBSERVE, table, name.span, errors);
             let values = fields.string("singular_values", errors);
             let integral = fields.string("integral", errors);
+            let passages = [fields.string("first_passage", errors), fields.string("passed", errors)];
+            let (above, below) = (fields.number("above", errors), fields.number("below", errors));
+            if let Some(passed) = passages.iter().position(|p| !p.is_absent()) {
+                return passage(&fields, &passages[passed], (above, below), passed == 1, errors);
+            }
             let unknown = table.entries.iter().any(|(k, _)| keys::OBSERVE.key(&k.value).is_none());
             match (values.given(), integral.given()) {
                 (Some(_), Some(other)) => {

@@ -198,6 +198,8 @@ pub struct SdeSpec {
     pub diffusion: Vec<Named<DiffusionSpec>>,
     /// `interpretation`: `ito` or `stratonovich`.
     pub interpretation: Field<&'static str>,
+    /// `reflect`: bounds by parameter, infinite where there is none.
+    pub reflect: Vec<Named<(f64, f64)>>,
     /// Something in it was reported already.
     pub broken: bool,
 }
@@ -261,5 +263,45 @@ pub fn sde(table: &Table, at: Span, errors: &mut Errors<'_>) -> SdeSpec {
         );
     }
     let interpretation = fields.word("interpretation", &["ito", "stratonovich"], errors);
-    SdeSpec { drift, diffusion, interpretation, broken: errors.list.len() > before }
+    let reflect = tables("reflect", errors)
+        .into_iter()
+        .filter_map(|(name, node)| {
+            bounds(name, node, errors).map(|value| Named { name: name.clone(), value })
+        })
+        .collect();
+    SdeSpec { drift, diffusion, interpretation, reflect, broken: errors.list.len() > before }
+}
+
+/// `[low, high]`, either of which may be "none" (which TOML has in quotes alone) or infinite.
+fn bounds(name: &Spanned<String>, node: &Node, errors: &mut Errors<'_>) -> Option<(f64, f64)> {
+    let bound = |node: &Node, none: f64| match &node.value {
+        Value::String(text) if text == "none" => Some(none),
+        other => read::number(other).filter(|x| !x.is_nan()),
+    };
+    let pair = match &node.value {
+        Value::Array(list) if list.len() == 2 => {
+            bound(&list[0], f64::NEG_INFINITY).zip(bound(&list[1], f64::INFINITY))
+        }
+        _ => None,
+    };
+    let Some((low, high)) = pair else {
+        errors.at(
+            node.span,
+            format!("`{}`: expected two bounds, found {}", name.value, node.value.found()),
+            format!(
+                "write {} = [0, 1], with \"none\" in quotes where there is no bound: [0, \"none\"]",
+                name.value
+            ),
+        );
+        return None;
+    };
+    if low >= high || (low.is_infinite() && high.is_infinite()) {
+        errors.at(
+            node.span,
+            format!("`{}` is to be kept between {low} and {high}", name.value),
+            "give a lower bound below the upper one, one of them finite",
+        );
+        return None;
+    }
+    Some((low, high))
 }
