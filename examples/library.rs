@@ -120,7 +120,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let record = ensemble::run(&study, &study.observables, options)?;
     let claims = law::judge(&study, &record);
     let digest = ensemble::digest(&record);
-    let report = Report { study: &study, record: &record, claims: &claims, digest: &digest, output: None };
+    let report = Report {
+        study: &study,
+        record: &record,
+        claims: &claims,
+        digest: &digest,
+        output: None,
+        interrupted: record.interrupted,
+    };
     print!("{}", report::table(&report, &Style::default()));
     if claims.iter().all(|claim| claim.as_expected) {
         Ok(())

@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::args;
 use super::outcome::{Failure, Outcome, tag};
 use super::output::default_output;
 use super::progress::Bar;
-use super::simulate::{prepare, simulate};
+use super::simulate::{Simulated, prepare, simulate};
 use super::terminal;
 use crate::ensemble::{self, Record};
 use crate::lanes::stopwatch;
@@ -24,27 +25,34 @@ pub(super) fn run(arguments: &args::Run, typed: &[OsString]) -> Result<Outcome, 
     let path = &arguments.study.study;
     let mut study = study::load(path, &arguments.study.overrides)?;
     prepare(&mut study)?;
+    let study = Arc::new(study);
     let mut writer = writer(arguments, &StudyHeader::of(&study, &command_line(typed)))?;
     if !arguments.quiet {
         Outlook::new(&study).warnings().iter().for_each(|warning| terminal::warn(warning));
     }
 
     let bar = Bar::new(arguments.quiet);
-    let (record, claims) = simulate(&study, arguments.threads, &bar, &mut writer)?;
+    let Simulated { record, claims, interrupted } = simulate(&study, arguments.threads, &bar, &mut writer)?;
     let digest = ensemble::digest(&record);
-    let status = if record.interrupted { Status::Interrupted } else { Status::Complete };
+    let status = if interrupted { Status::Interrupted } else { Status::Complete };
     writer.complete(&record, &digest, &rows(&claims), status)?;
 
     let output = writer.path().to_path_buf();
-    let shown =
-        Report { study: &study, record: &record, claims: &claims, digest: &digest, output: Some(&output) };
+    let shown = Report {
+        study: &study,
+        record: &record,
+        claims: &claims,
+        digest: &digest,
+        output: Some(&output),
+        interrupted,
+    };
     let printed = if arguments.json {
         terminal::print_json(&report::document(&shown))
     } else {
         terminal::print(&report::table(&shown, &terminal::style()))
     };
     printed.map_err(|failure| failure.with_help(format!("the run is saved in {}", output.display())))?;
-    if record.interrupted {
+    if interrupted {
         terminal::tell(&how_to_go_on(&study, &record, &output, bar.done()));
         return Ok(Outcome::Interrupted);
     }

@@ -1,5 +1,8 @@
 //! From a study to its verdicts: what all commands that simulate have in common.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::interrupt;
 use super::outcome::Failure;
 use super::progress::Bar;
@@ -14,19 +17,34 @@ pub(super) fn prepare(study: &mut Study) -> Result<(), Failure> {
     within_memory(Outlook::new(study).memory())
 }
 
+/// What judging may still take after Ctrl-C: verdicts that come at once are kept.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A study that was simulated and judged.
+pub(super) struct Simulated {
+    pub record: Arc<Record>,
+    pub claims: Vec<ClaimResult>,
+    /// Not all was done, or not all judged.
+    pub interrupted: bool,
+}
+
 /// Simulates and judges.
 pub(super) fn simulate(
-    study: &Study,
+    study: &Arc<Study>,
     threads: Option<u16>,
     progress: &Bar,
     sink: &mut dyn Sink,
-) -> Result<(Record, Vec<ClaimResult>), Failure> {
-    let options = Options { threads: threads.map(usize::from), stop: interrupt::watch(), progress, sink };
+) -> Result<Simulated, Failure> {
+    let stop = interrupt::watch();
+    let options = Options { threads: threads.map(usize::from), stop, progress, sink };
     let run = ensemble::run(study, &study.observables, options);
     progress.end();
-    let record = run.map_err(|error| Failure::of_run(error, study))?;
-    let claims = law::judge(study, &record);
-    Ok((record, claims))
+    let record = Arc::new(run.map_err(|error| Failure::of_run(error, study))?);
+    let (judged_study, judged_record) = (study.clone(), record.clone());
+    let (mut claims, ended) =
+        ensemble::aside(stop, PATIENCE, move |tell| law::judge_each(&judged_study, &judged_record, tell));
+    claims.extend(law::unjudged(study, claims.len()));
+    Ok(Simulated { interrupted: record.interrupted || !ended, record, claims })
 }
 
 /// A run that the machine cannot hold is refused before it begins, where the machine says how much it has.

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::args;
 use super::outcome::{Failure, Outcome, tag};
 use super::progress::Bar;
 use super::run::said_to_be_lost;
-use super::simulate::{prepare, simulate};
+use super::simulate::{Simulated, prepare, simulate};
 use super::terminal;
 use crate::ensemble::NoSink;
 use crate::law::{self, Tally};
@@ -27,9 +28,10 @@ pub(super) fn verify(arguments: &args::Verify) -> Result<Outcome, Failure> {
     for (name, study) in &studies {
         let start = Instant::now();
         let bar = Bar::of_study(arguments.quiet, name);
-        let (record, claims) = simulate(study, arguments.threads, &bar, &mut NoSink)
-            .map_err(|failure| failure.of_study(name))?;
-        if record.interrupted {
+        let Simulated { record, claims, interrupted: stopped } =
+            simulate(study, arguments.threads, &bar, &mut NoSink)
+                .map_err(|failure| failure.of_study(name))?;
+        if stopped {
             interrupted = true;
             break;
         }
@@ -75,7 +77,7 @@ fn line(name: &str, tally: Tally, seconds: f64) -> String {
 
 /// The studies asked for, resolved and with their tables read, so that whatever is wrong is said before hours are spent;
 /// an unpacked catalogue is gone afterwards.
-fn studies(arguments: &args::Verify) -> Result<Vec<(String, Study)>, Failure> {
+fn studies(arguments: &args::Verify) -> Result<Vec<(String, Arc<Study>)>, Failure> {
     let catalogue = Catalogue::find().map_err(|error| unreadable("the catalogue", &error))?;
     let mut studies = Vec::new();
     let mut errors = Vec::new();
@@ -84,7 +86,7 @@ fn studies(arguments: &args::Verify) -> Result<Vec<(String, Study)>, Failure> {
         match load(&entry, arguments) {
             Ok(Some(mut study)) => {
                 prepare(&mut study).map_err(|failure| failure.of_study(&entry.name))?;
-                studies.push((entry.name, study));
+                studies.push((entry.name, Arc::new(study)));
             }
             Ok(None) => left_out.push(entry.name),
             Err(list) => errors.extend(list),

@@ -3,6 +3,7 @@
 //! A replica's path depends on (study, seed, replica) alone, and moments fold as a tree over the replicas' index ([`fold`]), so that a record has
 //! the same bits for any number of threads and any size of blocks. Memory grows with what is recorded.
 
+mod aside;
 mod block;
 pub mod decay;
 mod diagnosis;
@@ -28,10 +29,11 @@ mod tests;
 
 use std::sync::atomic::AtomicBool;
 
+pub use aside::aside;
 pub use digest::{digest, digest_of_first};
 pub use progress::{Progress, Silent};
 pub use record::{DynamicsRecord, ObservableRecord, Profile, Record, Stationary};
-pub use run::run;
+pub use run::{check, run};
 pub use sink::{BlockRecord, MemorySink, NoSink, Plan, Sink, SinkError};
 
 /// How a run is carried out; nothing here changes a recorded number.

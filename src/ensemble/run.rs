@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crate::dynamics::{Clock, Motion, Setting, System};
+use crate::dynamics::{Clock, Law, Motion, Setting, System};
 use crate::ensemble::block::Job;
 use crate::ensemble::fold::{Fold, blocks};
 use crate::ensemble::observe::{Windows, blank};
@@ -246,6 +246,15 @@ impl Ladders {
         }
         Ok(())
     }
+}
+
+/// What a run would refuse before its first step: laws of motion that look for a minimum, and find none.
+///
+/// # Errors
+/// [`RunError::Dynamics`].
+pub fn check(study: &Study) -> Result<(), RunError> {
+    let about_minima = study.dynamics.iter().filter(|d| d.law == Law::OrnsteinUhlenbeck);
+    about_minima.map(|dynamics| Prepared::new(study, dynamics, None)).try_for_each(|found| found.map(drop))
 }
 
 /// One dynamics before its first block.

@@ -11,7 +11,8 @@
 use std::sync::Arc;
 
 use super::measure::{Keeps, Run, Unsteady, Watched, certain, stationarity, window};
-use super::prediction::{Moving, Prediction, Refusal, of_loss, of_sde, sde_center};
+use super::number::short;
+use super::prediction::{Moving, Prediction, Refusal, left, left_of_sde, of_loss, of_sde, sde_center};
 use super::rounding::Rounding;
 use super::settle::{Question, Settled, settle};
 use super::verdict::Verdict;
@@ -19,7 +20,7 @@ use crate::dynamics::Decay;
 use crate::ensemble::initial::{all_fixed, search_start};
 use crate::ensemble::record::ObservableRecord;
 use crate::model::Shape;
-use crate::model::critical::{Minimum, minimum};
+use crate::model::critical::{ILL_CONDITIONED, Minimum, minimum};
 use crate::stats::{Estimate, Window};
 use crate::study::{ClaimLaw, Dynamics, Equation, Observable, ObservableKind, Study, System};
 
@@ -182,10 +183,45 @@ fn attempt(
 ) -> Result<Settled, Refusal> {
     let (center, found) = centers.of(run.dynamics).map_err(Refusal::Unknown)?;
     let prediction = predict(equation, tolerance, run, found)?;
+    relaxed(run, found).map_err(Refusal::Unknown)?;
     run.schedule_settled().map_err(Refusal::Unknown)?;
     let measured = Measured::new(run, center, found).map_err(Refusal::Unknown)?;
     let moving = measured.stationarity(run, &prediction, significance).map_err(Refusal::Unknown)?;
     Ok(settle(measured.questions(run, found, &prediction), significance).but_moving(moving, 1.0))
+}
+
+/// Of a start, at most this is left at the end of a run that can be spoken of as stationary: the run is as long as its slowest relaxation.
+const RELAXED: f64 = 0.37;
+
+/// Whether the slowest direction has had the time to relax. Where it has not, nothing moves within the window, and no comparison of its halves shows it.
+fn relaxed(run: &Run, found: &Found) -> Result<(), String> {
+    let law = &run.dynamics.law;
+    let (Some(&time), Some(&steps)) = (run.record.times.last(), run.record.steps.last()) else {
+        return Ok(());
+    };
+    let left = match (&run.study.system, &found.minimum, &run.dynamics.training) {
+        (System::Sde(model), ..) => left_of_sde(model, law, (time, steps)),
+        (_, Some(minimum), Some(training)) => left(law, training, minimum, steps),
+        _ => None,
+    };
+    match left {
+        Some(left) if left > RELAXED => {
+            let begun = run.record.times.first().copied().unwrap_or(0.0);
+            let time = time - begun;
+            let slowest = -time / left.min(1.0).ln();
+            let how_long = if slowest.is_finite() {
+                format!("relaxes in a time {}", short(slowest))
+            } else {
+                "does not relax".to_owned()
+            };
+            Err(format!(
+                "the slowest direction {how_long}, and the run ends after {}: it still remembers its start, and nothing is known of a \
+                 stationary state; run longer, or raise the rate",
+                short(time)
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn predict(
@@ -287,7 +323,12 @@ impl<'a> Measured<'a> {
     fn questions(&self, run: &Run, found: &Found, prediction: &Prediction) -> Vec<Question> {
         let layout = run.study.layout();
         let resolution = run.study.run.resolution;
-        let note = Some(prediction.note.clone());
+        let note = Some(match found.minimum.as_ref().map_or(1.0, |minimum| minimum.condition) {
+            condition if condition >= ILL_CONDITIONED => {
+                format!("{}; the Hessian's condition number is {}", prediction.note, short(condition))
+            }
+            _ => prediction.note.clone(),
+        });
         let moments = &prediction.second_moment;
         let roundings: Vec<Rounding> =
             self.parameters.iter().map(|s| run.window_rounding(s.observable, s.component)).collect();

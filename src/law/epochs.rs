@@ -10,9 +10,10 @@
 //! fluctuates faster feeds noise into the slow directions that an epoch does not cancel, so that their variance is larger than this (by some η times
 //! the largest curvature).
 
-use nalgebra::{DMatrix, Matrix2, Matrix4, SymmetricEigen, Vector2, Vector4};
+use nalgebra::{DMatrix, Matrix2, Matrix4, Vector2, Vector4};
 
 use super::recursion::{Kernel, Linearised, Response, stationary_by};
+use crate::stats::spectrum::symmetric_eigen;
 
 /// An epoch: samples, and the sizes of its batches.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +52,7 @@ pub(super) fn covariances(
     (rate, momentum): (f64, f64),
     epoch: &Epoch,
 ) -> Vec<DMatrix<f64>> {
-    let eigen = SymmetricEigen::new(DMatrix::from_row_slice(size, size, hessian));
+    let eigen = symmetric_eigen(&DMatrix::from_row_slice(size, size, hessian));
     let (curvature, rotation) = (&eigen.eigenvalues, &eigen.eigenvectors);
     let noise = rotation.tr_mul(&DMatrix::from_row_slice(size, size, noise)) * rotation;
     let halves = if momentum == 0.0 { 1 } else { 2 };

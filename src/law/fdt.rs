@@ -25,6 +25,11 @@
 //! Without noise (a minibatch of the whole population, or an interpolating one that has come to its minimum) both sides are rounding, and there is
 //! nothing to balance.
 //!
+//! By epochs the sides of one path differ by ½(‖θ‖² at the end − ‖θ‖² at the start)/(ηn) over its n steps, exactly: a telescoping sum, whose scatter is that of two
+//! states, η/T of what each side scatters by, and whose mean is all transient. Tested against that scatter the relation would be a test of ⟨‖θ‖²⟩ at the two ends alone,
+//! which fails for what no window of that length can show. So one half of the replicas says what is taken out, and the other what is brought in: the
+//! two ends count with the error that each side really has.
+//!
 //! ⟨θ·F⟩ is measured as ⟨(θ − c)·F⟩ with c the mean of θ: the same in a stationary state, where ⟨F⟩ = 0, and without the scatter of c·F,
 //! which says nothing of noise.
 //!
@@ -136,11 +141,19 @@ impl<'a> Balance<'a> {
 
     /// The gain is measured, the noise predicts it; the error is that of their difference, unit by unit.
     fn question(&self, sides: &Sides, tolerance: Option<f64>, run: &Run) -> Question {
-        let difference: Vec<f64> = self.gain.iter().zip(&self.noise).map(|(a, b)| a - b).collect();
+        let (gain, noise) = if sides.telescopes {
+            let every_second =
+                |list: &[f64], first: usize| list.iter().skip(first).step_by(2).copied().collect();
+            (every_second(&self.gain, 0), every_second(&self.noise, 1))
+        } else {
+            (self.gain.clone(), self.noise.clone())
+        };
+        let difference: Vec<f64> = gain.iter().zip(&noise).map(|(a, b)| a - b).collect();
         let of_difference = Estimate::of_sample(&difference);
-        let predicted = self.noise.iter().sum::<f64>() / self.noise.len() as f64;
+        let noise = &noise[..difference.len()];
+        let predicted = noise.iter().sum::<f64>() / noise.len() as f64;
         let largest = self.gain.iter().chain(&self.noise).fold(0.0_f64, |m, x| m.max(x.abs()));
-        let nothing = largest <= self.floor.max(CANCELLED * self.here);
+        let nothing = largest <= self.floor.max(CANCELLED * self.here) || predicted == 0.0;
         Question {
             quantity: format!("mean of {}", sides.gain_name),
             estimate: Estimate { value: predicted + of_difference.value, ..of_difference },

@@ -56,8 +56,14 @@ pub fn needs(study: &Study) -> Vec<Observable> {
 /// Judges every claim of the study: a pure function of the study and what its run recorded.
 /// One result for each claim and each of its dynamics, in file order.
 pub fn judge(study: &Study, record: &Record) -> Vec<ClaimResult> {
-    let centers = Centers::new(study);
     let mut results = Vec::new();
+    judge_each(study, record, &mut |result| results.push(result));
+    results
+}
+
+/// As [`judge`], handing over each result as it comes.
+pub fn judge_each(study: &Study, record: &Record, tell: &mut dyn FnMut(ClaimResult)) {
+    let centers = Centers::new(study);
     for (index, claim) in study.claims.iter().enumerate() {
         for dynamics in claim.dynamics.iter().filter_map(|&d| study.dynamics.get(d)) {
             let own = record.dynamics.iter().find(|r| r.name == dynamics.name);
@@ -71,20 +77,35 @@ pub fn judge(study: &Study, record: &Record) -> Vec<ClaimResult> {
                 }
                 _ => Settled::without_tests(Verdict::Undecided, "the run ended before this dynamics"),
             };
-            let expect = if claim.expect_holds { Verdict::Holds } else { Verdict::Fails };
-            results.push(ClaimResult {
-                claim: index,
-                law: name(&claim.law),
-                dynamics: dynamics.name.clone(),
-                verdict: settled.verdict,
-                expect,
-                as_expected: settled.verdict == expect,
-                tests: settled.tests,
-                reason: settled.reason,
-            });
+            tell(result(index, claim, &dynamics.name, settled));
         }
     }
-    results
+}
+
+/// Results for those claims that were not judged because judging was stopped after the first `judged` ones: `undecided`, in the order of [`judge`].
+pub fn unjudged(study: &Study, judged: usize) -> Vec<ClaimResult> {
+    let each = study.claims.iter().enumerate().flat_map(|(index, claim)| {
+        let dynamics = claim.dynamics.iter().filter_map(|&d| study.dynamics.get(d));
+        dynamics.map(move |dynamics| (index, claim, dynamics))
+    });
+    let stopped = || Settled::without_tests(Verdict::Undecided, "judging was interrupted before this claim");
+    each.skip(judged)
+        .map(|(index, claim, dynamics)| result(index, claim, &dynamics.name, stopped()))
+        .collect()
+}
+
+fn result(index: usize, claim: &Claim, dynamics: &str, settled: Settled) -> ClaimResult {
+    let expect = if claim.expect_holds { Verdict::Holds } else { Verdict::Fails };
+    ClaimResult {
+        claim: index,
+        law: name(&claim.law),
+        dynamics: dynamics.to_owned(),
+        verdict: settled.verdict,
+        expect,
+        as_expected: settled.verdict == expect,
+        tests: settled.tests,
+        reason: settled.reason,
+    }
 }
 
 /// The claim's name in the study file.

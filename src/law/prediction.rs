@@ -6,15 +6,17 @@ use super::amplifier::{Curvatures, DENSE};
 use super::epochs::{self, Epoch};
 use super::lyapunov;
 use super::number::short;
-use super::recursion::{Linearised, Response, stationary};
+use super::recursion::{Linearised, Response, power, stationary};
 use super::shuffles::{self, Descent};
 use super::sums::{Sampled, Sums, curvature_samples};
 use super::tails::{self, Cumulants, Multiplier};
-use crate::dynamics::{Law, Sampling, Training, amplifying_weights};
+use crate::dynamics::{Law, Sampling, Schedule, Training, amplifying_weights};
 use crate::model::critical::Minimum;
 use crate::model::formula::{FormulaModel, SdeModel};
 use crate::model::{Model, Origin};
 use crate::scheme::Scheme;
+use crate::scheme::linear::Transition;
+use crate::stats::spectrum::symmetric_eigen;
 use crate::study::Equation;
 
 /// Relative tolerance of leading-order predictions where the study gives none.
@@ -109,9 +111,20 @@ pub(super) fn of_loss(
         ));
     }
     let note = note_of(response, law);
+    // Beyond the limit of stability a loss that is not quadratic may yet keep θ in bounds.
+    let quadratic_loss = model.quadratic();
+    let unstable = |reason: String| {
+        if quadratic_loss || (own && *law == Law::OrnsteinUhlenbeck) {
+            return Refusal::Unstable(reason);
+        }
+        Refusal::Unknown(format!(
+            "{}; the loss is not quadratic, so that a stationary law farther out may exist, of which the curvature at the minimum says nothing",
+            reason.replace("no stationary law exists", "no stationary law exists about the minimum")
+        ))
+    };
     // The Ornstein–Uhlenbeck process is linear with constant noise by construction.
     let linear = own && *law == Law::OrnsteinUhlenbeck;
-    let quadratic = !linear && model.quadratic();
+    let quadratic = !linear && quadratic_loss;
     let exact = linear || (quadratic && exact_for_quadratic(own, law, training, model));
     let given = tolerance;
     let tolerance = tolerance.or_else(|| (!exact).then_some(LEADING_ORDER));
@@ -149,8 +162,8 @@ pub(super) fn of_loss(
             factor: 1.0,
             curvatures: curvatures.as_ref(),
         };
-        let about = epochs::stationary(&system, (rate, training.momentum), &epoch, steps)
-            .map_err(Refusal::Unstable)?;
+        let about =
+            epochs::stationary(&system, (rate, training.momentum), &epoch, steps).map_err(unstable)?;
         let note = "epochs of one permutation each, averaged over the recorded places within an epoch";
         return Ok(Prediction { tolerance, ..Prediction::exact(mean, about, note) });
     }
@@ -178,7 +191,12 @@ pub(super) fn of_loss(
         let about = sums.predict(&minimum.theta, decay, factor, response).map_err(Refusal::Unstable)?.1;
         (about, heavy_tails(&moving, &sums.curvatures(), seed))
     } else {
-        (direct(model, minimum, decay, factor, response, quadratic)?, None)
+        let about = direct(model, minimum, decay, factor, response, quadratic);
+        let about = about.map_err(|refusal| match refusal {
+            Refusal::Unstable(reason) => unstable(reason),
+            unknown @ Refusal::Unknown(_) => unknown,
+        });
+        (about?, None)
     };
     let mut prediction = Prediction { tolerance, heavy_tails, ..Prediction::exact(mean, about, note) };
     let error = model.nodes().origin.error();
@@ -223,6 +241,42 @@ fn own_response(law: &Law, training: &Training) -> Option<Response> {
     }
 }
 
+/// What is left at iteration `step` of a distance from the minimum, along the direction that keeps most of it; `None` for a motion that is not known as
+/// a linear one.
+pub(super) fn left(law: &Law, training: &Training, minimum: &Minimum, step: u64) -> Option<f64> {
+    let size = minimum.theta.len();
+    let eigen = symmetric_eigen(&DMatrix::from_row_slice(size, size, &minimum.hessian));
+    let pieces = &training.rate.pieces;
+    let mut left = vec![1.0; size];
+    for (index, &(first, rate)) in pieces.iter().enumerate() {
+        let end = pieces.get(index + 1).map_or(step, |next| next.0.min(step));
+        let response = own_response(law, &Training { rate: Schedule::constant(rate), ..training.clone() })?;
+        for (left, &curvature) in left.iter_mut().zip(eigen.eigenvalues.iter()) {
+            *left *= response.left(curvature, end.saturating_sub(first));
+        }
+    }
+    Some(left.into_iter().fold(0.0, f64::max))
+}
+
+/// The same for a linear `[sde]`, after a time and so many steps.
+pub(super) fn left_of_sde(model: &SdeModel, law: &Law, (time, step): (f64, u64)) -> Option<f64> {
+    let (drift, constant, _) = model.linear().ok()?;
+    let size = constant.len();
+    let matrix = DMatrix::from_row_slice(size, size, &drift);
+    match law {
+        Law::Integrated { dt, method } => {
+            let step_map = polynomial(method.scheme.propagation().state, &(matrix * *dt));
+            Some(power(&step_map, step).norm())
+        }
+        Law::Exact => {
+            let nothing = vec![0.0; size * size];
+            let exact = Transition::new(&drift, &constant, &nothing, time).ok()?;
+            Some(exact.propagator.iter().map(|x| x * x).sum::<f64>().sqrt())
+        }
+        _ => None,
+    }
+}
+
 /// What is solved.
 fn note_of(response: Response, law: &Law) -> &'static str {
     match response {
@@ -253,10 +307,14 @@ fn exact_for_quadratic(own: bool, law: &Law, training: &Training, model: &Formul
     !own || simple || model.additive_noise()
 }
 
-/// A sentence, where the fourth moment of this motion does not exist (see [`super::tails`]).
+/// A sentence, where the fourth moment of this motion does not exist (see [`super::tails`]). Noise that does not depend on θ has no tails of its own
+/// making: the stationary law is a sum of what single steps brought, each of them less and less.
 fn heavy_tails(motion: &Moving, curvatures: &Curvatures, seed: u64) -> Option<String> {
     let Moving { model, minimum, law, training } = *motion;
     let response = own_response(law, training)?;
+    if model.additive_noise() {
+        return None;
+    }
     let size = minimum.theta.len();
     let of_minibatches = matches!(law, Law::Sgd | Law::Svag { .. });
     // Known exactly: normal noise, one parameter, or cumulants of the minibatch's curvature up to the fourth.
@@ -270,10 +328,16 @@ fn heavy_tails(motion: &Moving, curvatures: &Curvatures, seed: u64) -> Option<St
         let growth = tails::growth(response, &hessian, decay, factor, curvatures, cumulants.as_ref())?;
         (growth, !of_minibatches || cumulants.is_some())
     };
+    // Of noise that a scheme evaluates twice in a step, to leading order in the step.
+    let leading = matches!(response, Response::Scheme { scheme, .. } if scheme != Scheme::EulerMaruyama);
     (growth >= 1.0).then(|| {
         let (has, grow, measured) =
-            if exact { ("has", "grow", "does not") } else { ("may have", "may grow", "may not") };
-        let how = if exact { "" } else { ", were the minibatches' curvatures normal" };
+            if exact && !leading { ("has", "grow", "does not") } else { ("may have", "may grow", "may not") };
+        let how = match (exact, leading) {
+            (false, _) => ", were the minibatches' curvatures normal",
+            (true, true) => ", to leading order in the scheme's step",
+            (true, false) => "",
+        };
         format!(
             "the stationary law {has} heavy tails (fourth moments {grow} {}-fold a step{how}): the variance exists, but its \
              standard error {measured}; lower the rate or raise the batch",

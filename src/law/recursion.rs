@@ -7,12 +7,13 @@
 //! `N(Σ) = C* + E_k[A_k Σ A_k] − H̄ Σ H̄` (`A_k`: the samples' Hessians without decay, H̄ their mean),
 //! which is still linear, and the equation is solved exactly.
 
-use nalgebra::{DMatrix, DVector, Matrix2, Matrix4, SymmetricEigen, Vector2, Vector4};
+use nalgebra::{DMatrix, DVector, Matrix2, Matrix4, Vector2, Vector4};
 
 use super::amplifier::Amplifier;
 pub use super::amplifier::Curvatures;
 use super::lyapunov::symmetric;
 use crate::scheme::Scheme;
+use crate::stats::spectrum::symmetric_eigen;
 
 /// How a law of motion answers noise.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,6 +60,31 @@ pub enum Response {
     },
 }
 
+/// One step of δ, or of (δ, v), for one curvature: s' = Ms + Σ_k g_k ξ_k with independent ξ_k of covariance f·N, N at the position e·s.
+#[derive(Clone, Debug)]
+pub(super) struct Mode {
+    /// Numbers of the state, 1 or 2; what lies beyond in the arrays is 0.
+    pub numbers: usize,
+    /// M.
+    pub step: Matrix2<f64>,
+    /// e.
+    pub felt: Vector2<f64>,
+    /// g_k.
+    pub kicks: Vec<Vector2<f64>>,
+}
+
+impl Mode {
+    /// Of δ alone.
+    fn plain(step: f64, kicks: impl IntoIterator<Item = f64>) -> Self {
+        Self {
+            numbers: 1,
+            step: Matrix2::new(step, 0.0, 0.0, 0.0),
+            felt: Vector2::x(),
+            kicks: kicks.into_iter().map(|kick| Vector2::new(kick, 0.0)).collect(),
+        }
+    }
+}
+
 /// ⟨δ_i δ_j⟩ per unit of noise: where the noise is felt, and where the state is recorded.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kernel {
@@ -68,6 +94,27 @@ pub(super) struct Kernel {
 
 fn polynomial(coefficients: &[f64], x: f64) -> f64 {
     coefficients.iter().rev().fold(0.0, |sum, c| sum * x + c)
+}
+
+/// Mⁿ, by squarings.
+pub(super) fn power<D: nalgebra::Dim>(
+    matrix: &nalgebra::OMatrix<f64, D, D>,
+    exponent: u64,
+) -> nalgebra::OMatrix<f64, D, D>
+where
+    nalgebra::DefaultAllocator: nalgebra::allocator::Allocator<D, D>,
+{
+    let (rows, columns) = matrix.shape_generic();
+    let mut result = nalgebra::OMatrix::<f64, D, D>::identity_generic(rows, columns);
+    let (mut square, mut left) = (matrix.clone(), exponent);
+    while left > 0 {
+        if left & 1 == 1 {
+            result = &result * &square;
+        }
+        square = &square * &square;
+        left >>= 1;
+    }
+    result
 }
 
 /// The curvature that the drift has for a curvature of the loss.
@@ -95,6 +142,57 @@ impl Response {
         Kernel { felt: one, recorded: one }
     }
 
+    /// The step of one curvature; `None` for a motion without steps.
+    pub(super) fn mode(self, curvature: f64) -> Option<Mode> {
+        Some(match self {
+            Response::Iteration { rate, momentum: 0.0 } => Mode::plain(1.0 - rate * curvature, [rate]),
+            Response::Iteration { rate, momentum } => Mode {
+                numbers: 2,
+                step: Matrix2::new(1.0 - rate * curvature, momentum, -rate * curvature, momentum),
+                felt: Vector2::x(),
+                kicks: vec![Vector2::repeat(rate)],
+            },
+            Response::Substeps { rate, substeps } => {
+                let step = rate / f64::from(substeps);
+                Mode::plain(1.0 - step * curvature, [(step * rate).sqrt()])
+            }
+            Response::Scheme { rate, substeps, order, scheme } => {
+                let step = rate / f64::from(substeps);
+                let x = -stiffness(curvature, rate, order) * step;
+                let own = scheme.propagation();
+                let kick = |q: &&[f64]| polynomial(q, x) * (step * rate).sqrt();
+                Mode::plain(polynomial(own.state, x), own.noise.iter().map(kick))
+            }
+            Response::Inertia { rate, friction, substeps } => {
+                let parts = Baoab::new(curvature, rate, friction, substeps);
+                Mode {
+                    numbers: 2,
+                    step: parts.after * parts.rest * parts.before,
+                    felt: parts.before.row(0).transpose(),
+                    kicks: vec![parts.after * Vector2::new(0.0, parts.variance.sqrt())],
+                }
+            }
+            Response::Continuous { .. } => return None,
+        })
+    }
+
+    /// What is left after so many iterations of a distance from the minimum along a direction of that curvature, at most: ‖Mⁿ‖ of n steps.
+    pub(super) fn left(self, curvature: f64, iterations: u64) -> f64 {
+        let Some(mode) = self.mode(curvature) else {
+            return match self {
+                Response::Continuous { rate } => (-curvature * rate * iterations as f64).exp(),
+                _ => 1.0,
+            };
+        };
+        let each = match self {
+            Response::Substeps { substeps, .. }
+            | Response::Scheme { substeps, .. }
+            | Response::Inertia { substeps, .. } => u64::from(substeps),
+            _ => 1,
+        };
+        power(&mode.step, iterations.saturating_mul(each)).norm()
+    }
+
     /// Stability of the mean: the step times the curvature and the limit it must stay below.
     fn limit(self, curvature: f64) -> Option<(f64, f64)> {
         match self {
@@ -113,29 +211,44 @@ impl Response {
     }
 }
 
-/// BAOAB of (δ, v) for two curvatures: S = M_a S M_bᵀ + g_a g_bᵀ n with n = η²(1 − e^{−2γh/η})/(2γ) and `M` the product of the parts of a step,
-/// first those before the noise.
+/// The parts of a step of BAOAB of (δ, v), for one curvature: kick and drift before the noise, friction, drift and kick after it; and the noise's
+/// variance η²(1 − e^{−2γ/m})/(2γ).
+struct Baoab {
+    before: Matrix2<f64>,
+    rest: Matrix2<f64>,
+    after: Matrix2<f64>,
+    variance: f64,
+}
+
+impl Baoab {
+    fn new(curvature: f64, rate: f64, friction: f64, substeps: u32) -> Self {
+        let share = 1.0 / f64::from(substeps);
+        let kick = Matrix2::new(1.0, 0.0, -0.5 * rate * share * curvature, 1.0);
+        let drift = Matrix2::new(1.0, 0.5 * share, 0.0, 1.0);
+        Self {
+            before: drift * kick,
+            rest: Matrix2::new(1.0, 0.0, 0.0, (-friction * share).exp()),
+            after: kick * drift,
+            variance: rate * rate * -(-2.0 * friction * share).exp_m1() / (2.0 * friction),
+        }
+    }
+}
+
+/// BAOAB of (δ, v) for two curvatures: S = M_a S M_bᵀ + g_a g_bᵀ n with the variance n of the noise and `M` the product of the parts of a step.
 fn inertia(a: f64, b: f64, rate: f64, friction: f64, substeps: u32) -> Kernel {
-    type Two = Matrix2<f64>;
-    let share = 1.0 / f64::from(substeps);
-    let kick = |h: f64| Two::new(1.0, 0.0, -0.5 * rate * share * h, 1.0);
-    let drift = Two::new(1.0, 0.5 * share, 0.0, 1.0);
-    let left = (-friction * share).exp();
-    let rest = Two::new(1.0, 0.0, 0.0, left);
-    let before = |h: f64| drift * kick(h);
-    let after = |h: f64| kick(h) * drift;
-    let step = |h: f64| after(h) * rest * before(h);
-    let unit = |h: f64| after(h) * Vector2::new(0.0, 1.0);
-    let variance = rate * rate * -(-2.0 * friction * share).exp_m1() / (2.0 * friction);
-    let (ma, mb, ga, gb) = (step(a), step(b), unit(a), unit(b));
+    let [of_a, of_b] = [a, b].map(|h| Baoab::new(h, rate, friction, substeps));
+    let step = |parts: &Baoab| parts.after * parts.rest * parts.before;
+    let unit = |parts: &Baoab| parts.after * Vector2::new(0.0, 1.0);
+    let variance = of_a.variance;
+    let (ma, mb, ga, gb) = (step(&of_a), step(&of_b), unit(&of_a), unit(&of_b));
     let system = Matrix4::from_fn(|row, column| {
         let (i, j, k, l) = (row / 2, row % 2, column / 2, column % 2);
         f64::from(u8::from(row == column)) - ma[(i, k)] * mb[(j, l)]
     });
     let noise = Vector4::from_fn(|row, _| variance * ga[row / 2] * gb[row % 2]);
     let Some(s) = system.lu().solve(&noise) else { return Kernel { felt: f64::NAN, recorded: f64::NAN } };
-    let state = Two::new(s[0], s[1], s[2], s[3]);
-    let felt = before(a) * state * before(b).transpose();
+    let state = Matrix2::new(s[0], s[1], s[2], s[3]);
+    let felt = of_a.before * state * of_b.before.transpose();
     Kernel { felt: felt[(0, 0)], recorded: s[0] }
 }
 
@@ -184,7 +297,7 @@ pub(super) fn stationary_by(
     system: &Linearised,
 ) -> Result<DMatrix<f64>, String> {
     let size = system.hessian.nrows();
-    let eigen = SymmetricEigen::new(system.hessian.clone());
+    let eigen = symmetric_eigen(system.hessian);
     let curvature = &eigen.eigenvalues;
     check_mean(response, curvature)?;
     let rotation = &eigen.eigenvectors;
@@ -234,8 +347,9 @@ fn check_mean(response: Response, curvature: &DVector<f64>) -> Result<(), String
 
 #[cfg(test)]
 mod tests {
-    use super::super::lyapunov;
+    use super::super::{lyapunov, tails};
     use super::*;
+    use crate::stats::spectrum::spectral_radius;
 
     fn two_by_two() -> (DMatrix<f64>, DMatrix<f64>) {
         (
@@ -366,6 +480,79 @@ mod tests {
         }
         let unstable = Response::Inertia { rate: 3.0, friction: 0.1, substeps: 1 };
         assert!(stationary(unstable, &constant(&curvature, &unit)).unwrap_err().contains("stability"));
+    }
+
+    /// Every law of motion and every scheme, at the rate η.
+    fn responses(rate: f64) -> Vec<Response> {
+        let mut list: Vec<Response> =
+            [0.0, 0.1, 0.5, 0.9].map(|momentum| Response::Iteration { rate, momentum }).into();
+        list.extend([1, 2, 5].map(|substeps| Response::Substeps { rate, substeps }));
+        for scheme in Scheme::ALL {
+            for (substeps, order) in [(1, 1), (3, 1), (1, 2), (4, 2)] {
+                list.push(Response::Scheme { rate, substeps, order, scheme });
+            }
+        }
+        for friction in [0.05, 0.5, 1.0, 3.0] {
+            list.extend([1, 2].map(|substeps| Response::Inertia { rate, friction, substeps }));
+        }
+        list
+    }
+
+    #[test]
+    fn one_step_of_every_law_and_scheme_says_its_variance_its_limit_and_its_tails() {
+        let unit = DMatrix::from_element(1, 1, 1.0);
+        let (a, rate) = (20.0, 1.0 / 20.0);
+        let curvature = DMatrix::from_element(1, 1, a);
+        let alike = Curvatures::Moments(DMatrix::from_element(1, 1, a * a));
+        let (mut stable, mut unstable) = (0, 0);
+        for tenth in 1..40 {
+            for response in responses(rate * 0.1 * f64::from(tenth)) {
+                let mode = response.mode(a).unwrap();
+                let radius = spectral_radius(&DMatrix::from_column_slice(2, 2, mode.step.as_slice()));
+                if (radius - 1.0).abs() < 1e-9 {
+                    continue;
+                }
+                let found = stationary(response, &constant(&curvature, &unit));
+                assert_eq!(found.is_ok(), radius < 1.0, "{response:?}: {radius}");
+                // Additive noise: fourth moments go as the mean does.
+                let growth = tails::growth(response, &curvature, 0.0, 1.0, &alike, None).unwrap();
+                assert!((growth / radius.powi(4) - 1.0).abs() < 1e-2, "{response:?}: {growth} {radius}");
+                let Ok(found) = found else {
+                    unstable += 1;
+                    continue;
+                };
+                stable += 1;
+                assert!(growth < 1.0, "{response:?}: {growth}");
+                let brought = mode.kicks.iter().map(|k| k * k.transpose()).sum::<Matrix2<f64>>();
+                let dense = |m: &Matrix2<f64>| DMatrix::from_column_slice(2, 2, m.as_slice());
+                let exact = lyapunov::discrete(&dense(&mode.step), &dense(&brought)).unwrap();
+                assert!((found[(0, 0)] / exact[(0, 0)] - 1.0).abs() < 1e-8, "{response:?}: {found} {exact}");
+            }
+        }
+        assert!(stable > 500 && unstable > 100, "{stable} {unstable}");
+    }
+
+    #[test]
+    fn what_is_left_of_a_start_is_what_steps_leave() {
+        let a = 1.7;
+        for response in responses(0.3) {
+            let each = match response {
+                Response::Substeps { substeps, .. }
+                | Response::Scheme { substeps, .. }
+                | Response::Inertia { substeps, .. } => substeps,
+                _ => 1,
+            };
+            let step = response.mode(a).unwrap().step;
+            let mut state = Matrix2::identity();
+            for _ in 0..7 * each {
+                state = step * state;
+            }
+            assert!((response.left(a, 7) - state.norm()).abs() <= 1e-12 * state.norm(), "{response:?}");
+        }
+        let continuous = Response::Continuous { rate: 0.3 };
+        assert!((continuous.left(a, 7) - (-0.3_f64 * 1.7 * 7.0).exp()).abs() < 1e-15);
+        // Nothing has moved.
+        assert!(Response::Iteration { rate: 1e-12, momentum: 0.0 }.left(1.0, 2000) > 1.0 - 1e-8);
     }
 
     /// Hessians xxᵀ of a Gaussian regression with x ~ N(0, 1)^d: signs and three-point Gauss–Hermite nodes, exact

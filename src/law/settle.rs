@@ -205,6 +205,12 @@ fn answer(question: &Question) -> Answer {
             "{quantity}: one replica gives no standard error; run more replicas"
         ));
     }
+    if estimate.standard_error.is_infinite() {
+        return Answer::Unknown(format!(
+            "{quantity}: numbers as large as {} have no finite scatter: the motion runs away; lower the rate, or the time step",
+            short(estimate.value.abs())
+        ));
+    }
     let deviation = (estimate.value - predicted).abs();
     let nothing = rounding.most();
     let both_nothing = estimate.standard_error <= nothing && deviation <= nothing;

@@ -57,6 +57,8 @@ pub(super) struct Sides {
     /// What is stationary: its name, where it is recorded.
     pub kept: (&'static str, String, usize),
     pub exact: bool,
+    /// The sides differ by what the state has at the two ends alone, path by path.
+    pub telescopes: bool,
     /// Relative error of the expectations, where fresh draws follow another law than the population's nodes.
     pub error: f64,
     pub note: String,
@@ -300,9 +302,9 @@ fn of_whole_epochs(
     };
     let note = if training.momentum == 0.0 {
         let form = if relation == Relation::First { "⟨‖ĝ‖²⟩" } else { "⟨ĝᵀHĝ⟩" };
-        format!("against (η/2) {form} of the minibatches that were drawn")
+        format!("against (η/2) {form} of the minibatches that were drawn, by the other half of the replicas")
     } else {
-        format!("against (1 + β)/(2η) {form}, step by step")
+        format!("against (1 + β)/(2η) {form}, step by step, by the other half of the replicas")
     };
     Ok(Sides {
         gain: term(Balance::GAIN, 1.0),
@@ -312,6 +314,7 @@ fn of_whole_epochs(
         centre: (relation == Relation::First).then(|| Force::Together(name.clone(), Balance::FORCE)),
         kept,
         exact: relation == Relation::First || model.quadratic(),
+        telescopes: true,
         error: 0.0,
         note,
     })
@@ -401,6 +404,7 @@ fn of_loss(
         centre: (relation == Relation::First).then(|| Force::Each(names.force())),
         kept: (kept, state.clone(), KEPT),
         exact,
+        telescopes: false,
         error,
         note,
     })
@@ -430,6 +434,7 @@ fn of_equation(model: &SdeModel, moment: Moment, law: &Law) -> Sides {
         centre: Some(Force::Each(EQUATION_FORCE.to_owned())),
         kept: ("‖x‖²", EQUATION.to_owned(), KEPT),
         exact,
+        telescopes: false,
         error: 0.0,
         note: note.to_owned(),
     }

@@ -1,14 +1,23 @@
 //! Critical points of a loss: the minimum, with what a linear theory needs of it.
 
-use nalgebra::{DMatrix, DVector, SymmetricEigen};
+use nalgebra::{DMatrix, DVector};
 
 use crate::model::Model;
 use crate::model::formula::FormulaModel;
+use crate::stats::spectrum::symmetric_eigen;
 
 /// Iterations before the search gives up.
 const ITERATIONS: usize = 500;
-/// An eigenvalue of the Hessian this small beside the largest one is none.
-const FLAT: f64 = 1e-10;
+/// An eigenvalue of the Hessian this small beside the largest one, for each parameter, is rounding.
+const FLAT: f64 = 64.0 * f64::EPSILON;
+/// A gradient this small beside what cancels in it is rounding.
+const STILL: f64 = 16.0 * f64::EPSILON;
+/// A curvature is known if it changes by less than this share of itself within what the gradient leaves open.
+const KNOWN: f64 = 0.1;
+/// Ratio of the largest to the smallest curvature beyond which the search is finished by steps of its own, and worth a word.
+pub const ILL_CONDITIONED: f64 = 1e8;
+/// The most such steps.
+const FINISHING: usize = 50;
 
 /// A non-degenerate minimum θ* of the objective L(θ) + ½λ‖θ‖².
 #[derive(Clone, Debug, PartialEq)]
@@ -20,21 +29,26 @@ pub struct Minimum {
     /// Covariance of the per-sample gradient at θ* (weights of the population's nodes, about its mean; the decay
     /// is the same for every sample and does not enter), `[P][P]` row by row.
     pub covariance: Vec<f64>,
+    /// Largest eigenvalue of the Hessian over the smallest.
+    pub condition: f64,
 }
 
 /// Finds the minimum of L(θ) + ½`decay`‖θ‖² that damped Newton steps reach from `start`: steps −|H|⁻¹g, with
 /// the moduli of the Hessian's eigenvalues so that each one descends, halved until it does.
+///
+/// It is one if convergence can be shown: every curvature is above its own rounding, and hardly changes as far as the gradient, with its rounding, leaves
+/// the place open. A search that creeps towards a place without curvature, or away to infinity, has neither.
 ///
 /// # Errors
 /// A sentence that says why there is none to be had: a saddle, a flat direction, no convergence.
 pub fn minimum(model: &FormulaModel, decay: f64, start: &[f64]) -> Result<Minimum, String> {
     let objective = Decayed { model, decay };
     let found = search(&objective, start)?;
-    check_curvature(&found.hessian, &|index| model.layout().element_name(index))?;
+    let condition = check(&objective, &found, &|index| model.layout().element_name(index))?;
     let theta: Vec<f64> = found.theta.iter().copied().collect();
     let gradients = model.sample_gradients(&theta);
     let covariance = covariance(&gradients, &model.nodes().weights, theta.len());
-    Ok(Minimum { theta, hessian: rows(&found.hessian), covariance: rows(&covariance) })
+    Ok(Minimum { theta, hessian: rows(&found.hessian), covariance: rows(&covariance), condition })
 }
 
 /// `Σ_k ω_k (g_k − ḡ)(g_k − ḡ)ᵀ` of weighted rows `[n][P]`; the weights sum to 1.
@@ -97,7 +111,33 @@ struct Critical {
     hessian: DMatrix<f64>,
 }
 
+/// Follows [`descend`], and finishes where curvatures are so unlike that its steps fall short along the smallest.
 fn search(objective: &dyn Objective, start: &[f64]) -> Result<Critical, String> {
+    let mut found = descend(objective, start)?;
+    for _ in 0..FINISHING {
+        let eigen = symmetric_eigen(&found.hessian);
+        if eigen.eigenvalues.min() * ILL_CONDITIONED > eigen.eigenvalues.amax() {
+            break;
+        }
+        let floor = FLAT * eigen.eigenvalues.amax();
+        let gradient = objective.gradient(&found.theta);
+        let mut step = eigen.eigenvectors.tr_mul(&gradient);
+        for (x, h) in step.iter_mut().zip(eigen.eigenvalues.iter()) {
+            *x /= -h.abs().max(floor).max(f64::MIN_POSITIVE);
+        }
+        let theta = &found.theta + eigen.eigenvectors * step;
+        let (value, slope) = (objective.value(&theta), objective.gradient(&theta));
+        let hessian = objective.hessian(&theta);
+        let better = value <= objective.value(&found.theta) && slope.norm() < gradient.norm();
+        if !better || hessian.iter().any(|x| !x.is_finite()) {
+            break;
+        }
+        found = Critical { theta, hessian };
+    }
+    Ok(found)
+}
+
+fn descend(objective: &dyn Objective, start: &[f64]) -> Result<Critical, String> {
     let start = DVector::from_column_slice(start);
     let mut theta = start.clone();
     let mut value = objective.value(&theta);
@@ -113,7 +153,7 @@ fn search(objective: &dyn Objective, start: &[f64]) -> Result<Critical, String> 
         if hessian.iter().any(|x| !x.is_finite()) {
             return Err(format!("the Hessian is not finite at {}", place(&theta)));
         }
-        let step = descent(&hessian, &gradient)?;
+        let step = descent(&hessian, &gradient);
         let size = theta.norm() + (&theta - &start).norm();
         if gradient.norm() <= 1e-14 * steepest || step.norm() <= 1e-15 * size {
             return Ok(Critical { theta, hessian });
@@ -136,6 +176,13 @@ fn search(objective: &dyn Objective, start: &[f64]) -> Result<Critical, String> 
             return Err("the loss decreases without end: it has no minimum where the search goes".to_owned());
         }
     }
+    let hessian = objective.hessian(&theta);
+    let eigen = symmetric_eigen(&hessian);
+    let lowest = eigen.eigenvalues.min();
+    if lowest > 0.0 && lowest * ILL_CONDITIONED < eigen.eigenvalues.amax() {
+        // In a long valley the steps fall short: it is finished by others, and whether it is a minimum is seen there.
+        return Ok(Critical { theta, hessian });
+    }
     Err(format!(
         "the search for the minimum did not converge in {ITERATIONS} steps; it is at {}",
         place(&theta)
@@ -143,14 +190,14 @@ fn search(objective: &dyn Objective, start: &[f64]) -> Result<Critical, String> 
 }
 
 /// −|H|⁻¹g; eigenvalues are kept off 0 so that the step stays finite.
-fn descent(hessian: &DMatrix<f64>, gradient: &DVector<f64>) -> Result<DVector<f64>, String> {
-    let eigen = decompose(hessian)?;
+fn descent(hessian: &DMatrix<f64>, gradient: &DVector<f64>) -> DVector<f64> {
+    let eigen = symmetric_eigen(hessian);
     let floor = (1e-9 * eigen.eigenvalues.amax()).max(f64::MIN_POSITIVE);
     let mut coordinates = eigen.eigenvectors.tr_mul(gradient);
     for (x, h) in coordinates.iter_mut().zip(eigen.eigenvalues.iter()) {
         *x /= -h.abs().max(floor);
     }
-    Ok(eigen.eigenvectors * coordinates)
+    eigen.eigenvectors * coordinates
 }
 
 type Point = (DVector<f64>, f64, DVector<f64>);
@@ -184,32 +231,46 @@ fn line_search(
     None
 }
 
-fn decompose(hessian: &DMatrix<f64>) -> Result<SymmetricEigen<f64, nalgebra::Dyn>, String> {
-    SymmetricEigen::try_new(hessian.clone(), f64::EPSILON, 10_000)
-        .ok_or_else(|| "the eigenvalues of the Hessian could not be computed".to_owned())
-}
-
-/// Refuses critical points that are no minima, naming the parameter that the bad direction mostly moves.
-fn check_curvature(hessian: &DMatrix<f64>, name: &dyn Fn(usize) -> String) -> Result<(), String> {
-    let eigen = decompose(hessian)?;
+/// Refuses critical points that are no minima, naming the parameter that the bad direction mostly moves; the condition number of the Hessian.
+fn check(objective: &dyn Objective, found: &Critical, name: &dyn Fn(usize) -> String) -> Result<f64, String> {
+    let eigen = symmetric_eigen(&found.hessian);
     let largest = eigen.eigenvalues.amax();
     let worst = eigen.eigenvalues.imin();
     let lowest = eigen.eigenvalues[worst];
-    if lowest > FLAT * largest {
-        return Ok(());
-    }
-    let direction = name(eigen.eigenvectors.column(worst).icamax());
-    if lowest < -FLAT * largest {
-        Err(format!(
+    let direction = eigen.eigenvectors.column(worst);
+    let moved = name(direction.icamax());
+    let rounding = FLAT * found.theta.len() as f64 * largest;
+    if lowest < -rounding {
+        return Err(format!(
             "the search ends in a saddle, not a minimum: curvature {lowest:.3e} along a direction that moves mostly \
-             {direction}; start elsewhere"
-        ))
-    } else {
-        Err(format!(
-            "the minimum is not isolated: the loss is flat along a direction that moves mostly {direction} \
-             (curvature {lowest:.1e} beside {largest:.1e}); a symmetry, or a parameter that the loss does not feel"
-        ))
+             {moved}; start elsewhere"
+        ));
     }
+    let flat = |why: String| {
+        Err(format!(
+            "the minimum is not isolated: the loss is flat along a direction that moves mostly {moved} ({why}); a symmetry, a parameter \
+             that the loss does not feel, a minimum without curvature, or none at a finite place"
+        ))
+    };
+    if lowest <= rounding {
+        return flat(format!("curvature {lowest:.1e} beside {largest:.1e}"));
+    }
+    // How far along it the minimum may be, by what is left of the gradient and by its rounding.
+    let gradient = objective.gradient(&found.theta);
+    let still = STILL * objective.gradient_scale(&found.theta).max(gradient.norm());
+    let open = (gradient.dot(&direction).abs() + still) / lowest;
+    for side in [-open, open] {
+        let there = objective.hessian(&(&found.theta + direction * side));
+        let curvature = direction.dot(&(there * direction));
+        let change = (curvature - lowest).abs();
+        let known = change <= KNOWN * lowest + rounding;
+        if !known {
+            return flat(format!(
+                "its curvature there, {lowest:.1e}, becomes {curvature:.1e} within what the gradient leaves open, {open:.1e}"
+            ));
+        }
+    }
+    Ok(largest / lowest)
 }
 
 fn all_finite(vector: &DVector<f64>) -> bool {
@@ -293,7 +354,7 @@ mod tests {
             assert!((found.theta[0] - expected.sqrt()).abs() < 1e-13, "{gamma}: {}", found.theta[0]);
             let curvature = if gamma < 2.0 { 4.0 * (2.0 - gamma) } else { 2.0 * (gamma - 2.0) };
             assert!((found.hessian[(0, 0)] - curvature).abs() < 1e-12);
-            check_curvature(&found.hessian, &index).unwrap();
+            assert_eq!(check(&quartic(gamma), &found, &index).unwrap(), 1.0);
         }
     }
 
@@ -314,7 +375,7 @@ mod tests {
     #[test]
     fn saddles_and_flat_directions_are_named() {
         let saddle = search(&quartic(1.0), &[0.0]).unwrap();
-        let message = check_curvature(&saddle.hessian, &index).unwrap_err();
+        let message = check(&quartic(1.0), &saddle, &index).unwrap_err();
         assert!(message.contains("saddle") && message.contains("w[0]"), "{message}");
         // (uw − 1)²: a hyperbola of minima.
         let product = Given(
@@ -330,8 +391,81 @@ mod tests {
         );
         let found = search(&product, &[2.0, 1.0]).unwrap();
         assert!((found.theta[0] * found.theta[1] - 1.0).abs() < 1e-10);
-        let message = check_curvature(&found.hessian, &index).unwrap_err();
+        let message = check(&product, &found, &index).unwrap_err();
         assert!(message.contains("flat"), "{message}");
+    }
+
+    #[test]
+    fn minima_without_curvature_and_without_a_place_are_flat() {
+        // ¼w⁴ (and w⁶, and w² + w⁴ as the control), whose gradient has what cancels in it.
+        let power = |n: i32, quadratic: f64| {
+            Given(
+                move |w: &[f64]| w[0].powi(n) / f64::from(n) + 0.5 * quadratic * w[0] * w[0],
+                move |w: &[f64]| vec![w[0].powi(n - 1) + quadratic * w[0]],
+                move |w: &[f64]| vec![f64::from(n - 1) * w[0].powi(n - 2) + quadratic],
+            )
+        };
+        for start in [0.2, 1.0, -3.0, 0.0] {
+            for n in [4, 6] {
+                let found = search(&power(n, 0.0), &[start]).unwrap();
+                let message = check(&power(n, 0.0), &found, &index).unwrap_err();
+                assert!(message.contains("flat"), "{start} {n}: {message}");
+            }
+            let found = search(&power(4, 1e-3), &[start]).unwrap();
+            assert!(found.theta[0].abs() < 1e-9);
+            check(&power(4, 1e-3), &found, &index).unwrap();
+        }
+        // e^{−w}: found far out, or not at all. With 0.01w beside it there is a minimum at ln 100.
+        let fall = |slope: f64| {
+            Given(
+                move |w: &[f64]| (-w[0]).exp() + slope * w[0],
+                move |w: &[f64]| vec![slope - (-w[0]).exp()],
+                |w: &[f64]| vec![(-w[0]).exp()],
+            )
+        };
+        for start in [0.3, 5.0] {
+            if let Ok(found) = search(&fall(0.0), &[start]) {
+                let message = check(&fall(0.0), &found, &index).unwrap_err();
+                assert!(message.contains("flat"), "{start}: {message}");
+            }
+            let found = search(&fall(0.01), &[start]).unwrap();
+            check(&fall(0.01), &found, &index).unwrap();
+            assert!((found.theta[0] - 100.0_f64.ln()).abs() < 1e-9, "{}", found.theta[0]);
+        }
+    }
+
+    #[test]
+    fn curvatures_that_differ_are_no_flatness() {
+        // Turned, so that nothing is found coordinate by coordinate.
+        let (c, s) = (0.8, 0.6);
+        for condition in [1e3, 1e8, 1e10, 1e12_f64] {
+            let low = 1.0 / condition;
+            let steep = move |x: &[f64]| (c * x[0] + s * x[1] - 1.0, c * x[1] - s * x[0] - 2.0);
+            let valley = Given(
+                move |x: &[f64]| {
+                    let (a, b) = steep(x);
+                    0.5 * (a * a + low * b * b)
+                },
+                move |x: &[f64]| {
+                    let (a, b) = steep(x);
+                    vec![c * a - s * low * b, s * a + c * low * b]
+                },
+                move |_: &[f64]| {
+                    let off = c * s * (1.0 - low);
+                    vec![c * c + s * s * low, off, off, s * s + c * c * low]
+                },
+            );
+            let mut ends = Vec::new();
+            for start in [[0.0, 0.0], [5.0, -3.0], [-40.0, 7.0]] {
+                let found = search(&valley, &start).unwrap();
+                let own = check(&valley, &found, &index).unwrap();
+                assert!((own / condition - 1.0).abs() < 1e-2, "{own} for {condition}");
+                ends.push(steep(found.theta.as_slice()).1);
+            }
+            // The place along the valley is known as far as its slope can be told from rounding.
+            let open = 1e-14 * condition;
+            assert!(ends.iter().all(|b| b.abs() <= open.max(1e-10)), "{condition}: {ends:?}");
+        }
     }
 
     #[test]

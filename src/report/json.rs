@@ -32,7 +32,7 @@ pub fn document(report: &Report<'_>) -> Value {
         "seed": study.run.seed,
         "replicas": study.run.replicas,
         "digest": report.digest,
-        "interrupted": report.record.interrupted,
+        "interrupted": report.interrupted,
         "output": report.output.map(|path| path.display().to_string()),
         "dynamics": dynamics,
         "claims": report.claims,
@@ -136,7 +136,14 @@ mod tests {
 
     fn shown() -> Value {
         let (study, record, claims) = (fixture::study(), fixture::record(), fixture::claims());
-        document(&Report { study: &study, record: &record, claims: &claims, digest: "abc", output: None })
+        document(&Report {
+            study: &study,
+            record: &record,
+            claims: &claims,
+            digest: "abc",
+            output: None,
+            interrupted: false,
+        })
     }
 
     #[test]

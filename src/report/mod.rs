@@ -41,4 +41,6 @@ pub struct Report<'a> {
     pub digest: &'a str,
     /// The file written, if any.
     pub output: Option<&'a Path>,
+    /// Not all was done, or not all judged.
+    pub interrupted: bool,
 }

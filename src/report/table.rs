@@ -449,7 +449,7 @@ fn closing(report: &Report<'_>, style: &Style) -> Vec<String> {
         let tally = Tally::of(report.claims);
         lines.push(format!("  {}", style.paint(tone_of_all(&tally), &counted(&tally))));
     }
-    if report.record.interrupted {
+    if report.interrupted {
         lines.push(format!("  {}", style.paint(Tone::Doubt, "interrupted: judged on what is done")));
     }
     let mut place = report.output.map(|path| path.display().to_string()).unwrap_or_default();
@@ -491,6 +491,7 @@ mod tests {
                 claims: &claims,
                 digest: "0123456789abcdef0123",
                 output: Some(std::path::Path::new("two.h5")),
+                interrupted: false,
             },
             style,
         )

@@ -1,4 +1,4 @@
-//! Moments, tests, effective sample sizes, multiple testing.
+//! Moments, tests, effective sample sizes, multiple testing, eigenvalues.
 pub mod autocorrelation;
 pub mod bootstrap;
 pub mod distribution;
@@ -6,6 +6,7 @@ pub mod estimate;
 pub mod kolmogorov;
 pub mod moments;
 pub mod multiple;
+pub mod spectrum;
 pub mod window;
 
 pub use estimate::Estimate;

@@ -132,3 +132,23 @@ fn a_law_that_cannot_move_the_loss_is_an_error_of_the_study_at_its_dynamics() {
     let set = "dynamics.d={ ornstein-uhlenbeck = { batch = 2 } }";
     place.perrin(&["run", "study.toml", "--set", set]).expect(2).says(&["--set dynamics.d", "^^^"]);
 }
+
+#[test]
+fn a_place_without_curvature_is_no_minimum_to_be_linearised_about() {
+    // A minimum without curvature, and a loss that falls for ever; whatever the start.
+    for loss in ["0.25*w^4 - 0.1*w*x", "exp(-w) + 0.01*x*w"] {
+        for start in ["0.2", "1.0", "5.0"] {
+            let study = format!(
+                "[parameters]\nw = {start}\n[data]\nx = \"normal(0, 1)\"\n[loss]\nformula = \"{loss}\"\n\
+                 [training]\nrate = 0.1\n[dynamics]\nou = \"ornstein-uhlenbeck\"\n[run]\nsteps = 10\nreplicas = 8\n"
+            );
+            let place = Workplace::with(&study);
+            for command in ["check", "run"] {
+                place.perrin(&[command, "study.toml"]).expect(2).says(&["flat", "study.toml:10:6", "^^^"]);
+            }
+            // A control: the same with curvature.
+            let set = format!("loss.formula=\"{loss} + 0.01*w^2\"");
+            place.perrin(&["run", "study.toml", "--set", &set]).expect(0);
+        }
+    }
+}

@@ -60,6 +60,54 @@ fn an_interrupt_saves_what_is_done_and_says_how_to_go_on() {
     }
 }
 
+/// A regression of 40 parameters, whose stationary equation takes minutes: no claim is judged at once.
+const SLOW_TO_JUDGE: &str = r#"[parameters]
+w = { shape = [40], init = "normal(0, 0.1)" }
+[data]
+x = { shape = [40], law = "normal(0, 1)" }
+e = "normal(0, 1)"
+[population]
+size = 6000
+[loss]
+formula = "0.5*(dot(w, x) - e)^2"
+[training]
+rate = 0.02
+[dynamics]
+sgd = "sgd"
+[run]
+steps = 4
+replicas = 8
+[[claims]]
+einstein = {}
+"#;
+
+#[test]
+fn one_signal_ends_the_judging() {
+    let place = Workplace::with(SLOW_TO_JUDGE);
+    let mut child = begun(&place);
+    let begin = Instant::now();
+    // Until all replicas are there.
+    loop {
+        let inspected = place.perrin(&["inspect", "out.h5", "--json"]).expect(0).json();
+        if inspected["dynamics"]["sgd"]["replicas"] == 8 {
+            break;
+        }
+        assert!(child.try_wait().unwrap().is_none(), "judging ended by itself");
+        assert!(begin.elapsed() < Duration::from_secs(120), "no replica after two minutes");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(&child, "-TERM");
+    let output = ended(child);
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["interrupted"], true);
+    assert_eq!(document["claims"][0]["verdict"], "undecided");
+    let reason = document["claims"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("judging was interrupted"), "{reason}");
+    let inspected = place.perrin(&["inspect", "out.h5", "--json"]).expect(0).json();
+    assert_eq!(inspected["status"], "interrupted");
+}
+
 #[test]
 fn a_kill_leaves_a_file_that_opens() {
     let place = long();

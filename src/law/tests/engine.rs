@@ -186,6 +186,86 @@ fn epochs_and_schemes_with_additive_noise_are_exact() {
 }
 
 #[test]
+fn additive_noise_has_no_heavy_tails_at_any_rate_that_is_stable() {
+    // ½aw² − wx: curvature and noise are each sample's own constants.
+    let additive = || loss_study(&[("w", Shape::SCALAR)], &[("x", "normal(0, 1)")], None, "10*w^2 - w*x");
+    let by = |scheme| Law::Langevin { order: 1, substeps: 1, method: Method { scheme, ..Method::default() } };
+    let heavy = |share: f64, momentum: f64| {
+        let settings = Training { momentum, ..training(share / 20.0, 1) };
+        dynamics(&format!("heavy {share} {momentum}"), Law::Sgd, Some(settings))
+    };
+    let mut study = additive();
+    study.dynamics = vec![
+        dynamics("inertia", Law::Underdamped { friction: 1.0, substeps: 1 }, Some(training(0.1, 1))),
+        dynamics("inertia 3.8", Law::Underdamped { friction: 0.5, substeps: 1 }, Some(training(0.19, 1))),
+        dynamics("weak", by(Scheme::Weak2), Some(training(0.1, 1))),
+        dynamics("weak 2.6", by(Scheme::Weak2), Some(training(0.13, 1))),
+        dynamics("strong", by(Scheme::StochasticRungeKutta), Some(training(0.095, 1))),
+        dynamics("svag", Law::Svag { level: 2 }, Some(training(0.19, 1))),
+        dynamics("langevin", Law::langevin(2), Some(training(0.19, 1))),
+        heavy(1.9, 0.9),
+        heavy(1.5, 0.5),
+        heavy(1.1, 0.1),
+        heavy(1.25, 0.25),
+        heavy(3.5, 0.9),
+    ];
+    let mut claim = einstein(Equation::Own, None);
+    claim.dynamics = (0..study.dynamics.len()).collect();
+    study.claims = vec![claim];
+    for result in run(&mut study, 512, 400, 5) {
+        assert_eq!(result.verdict, Verdict::Holds, "{result:#?}");
+        let variance = result.tests.iter().find(|t| t.quantity == "variance of w").unwrap().predicted;
+        match result.dynamics.as_str() {
+            "inertia" => assert!((variance / 0.0025 - 1.0).abs() < 1e-12),
+            "weak" => assert!((variance / 0.00125 - 1.0).abs() < 0.2),
+            _ => {}
+        }
+    }
+    // Its rate times curvature is 1 + momentum: the variance is 3.
+    let mut one = loss_study(&[("w", Shape::SCALAR)], &[("x", "normal(0, 1)")], None, "0.5*(w - x)^2");
+    one.dynamics = vec![dynamics("sgd", Law::Sgd, Some(Training { momentum: 0.5, ..training(1.5, 1) }))];
+    one.claims = vec![einstein(Equation::Own, None)];
+    let result = run(&mut one, 512, 200, 5).remove(0);
+    assert_eq!(result.verdict, Verdict::Holds, "{result:#?}");
+    assert!((result.tests[1].predicted - 3.0).abs() < 1e-12, "{result:#?}");
+}
+
+#[test]
+fn what_has_not_moved_or_is_not_known_to_be_bounded_is_undecided() {
+    let at = |rate: f64, start: f64, loss: &str| {
+        let mut study = loss_study(&[("w", Shape::SCALAR)], &[("x", "normal(0, 1)")], None, loss);
+        study.initial = vec![Initial::Fixed(vec![start])];
+        study.dynamics = named(vec![
+            (Law::Sgd, training(rate, 1)),
+            (Law::langevin(2), training(rate, 1)),
+            (Law::OrnsteinUhlenbeck, training(rate, 1)),
+        ]);
+        let mut claim = einstein(Equation::Own, None);
+        claim.dynamics = (0..3).collect();
+        study.claims = vec![claim];
+        study
+    };
+    for rate in [1e-12, 1e-6, 1e-4] {
+        for result in run(&mut at(rate, 1.0, "0.5*(w - x)^2"), 64, 1000, 10) {
+            assert_eq!(result.verdict, Verdict::Undecided, "{result:#?}");
+            assert!(result.reason.unwrap().contains("remembers its start"));
+        }
+    }
+    // As long as ten relaxations.
+    for result in run(&mut at(0.02, 1.0, "0.5*(w - x)^2"), 512, 2000, 20) {
+        assert_eq!(result.verdict, Verdict::Holds, "{result:#?}");
+    }
+    // Huber's loss by another name: ηH = 2.2 at the minimum, and gradients of at most 1 + decay·w.
+    let result = run(&mut at(2.0, 0.1, "sqrt(1 + w^2) + 0.05*w^2 - 0.1*w*x"), 64, 500, 5).remove(0);
+    assert_eq!(result.verdict, Verdict::Undecided, "{result:#?}");
+    assert!(result.reason.as_ref().unwrap().contains("not quadratic"), "{result:#?}");
+    // Of a quadratic loss it is known.
+    let result = run(&mut at(2.2, 0.0, "0.5*w^2 - 0.001*w*x"), 64, 50, 1).remove(0);
+    assert_eq!(result.verdict, Verdict::Fails, "{result:#?}");
+    assert!(result.reason.unwrap().contains("no stationary law exists"));
+}
+
+#[test]
 fn epochs_of_a_quadratic_loss_are_predicted_over_permutations() {
     // At rates where taking θ to keep still within an epoch is 10 % and more off.
     let mut plain = training(0.3, 1);

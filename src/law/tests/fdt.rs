@@ -7,6 +7,7 @@ use crate::law::{ClaimResult, Kind, Verdict};
 use crate::model::Shape;
 use crate::model::formula::{Diffusion, SdeModel};
 use crate::scheme::{Method, Scheme};
+use crate::stats::kolmogorov;
 use crate::study::{ClaimLaw, Initial, Moment, Relation, Study};
 
 const RELATIONS: [Relation; 2] = [Relation::First, Relation::Second];
@@ -79,7 +80,7 @@ fn epochs_balance_by_the_minibatches_that_were_drawn() {
     ];
     claim_all(&mut study);
     // Recorded every 5 steps, epochs are of three and of two.
-    for result in run(&mut study, 512, 500, 5) {
+    for result in run(&mut study, 1024, 500, 5) {
         // By the gradient at θ, as if batches knew nothing of each other, nothing balances.
         let own = result.claim % 3 == 0;
         assert_eq!(result.verdict, if own { Verdict::Holds } else { Verdict::Fails }, "{result:#?}");
@@ -96,7 +97,7 @@ fn epochs_balance_by_the_minibatches_that_were_drawn() {
     net.dynamics =
         vec![dynamics("heavy", Law::Sgd, Some(Training { rate: Schedule::constant(0.1), ..heavy }))];
     claim_all(&mut net);
-    let results = run(&mut net, 512, 600, 10);
+    let results = run(&mut net, 1024, 600, 10);
     let (first, second) = (of(&results, 0, 0, "heavy"), of(&results, 1, 0, "heavy"));
     assert_eq!((first.verdict, first.tests[0].kind), (Verdict::Holds, Kind::Exact), "{first:#?}");
     assert_eq!(second.tests[0].kind, Kind::LeadingOrder, "{second:#?}");
@@ -106,6 +107,38 @@ fn epochs_balance_by_the_minibatches_that_were_drawn() {
     let result = run(&mut net, 64, 600, 10).remove(0);
     assert_eq!(result.verdict, Verdict::Undecided);
     assert!(result.reason.unwrap().contains("two whole epochs"));
+}
+
+#[test]
+fn epochs_err_as_often_as_they_say() {
+    // The window begins when e⁻³ of the start is left: of that no window of this length knows, and a telescoping sum did.
+    let mut study = small_population();
+    let mut epochs = training(0.12, 2);
+    epochs.decay = Decay::Penalty(0.1);
+    epochs.sampling = Sampling::WithoutReplacement { drop_last: false };
+    study.dynamics = vec![dynamics("epochs", Law::Sgd, Some(epochs))];
+    study.claims = RELATIONS
+        .map(|relation| claim(ClaimLaw::Fdt { relation, moment: Moment::Own, tolerance: None }, &[0]))
+        .to_vec();
+    let mut p_values = [Vec::new(), Vec::new()];
+    for seed in 0..240 {
+        study.run.seed = 5000 + seed;
+        for (list, result) in p_values.iter_mut().zip(run(&mut study, 128, 120, 6)) {
+            let test = &result.tests[0];
+            assert!(test.verdict != Verdict::Fails || test.p_value < 1e-3, "{result:#?}");
+            list.push(test.p_value);
+        }
+    }
+    for mut list in p_values {
+        list.sort_by(f64::total_cmp);
+        let count = list.len() as f64;
+        let distance = kolmogorov::distance(&list);
+        assert!(kolmogorov::p_value(distance, count) > 1e-4, "{distance} of {count}: {list:?}");
+        // A control: half the p-values.
+        let halves: Vec<f64> = list.iter().map(|p| 0.5 * p).collect();
+        let distance = kolmogorov::distance(&halves);
+        assert!(kolmogorov::p_value(distance, count) < 1e-9, "{distance}");
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What symmetries do to θ: generators A of θ → e^{λA}θ, and finite transformations.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 
 use super::{Symmetry, named};
 use crate::lanes::Stream;
 use crate::lanes::math::scalar::exp;
 use crate::model::{Layout, Parameter};
+use crate::stats::spectrum::symmetric_eigen;
 
 /// A linear map of θ as a sum of maps of single parameters: nothing of size P × P is made unless it was given so.
 #[derive(Clone, Debug, PartialEq)]
@@ -242,7 +243,7 @@ impl Symmetry {
 /// e^{λA}θ for a symmetric A, scaled so that λ is the largest eigenvalue's exponent.
 fn along(a: &[f64], theta: &[f64], lambda: f64) -> Vec<f64> {
     let n = theta.len();
-    let eigen = SymmetricEigen::new(DMatrix::from_row_slice(n, n, a));
+    let eigen = symmetric_eigen(&DMatrix::from_row_slice(n, n, a));
     let largest = eigen.eigenvalues.iter().fold(0.0_f64, |m, x| m.max(x.abs())).max(f64::MIN_POSITIVE);
     let mut out = vec![0.0; n];
     for (vector, value) in eigen.eigenvectors.column_iter().zip(&eigen.eigenvalues) {

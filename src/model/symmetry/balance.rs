@@ -8,11 +8,12 @@
 //! each summand falls strictly with λ, so there is at most one zero, and it attracts; there is one iff the sum takes both signs.
 //! For eigenvalues ±1 it is `λ* = ¼ ln[(κs₊ + Dq₋)/(κs₋ + Dq₊)]`. Source: arXiv 2402.07193, Thm. 4.3, with decay added.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 
 use super::{QuadraticForm, Symmetry, named};
 use crate::lanes::math::scalar::exp;
 use crate::model::{Layout, Parameter, Shape};
+use crate::stats::spectrum::symmetric_eigen;
 
 /// Eigenvalues of the same size.
 const ALIKE: f64 = 1e-9;
@@ -89,7 +90,7 @@ impl Symmetry {
 }
 
 fn dense(a: &[f64], n: usize) -> Spectrum {
-    let eigen = SymmetricEigen::new(DMatrix::from_row_slice(n, n, a));
+    let eigen = symmetric_eigen(&DMatrix::from_row_slice(n, n, a));
     let largest = eigen.eigenvalues.amax();
     let spaces = eigen
         .eigenvalues

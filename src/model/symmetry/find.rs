@@ -93,17 +93,20 @@ pub fn find(model: &dyn Model, seed: u64) -> Result<Algebra, FindError> {
         .collect();
     // What never enters an equation is free; among the others the smallest must not drown.
     let entering: Vec<usize> = (0..unknowns.len()).filter(|&u| scales[u] > 0.0).collect();
-    let mut fresh = || loop {
+    let mut usable = || {
         let row = equations.next()?;
         let mut scaled: Vec<f64> = entering.iter().map(|&u| row[u] / scales[u]).collect();
         let length = norm(&scaled);
-        if length > 0.0 && length.is_finite() {
+        let says = length > 0.0 && length.is_finite();
+        if says {
             for x in &mut scaled {
                 *x /= length;
             }
-            return Some(scaled);
         }
+        Some(says.then_some(scaled))
     };
+    // A row that says nothing is passed over, but not for ever.
+    let mut fresh = || std::iter::from_fn(&mut usable).take(PATIENCE * BATCH).flatten().next();
     let space = null_space(entering.len(), &mut fresh);
     let mut basis: Vec<Vec<f64>> = (0..unknowns.len())
         .filter(|&u| scales[u] == 0.0)
