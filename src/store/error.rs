@@ -43,7 +43,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// The system or a limit of the process (`ulimit -f`) allows no larger file. What was committed before stays readable.
-    #[error("the file may not grow any further (ulimit -f) while {action} {path}")]
+    #[error("the file may not grow any further (ulimit -f) while {action} {path}: {source}")]
     TooLarge {
         /// What was being done.
         action: &'static str,

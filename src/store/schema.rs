@@ -377,7 +377,10 @@ fn rows_of_chunk(dynamics: &DynamicsLayout, components: usize) -> usize {
     let most = dynamics.most.max(dynamics.requested);
     // A small ensemble shall not pay for rows that it will never have, nor for an index of all that it might have.
     let few = dynamics.requested.max(1).next_multiple_of(8);
-    fit.min(CHUNK_ROWS).min(few.max(most.div_ceil(CHUNKS).next_power_of_two()))
+    let bounded = most.div_ceil(CHUNKS).next_power_of_two();
+    // Beyond, there is no bound, and no index to be kept short.
+    let rows = if bounded > CHUNK_ROWS { few } else { few.max(bounded) };
+    fit.min(CHUNK_ROWS).min(rows)
 }
 
 /// The largest power of two that is not above `n`; 1 for 0.
