@@ -33,10 +33,9 @@ fn handle() -> std::io::Result<()> {
     use signal_hook::consts::signal::{
         SIGALRM, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGVTALRM, SIGXCPU, SIGXFSZ,
     };
-    let mut wanted = vec![SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGXCPU, SIGXFSZ];
-    if !ignored(SIGHUP) {
-        wanted.push(SIGHUP);
-    }
+    let mut wanted = vec![SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGXCPU];
+    // With SIGXFSZ ignored a write that the limit forbids is an error like any other.
+    wanted.extend([SIGHUP, SIGXFSZ].into_iter().filter(|&signal| !ignored(signal)));
     let mut signals = signal_hook::iterator::Signals::new(wanted)?;
     let wait = move || {
         for _ in signals.forever() {
