@@ -146,14 +146,9 @@ mod tests {
         let finest = || Finest { name: "dt", value: 2.0_f64.powi(-7), inverse: false };
         let found = bend(0.5, 8.0, 0.5, true);
         let slope = 0.5 * (found.slopes[0] + found.slopes[2]);
-        // Neither the true order, nor that of the line, nor one in between.
-        for order in [0.5, slope, 0.5 * (slope + 0.5)] {
-            let doubt = found.doubt(slope, order, 0.15, &finest());
-            assert_eq!(
-                doubt.is_some(),
-                (slope - order).abs() <= 0.15 || order == 0.5,
-                "{order}: {doubt:?} {found:?}"
-            );
+        // Neither the true order nor that of the line.
+        for order in [0.5, slope] {
+            assert!(found.doubt(slope, order, 0.15, &finest()).is_some(), "{order}: {found:?}");
         }
         // One from which it moves away is wrong either way.
         assert!(found.doubt(slope, 1.5, 0.15, &finest()).is_none());

@@ -166,7 +166,10 @@ mod tests {
             ]
         );
         let sgd = &document["dynamics"]["sgd"];
-        assert_eq!(keys(sgd), ["law", "replicas", "diverged", "time", "observables", "stationary"]);
+        assert_eq!(
+            keys(sgd),
+            ["law", "settings", "replicas", "diverged", "time", "observables", "stationary"]
+        );
         assert_eq!(keys(&sgd["observables"]), ["w"], "hidden observables stay out");
         assert_eq!(keys(&sgd["observables"]["w"]), ["mean", "standard_error", "variance"]);
         assert_eq!(
