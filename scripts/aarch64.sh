@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The digests of small studies on aarch64, by emulation, beside those of this machine: the same, or it fails. Some ten minutes; not part of .ci/run.
+# aarch64, by emulation: the tests of the library, and the digests of small studies beside those of this machine: the same, or it fails.
+# Some twenty minutes; not part of .ci/run.
 #
 # On Debian: apt-get install qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross
 set -euo pipefail
@@ -11,6 +12,11 @@ export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARG
 rustup target add "$target"
 cargo build --release --locked
 CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc cargo build --release --locked --target "$target"
+
+# The library's tests, but for those that only take long: the statistics of draws and the accuracy of functions, which the digests below hold, too.
+CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -L /usr/aarch64-linux-gnu" \
+    cargo test --locked --lib --target "$target" -- --skip accura --skip normal
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT

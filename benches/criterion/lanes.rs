@@ -1,6 +1,6 @@
 //! Normal draws and elementary functions, a number at a time's cost.
 //!
-//! `PERRIN_SIMD=v1|v3|v4 cargo bench --bench lanes` measures one level of vector width.
+//! `PERRIN_SIMD=v1|v3|v4 cargo bench -p perrin-benches --bench lanes` measures one level of vector width.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use perrin::lanes::{Bits, Indices, LANES, Lane, Level, Normals, Purpose, Streams, math};
