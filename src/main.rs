@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+use perrin::lanes::memory::Counted;
+
+#[global_allocator]
+static ALLOCATOR: Counted = Counted;
+
 fn main() -> ExitCode {
     perrin::cli::main()
 }

@@ -15,6 +15,7 @@ mod bug;
 mod check;
 mod inspect;
 mod interrupt;
+mod memory;
 mod outcome;
 mod output;
 mod progress;
@@ -38,6 +39,7 @@ pub fn main() -> ExitCode {
     let typed: Vec<OsString> = std::env::args_os().collect();
     // Known before the line is understood, so that a misspelt flag is answered in JSON, too.
     let json = typed.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json");
+    memory::watch(json);
     let result = bug::caught(|| dispatch(&typed)).unwrap_or_else(Err);
     match result {
         Ok(outcome) => ExitCode::from(outcome.code()),

@@ -49,6 +49,9 @@ pub(super) enum Failure {
     ClosedPipe,
 }
 
+/// Most errors of a study that are shown.
+const MOST_SHOWN: usize = 100;
+
 impl Failure {
     pub fn command(message: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Command { message: message.into(), help: help.into() }
@@ -91,7 +94,13 @@ impl Failure {
         match self {
             Failure::ClosedPipe => String::new(),
             Failure::Study(diagnostics) => {
-                diagnostics.iter().map(|d| d.render(colour)).collect::<Vec<_>>().join("\n")
+                let shown: Vec<String> =
+                    diagnostics.iter().take(MOST_SHOWN).map(|d| d.render(colour)).collect();
+                let mut text = shown.join("\n");
+                if let Some(more) = diagnostics.len().checked_sub(MOST_SHOWN).filter(|n| *n > 0) {
+                    text.push_str(&format!("\n… and {more} errors more\n"));
+                }
+                text
             }
             Failure::Usage { rendered, .. } => rendered.clone(),
             Failure::Command { message, help } | Failure::Run { message, help } => {

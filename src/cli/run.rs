@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args;
+use super::check::tried;
 use super::outcome::{Failure, Outcome, tag};
 use super::output::default_output;
 use super::progress::Bar;
@@ -15,7 +16,7 @@ use crate::lanes::stopwatch;
 use crate::law::{self, ClaimResult, Kind, Test};
 use crate::report::{self, Outlook, Report, count};
 use crate::store::{ClaimRow, Status, StudyHeader, Writer};
-use crate::study::{self, Study};
+use crate::study::{self, Study, System};
 
 /// Runs, judges, writes, shows.
 pub(super) fn run(arguments: &args::Run, typed: &[OsString]) -> Result<Outcome, Failure> {
@@ -29,6 +30,7 @@ pub(super) fn run(arguments: &args::Run, typed: &[OsString]) -> Result<Outcome, 
     let mut writer = writer(arguments, &StudyHeader::of(&study, &command_line(typed)))?;
     if !arguments.quiet {
         Outlook::new(&study).warnings().iter().for_each(|warning| terminal::warn(warning));
+        long(&study, arguments.threads)?.iter().for_each(|warning| terminal::warn(warning));
     }
 
     let bar = Bar::new(arguments.quiet);
@@ -62,6 +64,24 @@ pub(super) fn run(arguments: &args::Run, typed: &[OsString]) -> Result<Outcome, 
         return Ok(Outcome::Lost);
     }
     Ok(if claims.iter().all(|claim| claim.as_expected) { Outcome::AsExpected } else { Outcome::Otherwise })
+}
+
+/// What is to be said of a run that takes more than an hour; one that may is tried first.
+fn long(study: &Study, threads: Option<u16>) -> Result<Option<String>, Failure> {
+    const TRIED_ABOVE: f64 = 1e9;
+    let outlook = Outlook::new(study);
+    // Whatever a step takes, it takes all the numbers that it reads.
+    let batch = study.dynamics.iter().filter_map(|d| d.training.as_ref()).map(|t| t.batch).max().unwrap_or(1);
+    let samples = match &study.system {
+        System::Loss(loss) => batch.max(loss.model.population().size().unwrap_or(1)),
+        System::Sde(_) => 1,
+    };
+    if outlook.replica_steps() as f64 * samples as f64 * (study.layout().len() as f64) < TRIED_ABOVE {
+        return Ok(None);
+    }
+    let threads = threads.map(usize::from).or(std::thread::available_parallelism().ok().map(usize::from));
+    let trial = tried(study, outlook)?;
+    Ok(trial.as_ref().and_then(|trial| outlook.with(trial, threads.unwrap_or(1)).long()))
 }
 
 /// Opens the output; an output that was not named takes the first free name.

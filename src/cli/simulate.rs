@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::interrupt;
 use super::outcome::Failure;
 use super::progress::Bar;
+use super::{interrupt, memory};
 use crate::ensemble::{self, Options, Record, Sink};
 use crate::law::{self, ClaimResult};
-use crate::report::{Outlook, bytes};
+use crate::report::Outlook;
 use crate::study::Study;
 
 /// Observables that the claims need beside the study's own; refuses a run that the machine cannot hold.
 pub(super) fn prepare(study: &mut Study) -> Result<(), Failure> {
     study.observables.extend(law::needs(study));
-    within_memory(Outlook::new(study).memory())
+    memory::within(Outlook::new(study).memory())
 }
 
 /// What judging may still take after Ctrl-C: verdicts that come at once are kept.
@@ -45,36 +45,4 @@ pub(super) fn simulate(
         ensemble::aside(stop, PATIENCE, move |tell| law::judge_each(&judged_study, &judged_record, tell));
     claims.extend(law::unjudged(study, claims.len()));
     Ok(Simulated { interrupted: record.interrupted || !ended, record, claims })
-}
-
-/// A run that the machine cannot hold is refused before it begins, where the machine says how much it has.
-fn within_memory(needed: u64) -> Result<(), Failure> {
-    match machine_memory() {
-        Some(total) if needed > total => Err(Failure::run(
-            format!("the run keeps {} in memory, this machine has {}", bytes(needed), bytes(total)),
-            "lower `replicas`, `record` or `trajectories` in [run], or observe less",
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// Linux's word for it; elsewhere nothing is known.
-fn machine_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kilobytes: u64 = line.split_whitespace().next()?.parse().ok()?;
-    kilobytes.checked_mul(1024)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn more_than_the_machine_has_is_refused() {
-        assert!(within_memory(0).is_ok());
-        if machine_memory().is_some() {
-            assert_eq!(within_memory(u64::MAX).map_err(|f| f.code()), Err(3));
-        }
-    }
 }

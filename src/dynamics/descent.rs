@@ -11,7 +11,7 @@ use crate::dynamics::kernels::{add_scaled, descend, heavy_ball, look_ahead, scal
 use crate::dynamics::passes::RATE;
 use crate::dynamics::svag::AmplifiedGradient;
 use crate::dynamics::sweep::{FullGradient, GaussianGradient};
-use crate::dynamics::{Clock, Gait, Stepper, Training};
+use crate::dynamics::{Clock, Gait, Stepper, Training, pause};
 use crate::lanes::{Lane, Pass};
 use crate::model::{Model, Scratch};
 use std::ops::Range;
@@ -176,8 +176,11 @@ impl Stepper for Descent {
             let mut gait = self.training.gait(iteration);
             gait.rate /= f64::from(self.substeps);
             gait.time /= f64::from(self.substeps);
-            for _ in 0..self.substeps {
+            for substep in 0..self.substeps {
                 self.step(theta, &gait);
+                if pause(substep) && !pulse(0) {
+                    return false;
+                }
             }
             if !pulse(1) {
                 return false;

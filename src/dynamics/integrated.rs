@@ -4,7 +4,7 @@ use crate::dynamics::accounts::Accounts;
 use crate::dynamics::equations::{LangevinEquation, SdeEquation};
 use crate::dynamics::kernels::add_scaled;
 use crate::dynamics::ledger::Account;
-use crate::dynamics::{Clock, Schedule, Stepper};
+use crate::dynamics::{Clock, Schedule, Stepper, pause};
 use crate::lanes::Lane;
 use crate::scheme::{Equation as _, Stepping, Wiener};
 
@@ -153,13 +153,16 @@ impl Stepper for Integrated {
                     let rate = rate.at(iteration);
                     let h = rate / f64::from(*substeps);
                     equation.tune(rate);
-                    for _ in 0..*substeps {
+                    for substep in 0..*substeps {
                         watch.before(x, h);
                         let later = if watch.charges == Charges::Drift { 0.5 * h } else { 0.0 };
                         watch.accounts.drift(x, owed + (h - later), rate, equation.decay());
                         owed = later;
                         stepping.step(&mut **equation, x, h, wiener);
                         watch.after(x, h, equation.decay());
+                        if pause(substep) && !pulse(0) {
+                            return false;
+                        }
                     }
                 }
             }

@@ -36,6 +36,14 @@ pub use settings::{
 use crate::lanes::Lane;
 pub use crate::scheme::runge_kutta::Failure;
 
+/// Substeps of one iteration after which a pulse is felt, though no iteration is done.
+pub const SUBSTEPS_A_PULSE: u32 = 1 << 10;
+
+/// True after every so many substeps of an iteration that has more.
+fn pause(substep: u32) -> bool {
+    substep % SUBSTEPS_A_PULSE == SUBSTEPS_A_PULSE - 1
+}
+
 /// An instant on a dynamics' clock.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clock {
@@ -51,7 +59,8 @@ pub trait Stepper: Send {
     /// θ is what it left.
     ///
     /// `pulse` is told of the iterations done since its last call; when it answers false the stepper returns false
-    /// at once, and θ is of no use any more. Allocates nothing.
+    /// at once, and θ is of no use any more. Within an iteration it is told of none, after every [`SUBSTEPS_A_PULSE`] substeps. Allocates
+    /// nothing.
     fn advance(
         &mut self,
         theta: &mut [Lane],

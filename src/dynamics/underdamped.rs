@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::dynamics::accounts::Accounts;
 use crate::dynamics::kernels::{add_scaled, scale};
 use crate::dynamics::sweep::{FullGradient, NoisyNodes};
-use crate::dynamics::{Clock, Schedule, Stepper};
+use crate::dynamics::{Clock, Schedule, Stepper, pause};
 use crate::lanes::math::scalar::expm1;
 use crate::lanes::{Lane, Normals};
 use crate::model::{Model, Scratch};
@@ -147,8 +147,11 @@ impl Stepper for Underdamped {
         self.accounts.begin(theta, from.step);
         for iteration in from.step..to.step {
             let rate = self.inertia.rate.at(iteration);
-            for _ in 0..self.inertia.substeps {
+            for substep in 0..self.inertia.substeps {
                 self.step(theta, rate);
+                if pause(substep) && !pulse(0) {
+                    return false;
+                }
             }
             if !pulse(1) {
                 return false;

@@ -26,6 +26,7 @@ mod run;
 pub mod sink;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 use std::sync::atomic::AtomicBool;
 
@@ -35,6 +36,7 @@ pub use progress::{Progress, Silent};
 pub use record::{DynamicsRecord, ObservableRecord, Profile, Record, Stationary};
 pub use run::{check, run};
 pub use sink::{BlockRecord, MemorySink, NoSink, Plan, Sink, SinkError};
+pub use trial::{Expected, Trial, trial};
 
 /// How a run is carried out; nothing here changes a recorded number.
 pub struct Options<'a> {

@@ -258,14 +258,14 @@ pub fn check(study: &Study) -> Result<(), RunError> {
 }
 
 /// One dynamics before its first block.
-struct Prepared {
-    motion: Motion,
-    instants: Vec<Clock>,
-    windows: Windows,
+pub(super) struct Prepared {
+    pub(super) motion: Motion,
+    pub(super) instants: Vec<Clock>,
+    pub(super) windows: Windows,
 }
 
 impl Prepared {
-    fn new(study: &Study, dynamics: &Dynamics, together: Option<u32>) -> Result<Self, RunError> {
+    pub(super) fn new(study: &Study, dynamics: &Dynamics, together: Option<u32>) -> Result<Self, RunError> {
         let instants: Vec<Clock> =
             dynamics.instants.iter().map(|now| Clock { step: now.step, time: now.time }).collect();
         let system = match &study.system {

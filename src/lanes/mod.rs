@@ -10,6 +10,7 @@ pub mod dispatch;
 mod flat;
 mod gather;
 pub mod math;
+pub mod memory;
 pub mod normal;
 pub mod pass;
 pub mod points;

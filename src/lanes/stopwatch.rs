@@ -101,6 +101,23 @@ fn change(to: Option<Section>) -> Option<Section> {
     })
 }
 
+/// Time that this thread has had of a processor; the wall's where the system does not say.
+#[cfg(unix)]
+#[allow(unsafe_code, reason = "the clock of a thread is the system's alone")]
+pub fn cpu_time() -> std::time::Duration {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes the struct that it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut now) };
+    std::time::Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+}
+
+/// Time that this thread has had of a processor; the wall's where the system does not say.
+#[cfg(not(unix))]
+pub fn cpu_time() -> std::time::Duration {
+    static BEGAN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    BEGAN.get_or_init(Instant::now).elapsed()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,11 +4,13 @@ use serde_json::{Map, Value, json};
 
 use super::json::FORMAT;
 use super::noise;
-use super::number::{bytes, count, plain};
+use super::number::{bytes, count, duration, plain};
 use super::style::{Cell, Grid, Style, Tone};
 use super::table::{parameters, title};
 use super::words::describe;
 use crate::dynamics::Law;
+use crate::ensemble::{Expected, Trial};
+use crate::lanes::memory;
 use crate::law;
 use crate::model::Origin;
 use crate::study::{
@@ -27,6 +29,7 @@ const STORED_MOMENTS: u64 = 10;
 pub struct Outlook<'a> {
     study: &'a Study,
     dynamics: &'a [Dynamics],
+    trial: Option<(&'a Trial, usize)>,
 }
 
 /// What one law of motion costs.
@@ -36,7 +39,7 @@ struct Cost {
     steps: u64,
     /// Iterations × replicas, substeps counted.
     replica_steps: u64,
-    /// Bytes kept until the claims are judged.
+    /// Bytes of its record, kept until the claims are judged.
     memory: u64,
     /// Bytes written, before compression.
     file: u64,
@@ -45,12 +48,68 @@ struct Cost {
 impl<'a> Outlook<'a> {
     /// Looks at a study whose observables are complete.
     pub fn new(study: &'a Study) -> Self {
-        Self { study, dynamics: &study.dynamics }
+        Self { study, dynamics: &study.dynamics, trial: None }
     }
 
-    /// Bytes that the whole run keeps in memory.
-    pub fn memory(&self) -> u64 {
+    /// The same with what a trial for a run on `threads` threads showed.
+    #[must_use]
+    pub fn with(self, trial: &'a Trial, threads: usize) -> Self {
+        Self { trial: Some((trial, threads)), ..self }
+    }
+
+    /// Bytes that the run's record takes.
+    pub fn record(&self) -> u64 {
         self.dynamics.iter().fold(0, |sum, d| sum.saturating_add(self.cost(d).memory))
+    }
+
+    /// Bytes that the run holds at once beside what this process holds already: its record, the blocks that move, those that wait for their turn, and
+    /// what is written.
+    pub fn memory(&self) -> u64 {
+        let (block, threads) = self.trial.map_or((0, 1), |(trial, threads)| (trial.block(), threads));
+        let waiting = self.dynamics.iter().map(|d| self.waiting(d, threads)).max().unwrap_or(0);
+        self.record().saturating_add(block.saturating_mul(threads as u64)).saturating_add(waiting)
+    }
+
+    /// Bytes of the blocks that are done and wait for those before them.
+    fn waiting(&self, dynamics: &Dynamics, threads: usize) -> u64 {
+        const A_THREAD: u64 = 4;
+        let components: u64 = self.study.observables.iter().map(|o| o.shape.len() as u64).sum();
+        let blocks = self.expected(dynamics).map_or(1, |e| e.blocks as u64).max(1);
+        let moments = MOMENTS
+            .saturating_mul(dynamics.instants.len() as u64)
+            .saturating_mul(components)
+            .saturating_mul(8);
+        let whole = self.cost(dynamics).memory.saturating_sub(moments) / blocks;
+        moments.saturating_add(whole).saturating_mul(blocks.min(A_THREAD * threads as u64))
+    }
+
+    fn expected(&self, dynamics: &Dynamics) -> Option<&'a Expected> {
+        let (trial, _) = self.trial?;
+        let index = self.dynamics.iter().position(|d| std::ptr::eq(d, dynamics))?;
+        trial.dynamics.get(index)
+    }
+
+    /// Seconds that the run is expected to take, if there was a trial.
+    pub fn seconds(&self) -> Option<f64> {
+        self.trial.map(|(trial, threads)| trial.seconds(threads))
+    }
+
+    /// `3 min on 2 threads, by a trial of 0.05 s`.
+    fn time(&self) -> Option<String> {
+        let (trial, threads) = self.trial?;
+        let least = if trial.at_least() { "at least " } else { "about " };
+        let threads = if threads == 1 { "1 thread".to_owned() } else { format!("{threads} threads") };
+        Some(format!("{least}{} on {threads} (an estimate)", duration(trial.seconds(self.trial?.1))))
+    }
+
+    /// What is to be said of a run that takes long.
+    pub fn long(&self) -> Option<String> {
+        const HOUR: f64 = 3600.0;
+        let seconds = self.seconds().filter(|s| *s > HOUR)?;
+        let work = large(self.replica_steps());
+        let years =
+            if seconds > 3.156e7 { format!(" ({:.1} years)", seconds / 3.156e7) } else { String::new() };
+        Some(format!("this run takes {}{years}: {work} replica-steps", self.time()?))
     }
 
     /// Replica-steps of the whole run.
@@ -59,8 +118,43 @@ impl<'a> Outlook<'a> {
         self.dynamics.iter().chain(hidden).fold(0, |sum, d| sum.saturating_add(self.cost(d).replica_steps))
     }
 
+    /// Bytes of this process at its largest.
+    fn whole_memory(&self) -> u64 {
+        memory::resident().saturating_add(self.memory())
+    }
+
     fn file(&self) -> u64 {
-        self.dynamics.iter().fold(0, |sum, d| sum.saturating_add(self.cost(d).file))
+        self.dynamics.iter().fold(self.file_frame(), |sum, d| sum.saturating_add(self.cost(d).file))
+    }
+
+    /// Bytes of a file beside its numbers: what a variable's names, attributes and index take, the texts, the claims. More than was ever measured
+    /// (some 1500 a variable).
+    fn file_frame(&self) -> u64 {
+        const FRAME: u64 = 65_536;
+        const A_VARIABLE: u64 = 2048;
+        const A_CLAIM: u64 = 512;
+        // Of an observable, and of a dynamics beside: dimensions and clocks.
+        const VARIABLES: u64 = 19;
+        const OTHERS: u64 = 12;
+        let observables = self.study.observables.len() as u64;
+        let dynamics = self.dynamics.len() as u64;
+        let variables = dynamics.saturating_mul(VARIABLES * observables + OTHERS);
+        let tests: u64 = self
+            .study
+            .claims
+            .iter()
+            .map(|claim| {
+                let components: u64 =
+                    self.study.observables.iter().map(|o| o.shape.len() as u64).max().unwrap_or(1);
+                (claim.dynamics.len() as u64)
+                    .saturating_mul(components.saturating_mul(components).min(10_000))
+            })
+            .sum();
+        let texts = 2 * (self.study.text.len() + self.study.resolved.len()) as u64;
+        FRAME
+            .saturating_add(variables.saturating_mul(A_VARIABLE))
+            .saturating_add(tests.saturating_mul(A_CLAIM))
+            .saturating_add(texts)
     }
 
     fn cost(&self, dynamics: &Dynamics) -> Cost {
@@ -72,8 +166,9 @@ impl<'a> Outlook<'a> {
         let steps = dynamics.instants.last().map_or(0, |i| i.step);
         let (substeps, evaluations) = dynamics.law.substeps();
         let substeps = u64::from(substeps) * evaluations;
-        let numbers = |moments: u64| {
+        let numbers = |moments: u64, replicas: u64| {
             let ensemble = moments.saturating_mul(instants);
+            let kept = kept.min(replicas);
             let replicas = A_REPLICA.saturating_mul(replicas);
             let paths = kept.saturating_mul(instants);
             ensemble
@@ -85,8 +180,10 @@ impl<'a> Outlook<'a> {
         Cost {
             steps,
             replica_steps: steps.saturating_mul(replicas).saturating_mul(substeps),
-            memory: numbers(MOMENTS),
-            file: numbers(STORED_MOMENTS),
+            memory: numbers(MOMENTS, replicas),
+            // An ensemble that grows has its end.
+            file: numbers(STORED_MOMENTS, run.precision.as_ref().map_or(replicas, |p| p.most as u64))
+                .saturating_add(16 * (replicas.saturating_add(instants))),
         }
     }
 
@@ -139,6 +236,7 @@ impl<'a> Outlook<'a> {
                 plain(100.0 * covariance, 2)
             ));
         }
+        warnings.extend(self.long());
         let instants = self.dynamics.iter().map(|d| self.window(d)).min();
         let judged = self.study.claims.iter().any(|c| stationary(&c.law));
         if let Some(instants) = instants.filter(|n| *n < 10 && judged) {
@@ -188,13 +286,19 @@ impl<'a> Outlook<'a> {
             lines.extend(self.dynamics_text(dynamics, style));
         }
         lines.extend(self.claims_text(style));
-        lines.push(format!(
-            "  {}  {} replica-steps, {} of memory, a file of at most {}",
-            style.paint(Tone::Strong, "cost"),
+        let cost = format!(
+            "cost  {} replica-steps{}, about {} of memory, a file of at most {}",
             large(self.replica_steps()),
-            bytes(self.memory()),
-            bytes(self.file().saturating_add(100_000))
-        ));
+            self.time().map_or_else(String::new, |time| format!(", {time}")),
+            bytes(self.whole_memory()),
+            bytes(self.file())
+        );
+        for line in style.wrap(&cost, 2) {
+            match line.strip_prefix("  cost") {
+                Some(rest) => lines.push(format!("  {}{rest}", style.paint(Tone::Strong, "cost"))),
+                None => lines.push(line),
+            }
+        }
         for warning in self.warnings() {
             lines.extend(
                 style
@@ -274,6 +378,7 @@ impl<'a> Outlook<'a> {
                     "instants": one.instants.len(),
                     "instants_after_burn_in": self.window(one),
                     "replica_steps": cost.replica_steps,
+                    "seconds": self.expected(one).zip(self.trial).map(|(e, (_, threads))| e.seconds / threads.min(e.blocks).max(1) as f64),
                     "memory_bytes": cost.memory,
                     "file_bytes": cost.file,
                 }),
@@ -321,7 +426,10 @@ impl<'a> Outlook<'a> {
             "claims": claims,
             "cost": {
                 "replica_steps": self.replica_steps(),
-                "memory_bytes": self.memory(),
+                "seconds": self.seconds(),
+                "seconds_at_least": self.trial.map(|(trial, _)| trial.at_least()),
+                "threads": self.trial.map(|(_, threads)| threads),
+                "memory_bytes": self.whole_memory(),
                 "file_bytes": self.file(),
             },
             "warnings": self.warnings(),

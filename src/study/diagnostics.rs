@@ -9,7 +9,7 @@ use super::printable::{commands, printable};
 const EXCERPT_WIDTH: usize = 110;
 
 /// One thing wrong with a study (or with the table it reads, or a `--set`).
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{file}:{line}:{column}: {message}")]
 pub struct Diagnostic {
     /// What is wrong.
@@ -32,13 +32,13 @@ impl Diagnostic {
     /// A message about a file as a whole.
     pub fn whole(file: impl Into<String>, message: impl Into<String>, help: impl Into<String>) -> Self {
         Self {
-            message: message.into(),
+            message: bounded(message.into()),
             file: file.into(),
             line: 1,
             column: 1,
             excerpt: None,
             length: 1,
-            help: help.into(),
+            help: bounded(help.into()),
         }
     }
 
@@ -108,6 +108,34 @@ impl std::fmt::Display for Rendered<'_> {
 
 /// Several messages, plain, with an empty line between them.
 pub struct Rendered<'a>(pub &'a [Diagnostic]);
+
+/// Most bytes of a word of a message, and of a message.
+const WORD: usize = 160;
+const MESSAGE: usize = 4000;
+
+/// A message with long words, which are quotations, cut in their middle; and of a length that can be read.
+pub(super) fn bounded(text: String) -> String {
+    if text.len() <= WORD {
+        return text;
+    }
+    let out = text.split(' ').map(|word| cut(word, WORD)).collect::<Vec<_>>().join(" ");
+    if out.len() > MESSAGE { cut(&out, MESSAGE) } else { out }
+}
+
+/// The first and the last part of a text that is longer than so many bytes.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    let end = |mut at: usize| {
+        while !text.is_char_boundary(at) {
+            at -= 1;
+        }
+        at
+    };
+    let (head, tail) = (end(most * 3 / 4), end(text.len() - most / 8));
+    format!("{} … {}", &text[..head], &text[tail..])
+}
 
 /// The part of a line that is shown, what stands before the carets (tabs kept, so that both lines align whatever a tab's
 /// width), and the number of carets.
@@ -182,6 +210,21 @@ mod tests {
             Diagnostic::whole("a.toml", "gone", "make it").render(false),
             "error: gone\n --> a.toml:1:1\nhelp: make it\n"
         );
+    }
+
+    #[test]
+    fn what_a_message_quotes_is_bounded() {
+        let long = "η".repeat(1_000_000);
+        let text = bounded(format!("unknown key `{long}` in [run]"));
+        assert!(
+            text.len() < 400 && text.starts_with("unknown key `ηη") && text.ends_with("` in [run]"),
+            "{text}"
+        );
+        assert!(bounded(long).len() < MESSAGE + 100);
+        assert_eq!(bounded("short `x`".into()), "short `x`");
+        let prose = "a sentence of words, and another; ".repeat(20);
+        assert_eq!(bounded(prose.clone()), prose);
+        assert!(bounded(prose.repeat(100)).len() < MESSAGE + 100);
     }
 
     #[test]

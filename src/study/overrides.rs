@@ -1,13 +1,14 @@
 //! `--set K=V` and `[quick]`: values put into the tree before it is checked, with places where they were written.
 
 use super::Diagnostic;
+use super::diagnostics::cut;
 use super::source::{Sources, Span, Spanned};
 use super::tree::{self, Node, Table, Value};
 
 /// Applies `K=V`, which becomes a source of its own. K is a dotted path (`training.rate`, `claims.0.expect`), V a TOML value;
 /// what is no TOML value, such as a bare word, is text.
 pub fn apply(sources: &mut Sources, root: &mut Table, text: &str) -> Result<(), Diagnostic> {
-    let index = sources.push(format!("--set {text}"), text);
+    let index = sources.push(format!("--set {}", cut(text, 160)), text);
     let sources = &*sources;
     let all = Span::new(index, 0..text.len());
     let form = "write --set section.key=value, as in --set run.replicas=100";

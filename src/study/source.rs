@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::Diagnostic;
+use super::diagnostics::bounded;
 
 /// A place: bytes `start .. end` of one of the [`Sources`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,12 +52,17 @@ pub struct Source {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sources {
     list: Vec<Source>,
+    /// Where the lines of each begin: places are asked for as often as there are claims and errors.
+    lines: Vec<Vec<usize>>,
 }
 
 impl Sources {
     /// Adds a text and returns its index.
     pub fn push(&mut self, name: impl Into<String>, text: impl Into<String>) -> usize {
-        self.list.push(Source { name: name.into(), text: text.into() });
+        let text = text.into();
+        let begins = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        self.lines.push(begins);
+        self.list.push(Source { name: name.into(), text });
         self.list.len() - 1
     }
 
@@ -72,13 +78,25 @@ impl Sources {
 
     /// Line of a place, from 1; 0 where there is no text.
     pub fn line(&self, span: Span) -> usize {
-        self.get(span.source).map_or(0, |s| locate(&s.text, span.start).0)
+        self.locate(span.source, span.start).map_or(0, |place| place.0)
+    }
+
+    /// As [`locate`].
+    fn locate(&self, source: usize, offset: usize) -> Option<(usize, usize, usize)> {
+        let (text, begins) = (&self.get(source)?.text, self.lines.get(source)?);
+        let offset = on_a_line(text, offset);
+        let line = begins.partition_point(|&begin| begin <= offset).max(1);
+        let begin = begins[line - 1];
+        Some((line, text[begin..offset].chars().count() + 1, begin))
     }
 
     /// A message about a place.
     pub fn diagnostic(&self, span: Span, message: impl Into<String>, help: impl Into<String>) -> Diagnostic {
         match self.get(span.source) {
-            Some(source) => at(&source.name, &source.text, span.start..span.end, message, help),
+            Some(source) => {
+                let place = self.locate(span.source, span.start).unwrap_or((1, 1, 0));
+                at_place(&source.name, &source.text, span.start..span.end, place, message, help)
+            }
             None => Diagnostic::whole("", message, help),
         }
     }
@@ -115,19 +133,30 @@ pub(crate) fn at(
     message: impl Into<String>,
     help: impl Into<String>,
 ) -> Diagnostic {
-    let (line, column, start) = locate(text, range.start);
+    let place = locate(text, range.start);
+    at_place(name, text, range, place, message, help)
+}
+
+fn at_place(
+    name: &str,
+    text: &str,
+    range: Range<usize>,
+    (line, column, start): (usize, usize, usize),
+    message: impl Into<String>,
+    help: impl Into<String>,
+) -> Diagnostic {
     let content = text[start..].split('\n').next().unwrap_or("");
     let content = content.strip_suffix('\r').unwrap_or(content);
     let from = floor(text, range.start).clamp(start, start + content.len());
     let to = floor(text, range.end).clamp(from, start + content.len());
     Diagnostic {
-        message: message.into(),
+        message: bounded(message.into()),
         file: name.to_owned(),
         line,
         column,
         excerpt: Some(content.to_owned()),
         length: text[from..to].chars().count().max(1),
-        help: help.into(),
+        help: bounded(help.into()),
     }
 }
 
@@ -143,6 +172,14 @@ fn floor(text: &str, offset: usize) -> usize {
 /// Line and column (from 1, in characters) of a byte, and the byte where its line starts. The end of a text that ends
 /// in a newline belongs to its last line.
 pub(crate) fn locate(text: &str, offset: usize) -> (usize, usize, usize) {
+    let offset = on_a_line(text, offset);
+    let before = &text[..offset];
+    let start = before.rfind('\n').map_or(0, |n| n + 1);
+    (before.matches('\n').count() + 1, before[start..].chars().count() + 1, start)
+}
+
+/// A byte that belongs to a line: a character's first, and none behind the last newline.
+fn on_a_line(text: &str, offset: usize) -> usize {
     let mut offset = floor(text, offset);
     if offset == text.len() && text.ends_with('\n') {
         offset -= 1;
@@ -150,9 +187,7 @@ pub(crate) fn locate(text: &str, offset: usize) -> (usize, usize, usize) {
             offset -= 1;
         }
     }
-    let before = &text[..offset];
-    let start = before.rfind('\n').map_or(0, |n| n + 1);
-    (before.matches('\n').count() + 1, before[start..].chars().count() + 1, start)
+    offset
 }
 
 /// For every byte of the decoded string (and its end), the byte of the TOML token it comes from. `None` where the token
@@ -249,6 +284,17 @@ mod tests {
             sources.slice(sources.key_of(Span::new(0, start..start + value.len()))).to_owned()
         };
         assert_eq!((key("1e-4"), key("{"), key("3")), ("weight_decay".into(), "a".into(), "3".into()));
+    }
+
+    #[test]
+    fn lines_are_found_as_by_counting() {
+        for text in ["", "\n", "ab\ncd\n", "ab\r\n\r\nµ = x\r\n", "µ\n\nη", "no end"] {
+            let mut sources = Sources::default();
+            sources.push("s", text);
+            for offset in 0..text.len() + 2 {
+                assert_eq!(sources.locate(0, offset), Some(locate(text, offset)), "{text:?} at {offset}");
+            }
+        }
     }
 
     #[test]

@@ -238,6 +238,9 @@ fn explain(text: &str, span: &std::ops::Range<usize>, message: &str) -> (String,
     (format!("not valid TOML: {what}"), help)
 }
 
+/// Most bytes of a key: names become those of groups in the output.
+const LONGEST_KEY: usize = 200;
+
 type Broken = Vec<(Span, String, &'static str)>;
 
 fn own_table(table: &DeTable<'_>, source: usize, start: usize, broken: &mut Broken) -> Table {
@@ -245,6 +248,10 @@ fn own_table(table: &DeTable<'_>, source: usize, start: usize, broken: &mut Brok
     let entries = table
         .iter()
         .map(|(key, value)| {
+            if key.get_ref().len() > LONGEST_KEY {
+                let message = format!("this key has {} bytes", key.get_ref().len());
+                broken.push((shift(key.span()), message, "keys and names have at most 200"));
+            }
             let name = Spanned::new(key.get_ref().clone().into_owned(), shift(key.span()));
             (name, own(value.get_ref(), value.span(), source, start, broken))
         })
@@ -267,7 +274,7 @@ fn own(
         DeValue::Integer(i) => {
             let whole = i64::from_str_radix(i.as_str(), i.radix());
             if whole.is_err() {
-                broken.push((span, format!("{i} is too large an integer"), "integers go up to 2^63 - 1"));
+                broken.push((span, format!("{i} is too large an integer"), "integers go up to 2^63 - 1; a seed beyond is text, as in seed = \"18446744073709551615\""));
             }
             Value::Integer(whole.unwrap_or(0))
         }

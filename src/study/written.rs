@@ -31,7 +31,11 @@ pub fn resolved(spec: &Spec, study: &Study, record: &Record, record_parameters: 
     if let Some(Value::Table(run)) = value_of(&mut tree, "run") {
         let r = &study.run;
         set(run, "replicas", whole(r.replicas as u64));
-        set(run, "seed", whole(r.seed));
+        set(
+            run,
+            "seed",
+            i64::try_from(r.seed).map_or_else(|_| node(Value::String(r.seed.to_string())), |_| whole(r.seed)),
+        );
         set(run, "record", recorded(record));
         set(run, "burn_in", float(r.burn_in));
         set(run, "trajectories", whole(r.trajectories as u64));

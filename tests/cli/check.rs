@@ -18,6 +18,7 @@ fn shows_the_law_the_cost_and_the_claims_and_runs_nothing() {
             "η = 0.1",
             "1 000 000 000 000 steps",
             "6.4e13 replica-steps",
+            "estimate)",
             "mean of w at the end = 0 ± 0.5",
         ])
         .silent_on_stderr();

@@ -6,6 +6,7 @@ mod escapes;
 mod failures;
 mod inspect;
 mod json;
+mod limits;
 mod run;
 mod signals;
 mod symmetries;

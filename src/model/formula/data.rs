@@ -8,6 +8,7 @@ use super::function::scratch_for;
 use super::graph::{Graph, Node};
 use super::operations::{EXP, STEP};
 use super::program::{Inputs, Program};
+use super::size;
 use super::{DataEntry, DataSource, ModelSpec, Value};
 use crate::lanes::stream::{Purpose, Stream};
 use crate::lanes::{LANES, Lane, math};
@@ -388,6 +389,20 @@ pub(super) type Table = (Vec<f64>, Vec<(usize, Shape)>);
 pub(super) fn finite(spec: &ModelSpec, rows: usize) -> Result<Table, Vec<(usize, FormulaError)>> {
     let mut graph = Graph::default();
     let data = DataGraph::new(&spec.data, &spec.constants, &mut graph)?;
+    let width: usize = data.nodes.iter().map(|(_, node)| graph.shape(*node).len()).sum();
+    let numbers = rows.saturating_mul(data.width.saturating_add(width));
+    let bytes = (numbers as u64).saturating_mul(8);
+    if !size::fits(bytes) {
+        let message = format!(
+            "{}{rows} samples of {width} numbers, made of {}, are {}{}",
+            size::TOO_LARGE,
+            data.width,
+            size::amount(bytes),
+            size::allowed()
+        );
+        let error = FormulaError::new(0..0, message).help("choose a smaller `size`, or smaller shapes");
+        return Err(vec![(0, error)]);
+    }
     let mut raw = vec![0.0; rows * data.width];
     let mut stream = Stream::new(spec.seed, Purpose::Population, 0);
     let variates = data.variates();
@@ -409,7 +424,7 @@ pub(super) fn finite(spec: &ModelSpec, rows: usize) -> Result<Table, Vec<(usize,
     }
     let outputs: Vec<Node> = data.nodes.iter().map(|(_, n)| *n).collect();
     let program = Program::new(&graph, &outputs, data.width)
-        .map_err(|e| vec![(0, FormulaError::new(0..0, e.to_string()))])?;
+        .map_err(|e| vec![(0, FormulaError::of_program(0..0, &e))])?;
     let mut values = vec![0.0; rows * width];
     let mut scratch = scratch_for(&[&program], 1);
     let inputs = Inputs { theta: &[], auxiliary: &[], tiles: 1 };

@@ -1,10 +1,12 @@
 //! Syntax → graph: names resolved, shapes checked, functions and laws applied.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::error::FormulaError;
 use super::graph::{Graph, Node};
 use super::operations::functions::{self, FUNCTIONS};
+use super::size;
 use super::syntax::{Kind, Lines, Operator, Syntax};
 
 /// What names mean where a formula stands.
@@ -51,7 +53,9 @@ pub fn elaborate(
     graph: &mut Graph,
     scope: &mut dyn Scope,
 ) -> Result<(Node, Vec<(String, Node)>), FormulaError> {
-    let mut elaboration = Elaboration { graph, scope, locals: Vec::new() };
+    let taken: HashSet<String> =
+        if lines.intermediates.is_empty() { HashSet::new() } else { scope.names().into_iter().collect() };
+    let mut elaboration = Elaboration { graph, scope, locals: Vec::new(), places: HashMap::new() };
     for line in &lines.intermediates {
         if functions::find(&line.name).is_some() {
             return Err(FormulaError::new(
@@ -60,7 +64,7 @@ pub fn elaborate(
             )
             .help("choose another name"));
         }
-        if elaboration.scope.names().contains(&line.name) {
+        if taken.contains(&line.name) {
             return Err(FormulaError::new(
                 line.span.clone(),
                 format!("`{}` has a meaning already", line.name),
@@ -68,6 +72,7 @@ pub fn elaborate(
             .help("choose another name for the intermediate"));
         }
         let node = elaboration.node(&line.value)?;
+        elaboration.places.entry(line.name.clone()).or_insert(node);
         elaboration.locals.push((line.name.clone(), node));
     }
     let value = elaboration.node(&lines.value)?;
@@ -78,6 +83,8 @@ struct Elaboration<'a> {
     graph: &'a mut Graph,
     scope: &'a mut dyn Scope,
     locals: Vec<(String, Node)>,
+    /// The same by name.
+    places: HashMap<String, Node>,
 }
 
 impl Elaboration<'_> {
@@ -113,6 +120,9 @@ impl Elaboration<'_> {
             Kind::Binary(operator, left, right) => {
                 let (a, b) = (self.node(left)?, self.node(right)?);
                 self.binary(*operator, a, b).map_err(|shapes| {
+                    if shapes.starts_with(size::TOO_LARGE) {
+                        return FormulaError::new(syntax.span.clone(), shapes).help(size::HELP);
+                    }
                     FormulaError::new(syntax.span.clone(), format!("shapes do not fit: {shapes}"))
                         .help(shape_help(*operator))
                 })
@@ -137,7 +147,7 @@ impl Elaboration<'_> {
     }
 
     fn name(&mut self, name: &str, span: &Range<usize>) -> Result<Node, FormulaError> {
-        if let Some((_, node)) = self.locals.iter().find(|(n, _)| n == name) {
+        if let Some(node) = self.places.get(name) {
             return Ok(*node);
         }
         if let Some(node) = self.scope.name(self.graph, name) {
@@ -200,6 +210,9 @@ impl Elaboration<'_> {
             .help(function.documentation));
         }
         (function.build)(self.graph, &nodes).map_err(|misfit| {
+            if misfit.starts_with(size::TOO_LARGE) {
+                return FormulaError::new(span.clone(), misfit).help(size::HELP);
+            }
             let message =
                 if misfit.starts_with("the ") { misfit } else { format!("shapes do not fit: {misfit}") };
             FormulaError::new(span.clone(), message).help(function.documentation)

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use super::program::CompileError;
+use super::size;
+
 /// A formula's error: what, where (byte range in the formula's text), and how to mend it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -18,6 +21,11 @@ impl FormulaError {
     /// An error at `span`.
     pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { message: message.into(), span, help: None }
+    }
+    /// A program that cannot be made of the formula.
+    pub(super) fn of_program(span: Range<usize>, error: &CompileError) -> Self {
+        let new = Self::new(span, error.to_string());
+        if matches!(error, CompileError::TooLarge { .. }) { new.help(size::HELP) } else { new }
     }
     /// The same with a remedy.
     #[must_use]

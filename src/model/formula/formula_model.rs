@@ -101,7 +101,7 @@ impl FormulaModel {
         let sample_gradients = per_sample_gradients(&spec, &mut graph, &parameters, &data)?;
         let compile = |graph: &Graph, outputs: &[Node]| {
             Program::writing(graph, outputs, width)
-                .map_err(|e| vec![(Place::Loss, FormulaError::new(0..spec.loss.text().len(), e.to_string()))])
+                .map_err(|e| vec![(Place::Loss, FormulaError::of_program(0..spec.loss.text().len(), &e))])
         };
         let gradient_program = compile(&graph, &weighted)?;
         let sum_program = compile(&graph, &summed)?;
@@ -265,7 +265,7 @@ impl FormulaModel {
     pub(super) fn compile_function(&self, graph: &Graph, node: Node) -> Result<Function, FormulaError> {
         let shape = graph.shape(node);
         let program = Program::writing(graph, &[node], self.population.width).map_err(|e| {
-            FormulaError::new(0..0, e.to_string())
+            FormulaError::of_program(0..0, &e)
                 .help("name the mean as an observable of its own, and combine the two when plotting")
         })?;
         Ok(Function::new(program, shape, self.population.nodes.clone()))

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::operations::{self as ops, Attribute, Operand, Operation};
+use super::size;
 use crate::lanes::Lane;
 use crate::model::Shape;
 
@@ -169,16 +170,28 @@ impl Graph {
     ) -> Result<Node, String> {
         let shapes: Vec<Shape> = args.iter().map(|&a| self.shape(a)).collect();
         let shape = operation.shape(attribute, &shapes)?;
+        // Before anything of that size is made.
+        size::check(shape)?;
+        Ok(self.enter(operation, attribute, args, shape))
+    }
+
+    fn enter(
+        &mut self,
+        operation: &'static dyn Operation,
+        attribute: Attribute,
+        args: &[Node],
+        shape: Shape,
+    ) -> Node {
         let batched = args.iter().any(|&a| self.batched(a));
         if let Some(data) = self.folded(operation, attribute, args, shape) {
-            return Ok(self.constant(shape, &data));
+            return self.constant(shape, &data);
         }
         let mut args = args.to_vec();
         if operation.commutative() {
             args.sort();
         }
         let key = Key::Call(operation.name(), attribute, args.clone());
-        Ok(self.insert(key, Entry { op: Op::Call(operation, attribute), args, shape, batched }))
+        self.insert(key, Entry { op: Op::Call(operation, attribute), args, shape, batched })
     }
 
     fn folded(
@@ -203,8 +216,9 @@ impl Graph {
 
     /// A call that cannot fail because its shapes were made to fit; the reason is a bug of ours otherwise.
     fn fitting(&mut self, operation: &'static dyn Operation, attribute: Attribute, args: &[Node]) -> Node {
-        match self.call(operation, attribute, args) {
-            Ok(node) => node,
+        let shapes: Vec<Shape> = args.iter().map(|&a| self.shape(a)).collect();
+        match operation.shape(attribute, &shapes) {
+            Ok(shape) => self.enter(operation, attribute, args, shape),
             Err(error) => unreachable!("derivative rules make fitting shapes: {}: {error}", operation.name()),
         }
     }

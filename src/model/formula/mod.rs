@@ -21,6 +21,7 @@ pub mod reference;
 mod sde;
 #[cfg(test)]
 mod singular_tests;
+mod size;
 mod sums;
 mod switches;
 #[cfg(test)]
@@ -77,8 +78,9 @@ impl Expression {
     /// Free names with the byte range of their first use (intermediates and functions excluded).
     pub fn names(&self) -> Vec<(String, std::ops::Range<usize>)> {
         let mut names: Vec<(String, std::ops::Range<usize>)> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
         syntax::free_names(&self.lines, &mut |name, span| {
-            if !names.iter().any(|(n, _)| n == name) {
+            if seen.insert(name.to_owned()) {
                 names.push((name.to_owned(), span.clone()));
             }
         });
@@ -89,7 +91,7 @@ impl Expression {
     /// # Errors
     /// Unknown names and shapes that do not fit, with their place.
     pub fn evaluate(&self, constant: &dyn Fn(&str) -> Option<Value>) -> Result<Value, FormulaError> {
-        self.fold(ConstantScope { constant, names: Vec::new() })
+        self.fold(ConstantScope { constant, names: &Vec::new })
     }
     /// Value over named constants.
     ///
@@ -100,7 +102,8 @@ impl Expression {
         constants: &std::collections::BTreeMap<String, Value>,
     ) -> Result<Value, FormulaError> {
         let constant = |name: &str| constants.get(name).cloned();
-        self.fold(ConstantScope { constant: &constant, names: constants.keys().cloned().collect() })
+        // Asked for by errors alone.
+        self.fold(ConstantScope { constant: &constant, names: &|| constants.keys().cloned().collect() })
     }
     fn fold(&self, mut scope: ConstantScope<'_>) -> Result<Value, FormulaError> {
         let mut graph = Graph::default();
@@ -114,7 +117,7 @@ impl Expression {
 
 struct ConstantScope<'a> {
     constant: &'a dyn Fn(&str) -> Option<Value>,
-    names: Vec<String>,
+    names: &'a dyn Fn() -> Vec<String>,
 }
 
 impl elaborate::Scope for ConstantScope<'_> {
@@ -122,7 +125,7 @@ impl elaborate::Scope for ConstantScope<'_> {
         (self.constant)(name).map(|value| graph.constant(value.shape, &value.data))
     }
     fn names(&self) -> Vec<String> {
-        self.names.clone()
+        (self.names)()
     }
 }
 

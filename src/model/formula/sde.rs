@@ -156,7 +156,7 @@ impl SdeModel {
             outputs.extend(&increments);
         }
         let program = Program::writing(&graph, &outputs, 0)
-            .map_err(|e| vec![(Place::Drift(0), FormulaError::new(0..0, e.to_string()))])?;
+            .map_err(|e| vec![(Place::Drift(0), FormulaError::of_program(0..0, &e))])?;
         let nodes = Nodes { width: 0, values: vec![], weights: vec![1.0], origin: Origin::Table }.into();
         Ok(Self {
             layout,
@@ -366,7 +366,7 @@ impl SdeModel {
         let (node, _) = elaborate(&formula.lines, &mut graph, &mut scope)?;
         let node = then(&mut graph, node);
         let program = Program::writing(&graph, &[node], 0)
-            .map_err(|e| FormulaError::new(0..formula.text().len(), e.to_string()))?;
+            .map_err(|e| FormulaError::of_program(0..formula.text().len(), &e))?;
         Ok(Function::new(program, graph.shape(node), self.nodes.clone()))
     }
     /// A node of the equation's graph as a function of the state.

@@ -645,17 +645,17 @@ pub fn free_names(lines: &Lines, visit: &mut dyn FnMut(&str, &Range<usize>)) {
             Kind::Array(items) | Kind::Call(_, _, items) => items.iter().for_each(|a| walk(a, visit)),
         }
     }
-    let mut named: Vec<&str> = Vec::new();
+    let mut named: std::collections::HashSet<&str> = std::collections::HashSet::new();
     for line in &lines.intermediates {
         walk(&line.value, &mut |name, span| {
-            if !named.contains(&name) {
+            if !named.contains(name) {
                 visit(name, span);
             }
         });
-        named.push(&line.name);
+        named.insert(&line.name);
     }
     walk(&lines.value, &mut |name, span| {
-        if !named.contains(&name) {
+        if !named.contains(name) {
             visit(name, span);
         }
     });

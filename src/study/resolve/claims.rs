@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::convergence;
 use super::dynamics::{Motion, Motions};
-use super::names::{self, Broken, SETTINGS};
+use super::names::{self, Broken, Listed, SETTINGS};
 use super::observe::Observables;
 use super::run::off_the_grid;
 use super::settings::settings;
@@ -47,6 +47,7 @@ pub struct Parts<'a> {
     /// The equation depends on the time t.
     pub timed: bool,
     pub clock: Option<&'a Clock>,
+    pub replicas: usize,
     /// What the noise of the system's equation is like.
     pub noise: Option<NoiseKind>,
     /// The equation is reflected at walls.
@@ -760,9 +761,9 @@ fn claimed(
     errors: &mut Errors<'_>,
 ) -> Option<(Expression, usize)> {
     let expression = names::parse(&text.value, text, errors)?;
-    let mut known: Vec<&str> = parts.constants.keys().map(String::as_str).collect();
+    let mut known: Listed<'_> = parts.constants.keys().map(String::as_str).collect();
     if parts.kind != Some(Kind::Sde) {
-        known.extend(SETTINGS.iter().filter(|s| **s != "pi"));
+        known.extend(SETTINGS.iter().copied().filter(|s| *s != "pi"));
     }
     if !names::check(text, &expression, &known, parts.broken, false, errors) {
         return None;

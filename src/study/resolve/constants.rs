@@ -103,8 +103,7 @@ pub fn part(
     errors: &mut Errors<'_>,
 ) -> Option<Value> {
     let expression = names::parse(formula, text, errors)?;
-    let known: Vec<&str> = constants.keys().map(String::as_str).collect();
-    if !names::check(text, &expression, &known, broken, false, errors) {
+    if !names::check(text, &expression, constants, broken, false, errors) {
         return None;
     }
     match expression.evaluate_among(constants) {

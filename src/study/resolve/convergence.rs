@@ -5,10 +5,11 @@
 
 use super::claims::Parts;
 use super::dynamics::Motion;
+use super::run::Work;
 use crate::dynamics::{Law, Schedule, Training};
 use crate::scheme::{Increments, Method, NoiseKind, Scheme};
 use crate::study::resolved::{At, Convergence, Dynamics, HiddenRun, Instant, Varied};
-use crate::study::source::Spanned;
+use crate::study::source::{Span, Spanned};
 use crate::study::spec::read::{Errors, suggestion};
 use crate::study::spec::{ConvergenceSpec, Field, VARIED};
 
@@ -52,7 +53,17 @@ pub fn resolve(
     let values = values(spec.values.given()?, over.value, errors)?;
     let time = time(spec, parts, errors)?;
     let strong = spec.kind.value() == Some(&"strong");
-    let ladder = Ladder { of, other, over: over.value, values: &values, time, strong, noise: parts.noise };
+    let ladder = Ladder {
+        of,
+        other,
+        over: over.value,
+        values: &values,
+        time,
+        place: spec.at.span(),
+        replicas: parts.replicas,
+        strong,
+        noise: parts.noise,
+    };
     let (rungs, remainder) = ladder.rungs(spec, errors)?;
     let convergence = Convergence {
         observable: observable?,
@@ -173,6 +184,9 @@ struct Ladder<'a> {
     over: Varied,
     values: &'a [Spanned<f64>],
     time: f64,
+    /// Where the time is given.
+    place: Option<Span>,
+    replicas: usize,
     strong: bool,
     noise: Option<NoiseKind>,
 }
@@ -389,6 +403,16 @@ impl Ladder<'_> {
                 steps
             }
         };
+        let work = Work {
+            name: &motion.name,
+            law: &law,
+            training: training.as_ref(),
+            steps,
+            replicas: self.replicas,
+        };
+        if !work.check(self.place.unwrap_or(value.span), errors) {
+            return None;
+        }
         let instants = vec![Instant { step: 0, time: 0.0 }, Instant { step: steps, time: self.time }];
         let dynamics = Dynamics { name: motion.name.clone(), law, training, instants };
         Some(HiddenRun { dynamics, together })

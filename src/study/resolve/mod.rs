@@ -14,7 +14,7 @@ mod symmetries;
 mod system;
 mod training;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::clock::Clock;
@@ -75,21 +75,14 @@ impl Spec {
 
 /// In the order of the file, each once.
 pub(super) fn tidy(mut list: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let mut seen: Vec<Diagnostic> = Vec::new();
-    list.retain(|d| {
-        let new = !seen.contains(d);
-        if new {
-            seen.push(d.clone());
-        }
-        new
-    });
-    let mut files: Vec<String> = Vec::new();
+    let mut seen: HashSet<Diagnostic> = HashSet::new();
+    list.retain(|d| seen.insert(d.clone()));
+    let mut files: HashMap<String, usize> = HashMap::new();
     for d in &list {
-        if !files.contains(&d.file) {
-            files.push(d.file.clone());
-        }
+        let next = files.len();
+        files.entry(d.file.clone()).or_insert(next);
     }
-    list.sort_by_key(|d| (files.iter().position(|f| *f == d.file), d.line, d.column));
+    list.sort_by_key(|d| (files.get(&d.file).copied(), d.line, d.column));
     list
 }
 
@@ -104,6 +97,9 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
     let run = run::run(spec, &parameters.layout, errors);
     let mut motion = dynamics::dynamics(spec, kind, &population, errors);
     let mut clock = run::clock(spec, &motion, errors);
+    if let (Some(clock), Some(run)) = (&clock, &run) {
+        run::work(clock, &motion, run.run.replicas, errors);
+    }
     let mut warnings = clock.as_mut().map(|clock| settings::end(&mut motion, clock)).unwrap_or_default();
     if let (Some(run), Some(clock), false) = (&run, &clock, motion.broken) {
         run::check_record(spec, run.record.as_ref(), &motion, clock, errors);
@@ -163,6 +159,7 @@ fn resolve(spec: &Spec, model: Option<Arc<dyn Model>>, errors: &mut Errors<'_>) 
             symmetries: &symmetries,
             timed: matches!(system.as_ref().map(|s| &s.system), Some(System::Sde(sde)) if sde.timed()),
             clock: clock.as_ref(),
+            replicas: run.as_ref().map_or(0, |r| r.run.replicas),
             noise: noise_of(spec, system.as_ref().map(|s| &s.system)),
             walls: matches!(system.as_ref().map(|s| &s.system), Some(System::Sde(sde)) if !sde.bounds().is_empty()),
             significance: run.as_ref().map_or(1e-3, |r| r.run.significance),

@@ -1,5 +1,7 @@
 //! Names of a study: what they must look like, that each means one thing, and that formulas know them.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use crate::model::formula::elaborate::LAWS;
 use crate::model::formula::{Expression, FormulaError};
 use crate::study::source::Spanned;
@@ -15,6 +17,7 @@ pub const MEASURED: [&str; 3] = ["loss", "objective", "gradient_norm2"];
 #[derive(Default)]
 pub struct Names {
     taken: Vec<(String, &'static str)>,
+    kinds: HashMap<String, &'static str>,
     /// Names whose declaration is broken.
     pub broken: Broken,
 }
@@ -75,7 +78,7 @@ impl Names {
             );
             return false;
         }
-        if let Some((_, other)) = self.taken.iter().find(|(n, _)| n == text) {
+        if let Some(other) = self.kinds.get(text) {
             errors.at(
                 name.span,
                 format!("`{text}` is the name of a {other} already"),
@@ -84,7 +87,13 @@ impl Names {
             return false;
         }
         self.taken.push((text.to_owned(), what));
+        self.kinds.insert(text.to_owned(), what);
         true
+    }
+
+    /// What a name is the name of.
+    pub fn kind(&self, name: &str) -> Option<&'static str> {
+        self.kinds.get(name).copied()
     }
 
     /// Names taken by one kind.
@@ -112,11 +121,61 @@ pub fn parse(formula: &str, text: &Spanned<String>, errors: &mut Errors<'_>) -> 
     }
 }
 
+/// Names that a formula may have.
+pub trait Known {
+    /// True of one of them.
+    fn knows(&self, name: &str) -> bool;
+    /// All, for suggestions.
+    fn all(&self) -> Vec<&str>;
+}
+
+impl<T> Known for BTreeMap<String, T> {
+    fn knows(&self, name: &str) -> bool {
+        self.contains_key(name)
+    }
+    fn all(&self) -> Vec<&str> {
+        self.keys().map(String::as_str).collect()
+    }
+}
+
+/// Some names in their order.
+#[derive(Clone, Default)]
+pub struct Listed<'a> {
+    list: Vec<&'a str>,
+    set: HashSet<&'a str>,
+}
+
+impl<'a> Extend<&'a str> for Listed<'a> {
+    fn extend<I: IntoIterator<Item = &'a str>>(&mut self, names: I) {
+        for name in names {
+            self.list.push(name);
+            self.set.insert(name);
+        }
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Listed<'a> {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        let mut listed = Self::default();
+        listed.extend(names);
+        listed
+    }
+}
+
+impl Known for Listed<'_> {
+    fn knows(&self, name: &str) -> bool {
+        self.set.contains(name)
+    }
+    fn all(&self) -> Vec<&str> {
+        self.list.clone()
+    }
+}
+
 /// Reports every free name of a formula that is not among `known`; true if all are. Laws count as known where `laws`.
 pub fn check(
     formula: &Spanned<String>,
     expression: &Expression,
-    known: &[&str],
+    known: &dyn Known,
     broken: &Broken,
     laws: bool,
     errors: &mut Errors<'_>,
@@ -126,7 +185,7 @@ pub fn check(
         if let Some((_, warning)) = broken.shared.iter().find(|(shared, _)| *shared == name) {
             errors.warn(warning);
         }
-        if known.contains(&name.as_str()) || (laws && LAWS.contains(&name.as_str())) {
+        if known.knows(&name) || (laws && LAWS.contains(&name.as_str())) {
             continue;
         }
         fine = false;
@@ -143,7 +202,7 @@ pub fn check(
             FormulaError::new(span, format!("`{name}` is a function")).help(format!("call it: {name}(…)"))
         } else {
             FormulaError::new(span, format!("unknown name `{name}`"))
-                .help(suggestion(&name, known.iter().copied()))
+                .help(suggestion(&name, known.all().into_iter()))
         };
         errors.formula(formula, 0, &error);
     }

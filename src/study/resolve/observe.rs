@@ -2,6 +2,7 @@
 //!
 //! A formula may name observables that stand before it: their formulas are put in front of it as named intermediates.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::names::{self, Broken, MEASURED, Names};
@@ -18,14 +19,34 @@ use crate::study::spec::{Field, ObserveSpec, Spec};
 /// Observables, and all that is needed to add more of them.
 pub struct Observables<'a> {
     pub list: Vec<Observable>,
+    /// Places in the list by name (the first of each), and by formula without blanks.
+    named: HashMap<String, usize>,
+    alike: HashMap<String, usize>,
     compiler: Option<&'a Compiler>,
     layout: Layout,
+    /// Names that formulas know beside observables, in their order.
+    listed: Vec<String>,
     /// Names that formulas know beside observables.
-    known: Vec<String>,
+    known: HashSet<String>,
     /// Names of broken declarations: errors about them are not repeated.
     broken: Broken,
     /// Observables that are formulas, with their texts as given.
     definitions: Vec<(String, String)>,
+    /// Places in them.
+    defined: HashMap<String, usize>,
+}
+
+/// Names of observables before a formula.
+struct Before<'a>(&'a Observables<'a>);
+
+impl names::Known for Before<'_> {
+    fn knows(&self, name: &str) -> bool {
+        self.0.known.contains(name) || self.0.defined.contains_key(name)
+    }
+    fn all(&self) -> Vec<&str> {
+        let definitions = self.0.definitions.iter().map(|(n, _)| n.as_str());
+        self.0.listed.iter().map(String::as_str).chain(definitions).collect()
+    }
 }
 
 #[allow(clippy::too_many_arguments, reason = "all that formulas may name")]
@@ -51,15 +72,19 @@ pub fn observables<'a>(
     }
     let mut observables = Observables {
         list: Vec::new(),
+        named: HashMap::new(),
+        alike: HashMap::new(),
         compiler,
         layout: parameters.layout.clone(),
-        known,
+        known: known.iter().cloned().collect(),
+        listed: known,
         broken: names.broken.clone(),
         definitions: Vec::new(),
+        defined: HashMap::new(),
     };
     if record_parameters {
         for parameter in parameters.layout.parameters() {
-            observables.list.push(of_parameter(parameter, false));
+            observables.push(of_parameter(parameter, false));
         }
     }
     for entry in &spec.observe {
@@ -69,7 +94,7 @@ pub fn observables<'a>(
         }
         let made = entry.value.given().and_then(|written| match &written.value {
             ObserveSpec::Formula(text) => observables.function(text, errors).map(|function| {
-                observables.definitions.push((entry.name.value.clone(), text.value.clone()));
+                observables.define(&entry.name.value, &text.value);
                 (function.shape(), ObservableKind::Function(Arc::new(function)))
             }),
             ObserveSpec::Integral(text) => observables
@@ -116,12 +141,7 @@ pub fn observables<'a>(
         });
         match made {
             Some((shape, kind)) => {
-                observables.list.push(Observable {
-                    name: entry.name.value.clone(),
-                    shape,
-                    hidden: false,
-                    kind,
-                });
+                observables.push(Observable { name: entry.name.value.clone(), shape, hidden: false, kind });
             }
             None => observables.broken.push(&entry.name.value),
         }
@@ -159,7 +179,7 @@ fn check_name(
         return false;
     }
     for what in ["parameter", "data entry", "constant"] {
-        if names.of(what).any(|n| n == text) {
+        if names.kind(text) == Some(what) {
             let help = if what == "parameter" {
                 "every parameter is observed under its own name already"
             } else {
@@ -186,6 +206,27 @@ fn check_name(
 }
 
 impl Observables<'_> {
+    /// Adds an observable, or another of a name that is there already.
+    fn push(&mut self, observable: Observable) {
+        let place = self.list.len();
+        self.named.entry(observable.name.clone()).or_insert(place);
+        if observable.hidden {
+            self.alike.entry(compact(&observable.name)).or_insert(place);
+        }
+        self.list.push(observable);
+    }
+
+    /// Notes the formula of the observable that is pushed next.
+    fn define(&mut self, name: &str, text: &str) {
+        self.alike.entry(compact(text)).or_insert(self.list.len());
+        self.defined.entry(name.to_owned()).or_insert(self.definitions.len());
+        self.definitions.push((name.to_owned(), text.to_owned()));
+    }
+
+    fn get(&self, name: &str) -> Option<&Observable> {
+        self.named.get(name).and_then(|&at| self.list.get(at))
+    }
+
     /// Compiles a formula; errors are reported at its place. `None` without a word where the system itself is broken.
     fn function(&self, text: &Spanned<String>, errors: &mut Errors<'_>) -> Option<Function> {
         let (expression, skip) = self.expression(text, errors)?;
@@ -201,9 +242,7 @@ impl Observables<'_> {
     /// Parses a formula with the observables it names in front, whose length is returned.
     fn expression(&self, text: &Spanned<String>, errors: &mut Errors<'_>) -> Option<(Expression, usize)> {
         let plain = names::parse(&text.value, text, errors)?;
-        let mut known: Vec<&str> = self.known.iter().map(String::as_str).collect();
-        known.extend(self.definitions.iter().map(|(n, _)| n.as_str()));
-        if !names::check(text, &plain, &known, &self.broken, false, errors) {
+        if !names::check(text, &plain, &Before(self), &self.broken, false, errors) {
             return None;
         }
         let prefix = self.prefix(&plain);
@@ -248,7 +287,7 @@ impl Observables<'_> {
             if self.known.contains(&name) {
                 continue;
             }
-            if let Some(at) = self.definitions[..before].iter().position(|(n, _)| *n == name)
+            if let Some(&at) = self.defined.get(&name).filter(|at| **at < before)
                 && !needed[at]
             {
                 needed[at] = true;
@@ -269,24 +308,22 @@ impl Observables<'_> {
     /// The observable that a claim names: by name, or a formula, which is added as a hidden one.
     pub fn of_claim(&mut self, text: &Spanned<String>, errors: &mut Errors<'_>) -> Option<Observable> {
         let name = text.value.trim();
-        if let Some(found) = self.list.iter().find(|o| o.name == name) {
+        if let Some(found) = self.get(name) {
             return Some(found.clone());
         }
         if let Some(parameter) = self.layout.get(name) {
             let observable = of_parameter(parameter, true);
-            self.list.push(observable.clone());
+            self.push(observable.clone());
             return Some(observable);
         }
         if self.broken.contains(name) {
             return None;
         }
         // The same formula, spaced otherwise, is the same observable.
-        let alike = |other: &str| !name.contains('#') && compact(other) == compact(name);
-        if let Some((defined, _)) = self.definitions.iter().find(|(_, text)| alike(text)) {
-            return self.list.iter().find(|o| o.name == *defined).cloned();
-        }
-        if let Some(found) = self.list.iter().find(|o| o.hidden && alike(&o.name)) {
-            return Some(found.clone());
+        if !name.contains('#')
+            && let Some(&at) = self.alike.get(&compact(name))
+        {
+            return self.list.get(at).cloned();
         }
         let function = self.function(text, errors)?;
         let shown: Vec<&str> = name.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
@@ -300,7 +337,7 @@ impl Observables<'_> {
         formula: &Spanned<String>,
         errors: &mut Errors<'_>,
     ) -> Option<Observable> {
-        if let Some(found) = self.list.iter().find(|o| o.name == name) {
+        if let Some(found) = self.get(name) {
             return Some(found.clone());
         }
         let function = self.function(formula, errors)?;
@@ -317,20 +354,19 @@ impl Observables<'_> {
             hidden: true,
             kind: ObservableKind::DecayRate { of: Box::new(of.kind.clone()), components, from, to },
         };
-        if !self.list.iter().any(|o| o.name == name) {
-            self.list.push(observable);
+        if self.get(&name).is_none() {
+            self.push(observable);
         }
         name
     }
 
     /// Σ|θ ∂f/∂θ| of a claim's observable, as a hidden observable; `None` where it has none (singular values).
     pub fn magnitude(&mut self, name: &str, text: &Spanned<String>, errors: &Errors<'_>) -> Option<String> {
-        let defined = self.definitions.iter().find(|(n, _)| *n == text.value.trim()).map(|(_, t)| t.clone());
+        let defined = self.defined.get(text.value.trim()).map(|&at| self.definitions[at].1.clone());
         if defined.is_none()
             && self
-                .list
-                .iter()
-                .any(|o| o.name == text.value.trim() && matches!(o.kind, ObservableKind::SingularValues(_)))
+                .get(text.value.trim())
+                .is_some_and(|o| matches!(o.kind, ObservableKind::SingularValues(_)))
         {
             return None;
         }
@@ -339,7 +375,7 @@ impl Observables<'_> {
         let (expression, _) = self.expression(&text, &mut silent)?;
         let function = self.compiler?.magnitude(&expression).ok()?;
         let name = format!("magnitude({name})");
-        if !self.list.iter().any(|o| o.name == name) {
+        if self.get(&name).is_none() {
             self.add_hidden(name.clone(), function);
         }
         Some(name)
@@ -347,8 +383,8 @@ impl Observables<'_> {
 
     /// The ledger of a charge, as a hidden observable.
     pub fn ledger(&mut self, name: &str, ledger: Ledger) -> String {
-        if !self.list.iter().any(|o| o.name == name) {
-            self.list.push(Observable {
+        if self.get(name).is_none() {
+            self.push(Observable {
                 name: name.to_owned(),
                 shape: Shape::vector(ledger.rows().len()),
                 hidden: true,
@@ -360,8 +396,8 @@ impl Observables<'_> {
 
     /// The noise that moves the charges of some eigenspaces, as a hidden observable.
     pub fn noise_moments(&mut self, name: &str, moments: NoiseMoments) -> String {
-        if !self.list.iter().any(|o| o.name == name) {
-            self.list.push(Observable {
+        if self.get(name).is_none() {
+            self.push(Observable {
                 name: name.to_owned(),
                 shape: Shape::vector(6 * moments.squares.shape().len()),
                 hidden: true,
@@ -378,8 +414,8 @@ impl Observables<'_> {
             hidden: true,
             kind: ObservableKind::Function(Arc::new(function)),
         };
-        if !self.list.iter().any(|o| o.name == observable.name) {
-            self.list.push(observable.clone());
+        if self.get(&observable.name).is_none() {
+            self.push(observable.clone());
         }
         observable
     }

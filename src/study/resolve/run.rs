@@ -4,7 +4,7 @@ use super::Length;
 use super::claims::find;
 use super::dynamics::Motions;
 use super::observe::Observables;
-use crate::dynamics::Law;
+use crate::dynamics::{Law, Training};
 use crate::model::Layout;
 use crate::study::clock::{self, Clock, MOST_INSTANTS, Pace, Record};
 use crate::study::resolved::{At, Claim, ClaimLaw, Dynamics, Precision, PrecisionMean, Run};
@@ -310,6 +310,77 @@ fn from_steps(steps: u64, at: Span, motion: &Motions, errors: &mut Errors<'_>) -
             );
             None
         }
+    }
+}
+
+/// Gradients of single samples that nobody can wait for: thirty years of one processor at a nanosecond each.
+const MOST_WORK: f64 = 1e18;
+
+/// What a dynamics of so many steps takes of its whole ensemble; refused where it cannot end.
+pub struct Work<'a> {
+    pub name: &'a str,
+    pub law: &'a Law,
+    pub training: Option<&'a Training>,
+    pub steps: u64,
+    pub replicas: usize,
+}
+
+impl Work<'_> {
+    /// Says what is too much at `place`; true if nothing is.
+    pub fn check(&self, place: Span, errors: &mut Errors<'_>) -> bool {
+        let Self { name, law, training, steps, replicas } = *self;
+        if steps > MOST_STEPS {
+            let many = if steps == u64::MAX { "more than 2^64".to_owned() } else { steps.to_string() };
+            errors.at(
+                place,
+                format!("`{name}` would make {many} steps"),
+                "choose a shorter run or a longer step: steps are counted up to 2^53",
+            );
+            return false;
+        }
+        let (substeps, evaluations) = law.substeps();
+        let batch = match law {
+            Law::Sgd | Law::Svag { .. } => training.map_or(1, |t| t.batch),
+            _ => 1,
+        };
+        let gradients =
+            steps as f64 * f64::from(substeps) * evaluations as f64 * batch as f64 * replicas as f64;
+        if gradients > MOST_WORK {
+            let mut factors = vec![format!("{steps} steps"), format!("{replicas} replicas")];
+            if u64::from(substeps) * evaluations > 1 {
+                factors.push(format!("{} evaluations a step", u64::from(substeps) * evaluations));
+            }
+            if batch > 1 {
+                factors.push(format!("a batch of {batch}"));
+            }
+            errors.at(
+                place,
+                format!(
+                    "`{name}` would not end: {} make {gradients:.1e} evaluations, {:.0} years at a nanosecond each",
+                    factors.join(" × "),
+                    gradients * 1e-9 / 3.156e7
+                ),
+                "choose a shorter run, fewer replicas or substeps, a smaller batch, or a longer step",
+            );
+            return false;
+        }
+        true
+    }
+}
+
+/// Counts what every dynamics will do.
+pub fn work(clock: &Clock, motion: &Motions, replicas: usize, errors: &mut Errors<'_>) {
+    // Too many of the study's own steps are reported at their place.
+    if clock.steps.as_ref().is_some_and(|(_, steps)| *steps > MOST_STEPS) {
+        return;
+    }
+    for one in &motion.list {
+        if matches!(one.pace(), Pace::Instants) {
+            continue;
+        }
+        let steps = clock.steps_of(one.pace());
+        Work { name: &one.name, law: &one.law, training: one.training.as_ref(), steps, replicas }
+            .check(one.dt.unwrap_or(one.at), errors);
     }
 }
 

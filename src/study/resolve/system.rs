@@ -1,8 +1,9 @@
 //! `[loss]` and `[sde]`: the system that moves.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::names::{self, Broken, Names};
+use super::names::{self, Broken, Known, Listed, Names};
 use super::population::{PopulationKind, PopulationRead};
 use super::{Compiler, Constants, Kind, Parameters};
 use crate::model::Model;
@@ -95,13 +96,16 @@ fn loss(spec: &Spec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>) 
     let mut complete = parts.parameters.complete && parts.population.complete;
     // Names first: all unknown ones at once, even where the model cannot be built.
     let constants: Vec<&str> = parts.constants.keys().map(String::as_str).collect();
-    let mut known = constants.clone();
+    let mut known: Listed<'_> = constants.iter().copied().collect();
     let entries = &parts.population.entries;
+    // Each name has one place.
+    let places: HashMap<&str, usize> =
+        entries.iter().enumerate().map(|(index, (entry, _))| (entry.name.as_str(), index)).collect();
     for (index, (entry, formula)) in entries.iter().enumerate() {
         if let (DataSource::Formula { formula: expression, .. }, Some(text)) = (&entry.source, formula) {
             let mut broken = names.broken.clone();
             for (name, span) in expression.names() {
-                if entries[index..].iter().any(|(later, _)| later.name == name) {
+                if places.get(name.as_str()).is_some_and(|&place| place >= index) {
                     let error = FormulaError::new(span, format!("`{name}` is not drawn yet")).help(format!(
                         "entries of [data] are drawn in the order of the file: put `{name}` first"
                     ));
@@ -111,15 +115,15 @@ fn loss(spec: &Spec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>) 
             }
             complete &= names::check(text, expression, &known, &broken, true, errors);
         }
-        known.push(&entry.name);
+        known.extend([entry.name.as_str()]);
     }
     let text = spec.loss.as_ref()?.value.formula.given()?;
     let expression = names::parse(&text.value, text, errors)?;
-    let mut known: Vec<&str> = names.of("parameter").chain(names.of("data entry")).collect();
-    known.extend(&constants);
+    let mut known: Listed<'_> = names.of("parameter").chain(names.of("data entry")).collect();
+    known.extend(constants);
     let mut broken = names.broken.clone();
     for (name, span) in expression.names() {
-        if parts.population.columns.contains(&name) && !known.contains(&name.as_str()) {
+        if parts.population.columns.contains(&name) && !known.knows(&name) {
             let error = FormulaError::new(span, format!("`{name}` is a column, and not yet a name"))
                 .help(format!("add {name} = {{ column = \"{name}\" }} to [data]"));
             errors.formula(text, 0, &error);
@@ -170,20 +174,20 @@ fn loss(spec: &Spec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>) 
 }
 
 fn sde(spec: &SdeSpec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>) -> Option<Built> {
-    let mut known: Vec<&str> = names.of("parameter").collect();
+    let mut known: Listed<'_> = names.of("parameter").collect();
     let parameters = known.clone();
     known.extend(parts.constants.keys().map(String::as_str));
-    if !known.contains(&TIME) {
-        known.push(TIME);
+    if !known.knows(TIME) {
+        known.extend([TIME]);
     }
     let mut complete = parts.parameters.complete && !spec.broken;
     let mut read = |name: &Spanned<String>, what: &str, field: &Field<String>, errors: &mut Errors<'_>| {
-        if !parameters.contains(&name.value.as_str()) {
+        if !parameters.knows(&name.value) {
             errors.unknown(
                 name.span,
                 &format!("parameter in {what}:"),
                 &name.value,
-                parameters.iter().copied(),
+                parameters.all().into_iter(),
             );
             complete = false;
             return None;
@@ -273,7 +277,7 @@ fn report_elsewhere(error: &FormulaError, first: Option<&Spanned<String>>, error
 
 fn formula(
     field: &Field<String>,
-    known: &[&str],
+    known: &Listed<'_>,
     broken: &Broken,
     errors: &mut Errors<'_>,
 ) -> Option<(Spanned<String>, Expression)> {

@@ -54,7 +54,7 @@ pub fn run(table: &Table, at: Span, errors: &mut Errors<'_>) -> RunSpec {
         time: fields.number("time", errors),
         from: fields.number("from", errors),
         replicas: fields.count("replicas", errors),
-        seed: fields.count("seed", errors),
+        seed: seed(&fields, errors),
         record: record(&fields, errors),
         burn_in: fields.number("burn_in", errors),
         trajectories: fields.count("trajectories", errors),
@@ -63,6 +63,25 @@ pub fn run(table: &Table, at: Span, errors: &mut Errors<'_>) -> RunSpec {
         record_parameters: fields.boolean("record_parameters", errors),
         precision: precision(&fields, errors),
     }
+}
+
+/// A whole number up to 2⁶⁴ − 1. TOML's own end at 2⁶³ − 1: what is beyond is text, in decimal or with 0x.
+fn seed(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<u64> {
+    let Some(node) = fields.node("seed") else { return Field::Absent };
+    let Value::String(text) = &node.value else { return fields.count("seed", errors) };
+    let digits = text.trim().replace('_', "");
+    let value = match digits.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => digits.parse(),
+    };
+    if value.is_err() {
+        errors.at(
+            node.span,
+            format!("`seed`: expected a whole number up to 2^64 - 1, found {}", node.value.found()),
+            "for example: seed = 7, or, beyond 2^63 - 1, seed = \"18446744073709551615\" or \"0xffffffffffffffff\"",
+        );
+    }
+    Field::from_read(value.ok(), node.span)
 }
 
 fn record(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<RecordSpec> {

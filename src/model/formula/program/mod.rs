@@ -14,7 +14,8 @@ use std::ops::Range;
 use super::gathered::{Form, Gathering, Use};
 use super::graph::{Graph, Node};
 use super::operations::{Attribute, Operation, Straight};
-use crate::lanes::Lane;
+use super::size::{TOO_LARGE, allowed, amount, fits, of_lanes};
+use crate::lanes::{LANES, Lane};
 use crate::model::{OverRows, Shape};
 use compiler::Compiler;
 pub use run::Inputs;
@@ -108,17 +109,31 @@ pub enum CompileError {
         "this depends on a population mean sample by sample, which would take a second pass over the population"
     )]
     SecondPass,
+    /// More registers than this process can hold.
+    #[error("{TOO_LARGE}its intermediates have {numbers} numbers, {} for {LANES} replicas{}", amount(*bytes), allowed())]
+    TooLarge {
+        /// Numbers a replica.
+        numbers: usize,
+        /// Bytes of a vector of replicas.
+        bytes: u64,
+    },
 }
 
 impl Program {
     /// Compiles the nodes `outputs` of a graph whose samples have `width` numbers.
     pub fn new(graph: &Graph, outputs: &[Node], width: usize) -> Result<Self, CompileError> {
-        Ok(Compiler::new(graph, outputs, width)?.finish(outputs, false))
+        Compiler::new(graph, outputs, width)?.finish(outputs, false).affordable()
     }
     /// As [`Program::new`] for outputs to be written by [`Program::run_to`]: several that are the same for all samples, one behind the
     /// other; or a single one that differs, sample by sample.
     pub fn writing(graph: &Graph, outputs: &[Node], width: usize) -> Result<Self, CompileError> {
-        Ok(Compiler::new(graph, outputs, width)?.finish(outputs, true))
+        Compiler::new(graph, outputs, width)?.finish(outputs, true).affordable()
+    }
+
+    /// Refuses what this process cannot hold, before anybody asks for it.
+    fn affordable(self) -> Result<Self, CompileError> {
+        let bytes = of_lanes(self.elements);
+        if fits(bytes) { Ok(self) } else { Err(CompileError::TooLarge { numbers: self.elements, bytes }) }
     }
 
     /// True if anything differs between samples.
