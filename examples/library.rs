@@ -38,7 +38,10 @@ impl Parabola {
             origin: Origin::Quadrature { per_variate: 2, error: 0.0 },
         };
         let fresh = vec![Variate { law: StandardLaw::Normal, len: 1, offset: 0 }];
-        Self { layout, population: Population { width: 1, fresh: Some(fresh), nodes: nodes.into() } }
+        Self {
+            layout,
+            population: Population { width: 1, fresh: Some(fresh), rows: None, nodes: nodes.into() },
+        }
     }
 
     /// Calls `each(z, a, tile, lane)` for every sample of every replica.

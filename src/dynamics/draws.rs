@@ -1,4 +1,4 @@
-//! Mini-batches: fresh draws of an infinite population, rows of a table with or without replacement.
+//! Mini-batches: fresh draws of an infinite population, rows of a table with or without replacement, rows with fresh draws behind them.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::dynamics::Sampling;
 use crate::dynamics::kernels::student;
 use crate::lanes::stopwatch::{self, Section};
 use crate::lanes::{Indices, LANES, Lane, Normals, Purpose, Streams, flat_mut, gather};
-use crate::model::{Batch, Model, StandardLaw, Variate};
+use crate::model::{Batch, Model, Rows, StandardLaw, Variate};
 
 /// Samples of a mini-batch that are fetched together from the streams.
 const TOGETHER: usize = 16;
@@ -39,14 +39,24 @@ pub enum Draws {
     Fresh(FreshDraws),
     /// Of a table.
     Table(TableDraws),
+    /// Of a table, with fresh draws behind each row.
+    Mixed(MixedDraws),
 }
 
 impl Draws {
     /// Mini-batches of `size` samples of the model's population.
     pub fn new(model: &Arc<dyn Model>, size: usize, sampling: Sampling, block: Block) -> Self {
-        match &model.population().fresh {
-            Some(variates) => Self::Fresh(FreshDraws::new(variates, model.population().width, size, block)),
-            None => Self::Table(TableDraws::new(model.clone(), size, sampling, block)),
+        let population = model.population();
+        let table = || TableDraws::new(model.clone(), size, sampling, block);
+        match (&population.fresh, &population.rows) {
+            (None, _) => Self::Table(table()),
+            (Some(variates), None) => Self::Fresh(FreshDraws::new(variates, population.width, size, block)),
+            (Some(variates), Some(rows)) => Self::Mixed(MixedDraws {
+                table: table(),
+                held: vec![Lane::default(); TOGETHER * rows.width * block.tiles],
+                rows: rows.clone(),
+                fresh: FreshDraws::new(variates, population.width, size, block),
+            }),
         }
     }
     /// The next mini-batch.
@@ -56,6 +66,10 @@ impl Draws {
             Self::Table(table) => {
                 table.turn();
                 table
+            }
+            Self::Mixed(mixed) => {
+                mixed.table.turn();
+                mixed
             }
         }
     }
@@ -219,6 +233,44 @@ impl Batch for FreshDraws {
     }
 }
 
+/// Rows of a table, each with fresh draws behind it: rows as [`TableDraws`] takes them, draws as [`FreshDraws`] makes them, from streams of their
+/// own. Without replacement it is the rows that are permuted; whenever one is met its draws are new.
+pub struct MixedDraws {
+    table: TableDraws,
+    rows: Arc<Rows>,
+    fresh: FreshDraws,
+    /// Rows of some samples, `[TOGETHER][rows.width][tiles]`.
+    held: Vec<Lane>,
+}
+
+impl Batch for MixedDraws {
+    fn len(&self) -> usize {
+        self.table.len
+    }
+    fn uniform_weight(&self) -> Option<f64> {
+        self.table.uniform_weight()
+    }
+    fn fill(&mut self, first: usize, count: usize, samples: &mut [Lane], weights: &mut [Lane]) {
+        let tiles = self.table.tiles;
+        let (row, sample) = (self.rows.width * tiles, self.fresh.width * tiles);
+        let mut done = 0;
+        while done < count {
+            let now = TOGETHER.min(count - done);
+            self.table.draw(now);
+            if row > 0 {
+                let indices = &self.table.indices[..now * tiles];
+                gather(&mut self.held[..now * row], &self.rows.values, indices, self.rows.width, tiles);
+                let to = samples[done * sample..].chunks_exact_mut(sample);
+                for (to, held) in to.zip(self.held.chunks_exact(row)).take(now) {
+                    to[..row].copy_from_slice(held);
+                }
+            }
+            done += now;
+        }
+        self.fresh.fill(first, count, samples, weights);
+    }
+}
+
 /// Rows of a table.
 ///
 /// With replacement: independent indices from the replica's index stream. Without: each epoch is a fresh
@@ -247,7 +299,7 @@ struct Epoch {
 
 impl TableDraws {
     fn new(model: Arc<dyn Model>, size: usize, sampling: Sampling, block: Block) -> Self {
-        let population = model.population().nodes.len();
+        let population = model.population().size().unwrap_or(0);
         let (purpose, epoch) = match sampling {
             Sampling::WithReplacement => (Purpose::Index, None),
             Sampling::WithoutReplacement { drop_last } => {

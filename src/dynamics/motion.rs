@@ -194,6 +194,14 @@ pub fn check(law: &Law, training: Option<&Training>, system: &System) -> Result<
                  sampling = \"with-replacement\" }"
                 .to_owned())
         }
+        (
+            Law::GaussianSgd | Law::Langevin { .. } | Law::Underdamped { .. } | Law::OrnsteinUhlenbeck,
+            System::Loss { model, .. },
+        ) if training.is_some_and(|t| t.uneven(model.population())) => Err(format!(
+            "without replacement, rows and the fresh draws beside them scatter by two factors, and the noise of \"{0}\" has one: \
+             write {0} = {{ sampling = \"with-replacement\" }}",
+            law.name()
+        )),
         (Law::Langevin { method, .. }, System::Loss { formula, .. }) if !law.plain() => {
             method.check_increments()?;
             let Some(formula) = formula else {
@@ -378,7 +386,7 @@ impl Motion {
         };
         let held = if !heavy && !matches!(gradient, Gradient::Amplified(_)) { 2 } else { 3 };
         let drawn = matches!(gradient, Gradient::Minibatch | Gradient::Amplified(_));
-        let rows = model.over_rows(samples).filter(|_| drawn && model.population().size().is_some());
+        let rows = model.over_rows(samples).filter(|_| drawn && model.population().finite().is_some());
         let touched = match rows {
             Some(rows) => rows,
             None if drawn => {
@@ -518,7 +526,10 @@ impl Motion {
                     Gradient::Amplified(level) => (f * f64::from(*level), cycle),
                 };
                 let noise = Noise { variance, mean: 1.0, period: cycle.max(1) };
-                let accounts = Accounts::new(books, cycle, block).expecting(model, noise);
+                let accounts = Accounts::new(books, cycle, block);
+                // In epochs of rows with fresh draws behind them the two scatter by factors of their own.
+                let told = !training.uneven(model.population());
+                let accounts = if told { accounts.expecting(model, noise) } else { accounts };
                 let descent = Descent::new(source, training.clone(), *substeps, *heavy, len);
                 let pass = self.passes.of(tiles).filter(|_| books.is_empty());
                 let samples = match gradient {

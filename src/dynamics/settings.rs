@@ -1,5 +1,6 @@
 //! What a study says of a law of motion, resolved.
 
+use crate::model::Population;
 use crate::scheme::{Method, Scheme};
 
 /// The learning rate η, or another setting, as a function of the step: piecewise constant.
@@ -219,6 +220,11 @@ impl Training {
             (Sampling::WithoutReplacement { drop_last: true }, Some(n)) => (n / self.batch) as u64,
             _ => 0,
         }
+    }
+    /// True where the covariance of a minibatch's gradient is no multiple of C: rows without replacement that have fresh draws behind them
+    /// ([`Population::mixed`]).
+    pub fn uneven(&self, population: &Population) -> bool {
+        population.mixed() && matches!(self.sampling, Sampling::WithoutReplacement { .. })
     }
     /// f such that the minibatch gradient has covariance f·C: 1/S, or (N−S)/(S(N−1)) without replacement.
     pub fn noise_factor(&self, population: Option<usize>) -> f64 {

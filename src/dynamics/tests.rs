@@ -20,7 +20,10 @@ fn model(parameters: &[&str], data: &[(&str, &str)], size: Option<usize>, text: 
         .iter()
         .map(|(name, law)| DataEntry {
             name: (*name).to_owned(),
-            source: DataSource::Formula { formula: Expression::parse(law).unwrap(), shape: None },
+            source: match law.strip_prefix("fresh ") {
+                Some(law) => DataSource::Fresh { formula: Expression::parse(law).unwrap(), shape: None },
+                None => DataSource::Formula { formula: Expression::parse(law).unwrap(), shape: None },
+            },
         })
         .collect();
     let loss = Expression::parse(text).unwrap();
@@ -83,6 +86,42 @@ fn an_epoch_meets_every_row_once() {
 }
 
 #[test]
+fn an_epoch_meets_every_row_once_with_draws_of_its_own() {
+    let data = [("x", "normal(0, 1)"), ("n", "fresh normal(0, 1)"), ("s", "fresh rademacher")];
+    let model = model(&["w"], &data, Some(6), "(w - x - n*s)^2");
+    let rows = model.population().rows.clone().unwrap();
+    assert_eq!((model.population().size(), model.population().finite(), rows.width), (Some(6), None, 1));
+    let model: Arc<dyn Model> = Arc::new(model);
+    let mut draws = Draws::new(&model, 4, Sampling::WithoutReplacement { drop_last: false }, BLOCK);
+    let (mut all, mut normals) = (Vec::new(), Moments::default());
+    for _ in 0..50 {
+        let mut epoch: Vec<Lane> = batch(&mut draws, 3, 3).0;
+        epoch.extend(batch(&mut draws, 3, 3).0);
+        assert_eq!(epoch.len(), 6 * 3 * 4);
+        for replica in 0..LANES * 4 {
+            let column = |c: usize| -> Vec<f64> {
+                epoch.chunks(12).map(|s| s[c * 4 + replica / LANES].0[replica % LANES]).collect()
+            };
+            let (mut met, drawn, signs) = (column(0), column(1), column(2));
+            met.sort_by(f64::total_cmp);
+            let mut known = rows.values.clone();
+            known.sort_by(f64::total_cmp);
+            assert_eq!(met, known);
+            assert!(signs.iter().all(|s| s.abs() == 1.0));
+            drawn.iter().for_each(|&x| normals.push(x));
+            all.extend(drawn);
+        }
+    }
+    // Of 9600 normals no two are the same, neither within a row nor between replicas; |z| < 5 on mean and variance.
+    let count = all.len();
+    all.sort_by(f64::total_cmp);
+    all.dedup();
+    assert_eq!((all.len(), count), (9600, 9600));
+    assert!(normals.mean.abs() < 5.0 * normals.standard_error(), "{normals:?}");
+    assert!((normals.variance() - 1.0).abs() < 5.0 * normals.variance_standard_error(), "{normals:?}");
+}
+
+#[test]
 fn shuffles_are_uniform() {
     // Position of row 0 in the second batch of one of N = 5, over 32 replicas × 3000 epochs: χ² with 4 degrees, 44.0 has odds 6e-9.
     let model = model(&["w"], &[("x", "normal(0, 1)")], Some(5), "(w - x)^2");
@@ -116,7 +155,8 @@ fn chunks_do_not_change_a_batch() {
         None,
         "(w - a*b*c*d)^2",
     );
-    for model in [infinite, finite, others] {
+    let mixed = model(&["w"], &[("x", "normal(0, 1)"), ("n", "fresh student(5)")], Some(7), "(w - x*n)^2");
+    for model in [infinite, finite, others, mixed] {
         let width = model.population().width;
         let model: Arc<dyn Model> = Arc::new(model);
         let draws = || Draws::new(&model, 40, Sampling::WithReplacement, BLOCK);

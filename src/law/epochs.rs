@@ -13,6 +13,9 @@
 use nalgebra::{DMatrix, Matrix2, Matrix4, Vector2, Vector4};
 
 use super::recursion::{Kernel, Linearised, Response, stationary_by};
+use crate::model::Model as _;
+use crate::model::critical::Minimum;
+use crate::model::formula::FormulaModel;
 use crate::stats::spectrum::symmetric_eigen;
 
 /// An epoch: samples, and the sizes of its batches.
@@ -33,6 +36,11 @@ impl Epoch {
         Self { samples, batches }
     }
 
+    /// The same batches of samples that know nothing of each other: V_{m+1} = F_i V_m F_jᵀ + g gᵀ/s, as of infinitely many.
+    pub fn independent(&self) -> Self {
+        Self { samples: usize::MAX, batches: self.batches.clone() }
+    }
+
     /// Share of the iterations `steps` at each place within an epoch.
     pub fn phases(&self, steps: &[u64]) -> Vec<f64> {
         let mut shares = vec![0.0; self.batches.len()];
@@ -40,6 +48,47 @@ impl Epoch {
             shares[(step % self.batches.len() as u64) as usize] += 1.0 / steps.len() as f64;
         }
         shares
+    }
+}
+
+/// The covariance C of samples' gradients at the minimum where rows have fresh draws behind them, `[P][P]` each: C is their sum.
+pub(super) struct Parts {
+    /// Of the rows' mean gradients, which an epoch permutes.
+    pub rows: Vec<f64>,
+    /// Of the draws about them, which are new whenever a row is met.
+    pub draws: Vec<f64>,
+}
+
+impl Parts {
+    /// `None` where samples are rows alone, or draws alone.
+    pub fn of(model: &FormulaModel, minimum: &Minimum) -> Option<Self> {
+        let population = model.population();
+        let count = population.size().filter(|_| population.mixed())?;
+        let size = minimum.theta.len();
+        let weights = &model.nodes().weights;
+        let each = weights.len() / count;
+        let gradients = model.sample_gradients(&minimum.theta);
+        let mut rows = vec![0.0; size * size];
+        let mut total = vec![0.0; size];
+        let mut mean = vec![0.0; size];
+        for (row, share) in gradients.chunks_exact(each * size).zip(weights.chunks_exact(each)) {
+            let weight: f64 = share.iter().sum();
+            mean.fill(0.0);
+            for (gradient, w) in row.chunks_exact(size).zip(share) {
+                mean.iter_mut().zip(gradient).for_each(|(m, g)| *m += w / weight * g);
+            }
+            for i in 0..size {
+                total[i] += weight * mean[i];
+                for j in 0..size {
+                    rows[i * size + j] += weight * mean[i] * mean[j];
+                }
+            }
+        }
+        for (at, x) in rows.iter_mut().enumerate() {
+            *x -= total[at / size] * total[at % size];
+        }
+        let draws = minimum.covariance.iter().zip(&rows).map(|(c, b)| c - b).collect();
+        Some(Self { rows, draws })
     }
 }
 

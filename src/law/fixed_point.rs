@@ -38,6 +38,11 @@ pub(super) fn judge(claim: &FixedPoint, run: &Run, significance: f64) -> Settled
 fn attempt(claim: &FixedPoint, run: &Run, significance: f64) -> Result<Settled, String> {
     let observable = run.observable(claim.moments)?;
     let training = run.dynamics.training.as_ref().ok_or("there is no training to balance")?;
+    if let System::Loss(loss) = &run.study.system
+        && training.uneven(loss.model.population())
+    {
+        return Err("no fixed point is known for epochs of rows with fresh draws beside them".to_owned());
+    }
     if matches!(run.dynamics.law, Law::Underdamped { friction: 0.0, .. }) {
         return Err(
             "without friction the noise moves the charge faster and faster: there is no balance".to_owned()

@@ -59,6 +59,10 @@ pub(super) fn index(
         }
         Law::Sgd | Law::Svag { .. } => {
             let level = if let Law::Svag { level } = *law { level } else { 1 };
+            if training.uneven(model.population()) {
+                let reason = "rows in epochs with fresh draws beside them: the tail is not known";
+                return Err(Untold::Unknown(reason.to_owned()));
+            }
             let batches = match model.population().fresh.as_deref() {
                 Some(variates) => Minibatches::Drawn(
                     curvature_samples(model, variates, theta, seed)

@@ -3,7 +3,7 @@
 use nalgebra::{DMatrix, DVector};
 
 use super::amplifier::{Curvatures, DENSE};
-use super::epochs::{self, Epoch};
+use super::epochs::{self, Epoch, Parts};
 use super::lyapunov;
 use super::number::short;
 use super::recursion::{Linearised, Response, power, stationary};
@@ -129,6 +129,11 @@ pub(super) fn of_loss(
     let given = tolerance;
     let tolerance = tolerance.or_else(|| (!exact).then_some(LEADING_ORDER));
     let decay = training.decay.force();
+    let uneven = training.uneven(model.population());
+    if uneven && !(own && *law == Law::Sgd) {
+        let reason = "rows and the fresh draws beside them scatter by two factors where rows are drawn without replacement";
+        return Err(Refusal::Unknown(reason.to_owned()));
+    }
     if let (true, Law::Sgd, Sampling::WithoutReplacement { drop_last }, Some(samples)) =
         (own, law, training.sampling, model.population().size())
     {
@@ -138,34 +143,50 @@ pub(super) fn of_loss(
             let found = shuffles::stationary(model, minimum, descent, &epoch.phases(steps), seed);
             if let Some(found) = found.map_err(Refusal::Unstable)? {
                 let which = if found.all { "all" } else { "a sample of" };
-                return Ok(Prediction {
-                    mean: mean + found.about.0,
-                    second_moment: found.about.1,
-                    mean_error: found.errors.0,
-                    second_moment_error: found.errors.1,
-                    tolerance: given,
-                    note: format!(
-                        "S = E[MSMᵀ + bbᵀ] over {which} {} permutations, at the recorded places within an epoch",
-                        found.permutations
-                    ),
-                    heavy_tails: None,
-                });
+                let noisy = if uneven { " with draws" } else { "" };
+                return Ok(blurred(
+                    model,
+                    minimum,
+                    Prediction {
+                        mean: mean + found.about.0,
+                        second_moment: found.about.1,
+                        mean_error: found.errors.0,
+                        second_moment_error: found.errors.1,
+                        tolerance: given,
+                        note: format!(
+                            "S = E[MSMᵀ + bbᵀ] over {which} {} permutations{noisy}, at the recorded places within an epoch",
+                            found.permutations
+                        ),
+                        heavy_tails: None,
+                    },
+                ));
+            }
+            if uneven {
+                let reason = "epochs of so many rows with fresh draws beside them, and noise that depends on θ: too costly to predict";
+                return Err(Refusal::Unknown(reason.to_owned()));
             }
         }
         let matrix = |values: &[f64]| DMatrix::from_row_slice(size, size, values);
         let curvatures = (quadratic && size <= DENSE && !exact)
             .then(|| Sums::of_nodes(model, &minimum.theta).curvatures());
-        let system = Linearised {
-            hessian: &matrix(&minimum.hessian),
-            decay,
-            covariance: &matrix(&minimum.covariance),
-            factor: 1.0,
-            curvatures: curvatures.as_ref(),
+        let hessian = matrix(&minimum.hessian);
+        let of = |covariance: &[f64], epoch: &Epoch| {
+            let system = Linearised {
+                hessian: &hessian,
+                decay,
+                covariance: &matrix(covariance),
+                factor: 1.0,
+                curvatures: curvatures.as_ref(),
+            };
+            epochs::stationary(&system, (rate, training.momentum), epoch, steps).map_err(unstable)
         };
-        let about =
-            epochs::stationary(&system, (rate, training.momentum), &epoch, steps).map_err(unstable)?;
+        let about = match Parts::of(model, minimum) {
+            None => of(&minimum.covariance, &epoch)?,
+            Some(parts) => of(&parts.rows, &epoch)? + of(&parts.draws, &epoch.independent())?,
+        };
         let note = "epochs of one permutation each, averaged over the recorded places within an epoch";
-        return Ok(Prediction { tolerance, ..Prediction::exact(mean, about, note) });
+        let prediction = Prediction { tolerance, ..Prediction::exact(mean, about, note) };
+        return Ok(blurred(model, minimum, prediction));
     }
     let factor = training.noise_factor(model.population().size());
     // SGD and SVAG follow the law of fresh draws itself; every other motion has the nodes for its population.
@@ -198,20 +219,28 @@ pub(super) fn of_loss(
         });
         (about?, None)
     };
-    let mut prediction = Prediction { tolerance, heavy_tails, ..Prediction::exact(mean, about, note) };
+    let prediction = Prediction { tolerance, heavy_tails, ..Prediction::exact(mean, about, note) };
+    Ok(if fresh.is_some() { blurred(model, minimum, prediction) } else { prediction })
+}
+
+/// The prediction for a motion that follows the law of fresh draws, with the error of the nodes that it was made from.
+fn blurred(model: &FormulaModel, minimum: &Minimum, mut prediction: Prediction) -> Prediction {
     let error = model.nodes().origin.error();
-    if fresh.is_some() && error > QUADRATURE_ROUNDING {
-        let deviation = prediction.second_moment.diagonal().map(|v| v.max(0.0).sqrt());
-        prediction.mean_error = match model.nodes().origin {
-            Origin::Reference { size, .. } => minimum_error(minimum, size),
-            _ => &deviation * error,
-        };
-        let shift = &prediction.mean_error;
-        prediction.second_moment_error =
-            DMatrix::from_fn(size, size, |i, j| error * deviation[i] * deviation[j] + shift[i] * shift[j]);
-        prediction.note = format!("{note}, expectations to a relative error of {}", short(error));
+    if error <= QUADRATURE_ROUNDING {
+        return prediction;
     }
-    Ok(prediction)
+    let size = minimum.theta.len();
+    let deviation = prediction.second_moment.diagonal().map(|v| v.max(0.0).sqrt());
+    let shift = match model.nodes().origin {
+        Origin::Reference { size, .. } => minimum_error(minimum, size),
+        _ => &deviation * error,
+    };
+    let second =
+        DMatrix::from_fn(size, size, |i, j| error * deviation[i] * deviation[j] + shift[i] * shift[j]);
+    prediction.mean_error += shift;
+    prediction.second_moment_error += second;
+    prediction.note = format!("{}, expectations to a relative error of {}", prediction.note, short(error));
+    prediction
 }
 
 /// Standard errors of the minimum of a sample of the population: θ* is off by −H⁻¹ times the error of the mean gradient,
@@ -350,7 +379,7 @@ fn heavy_tails(motion: &Moving, curvatures: &Curvatures, seed: u64) -> Option<St
 fn cumulants(motion: &Moving) -> Option<Cumulants> {
     let Moving { model, minimum, law, training } = *motion;
     let size = minimum.theta.len();
-    let samples = model.population().size()?;
+    let samples = model.population().finite()?;
     let state = if training.momentum == 0.0 { size } else { 2 * size };
     if training.epoch(Some(samples)) > 0 || !Cumulants::feasible(samples, state) {
         return None;

@@ -12,10 +12,13 @@
 //! over a seeded sample of them, with standard errors from its parts, each permutation with its reverse: to leading order the mean shift is a sum over pairs
 //! of batches one before the other, and both together have every pair once. What the same permutations make of a curvature that is the same for all
 //! samples, b⁰_m, has a covariance Q_m in closed form ([`super::epochs`]) and the mean 0: only the difference from it is left to the sample.
+//!
+//! Rows with fresh draws behind them are permuted alike; whenever one is met it is one of its nodes, by their weights, independently: the expectations
+//! are over permutations and draws together, and Q_m is the sum of that of the rows' means and of that of the draws about them.
 
 use nalgebra::{DMatrix, DVector};
 
-use super::epochs::{Epoch, covariances};
+use super::epochs::{Epoch, Parts, covariances};
 use super::lyapunov;
 use super::sums::About;
 use crate::lanes::{Purpose, Stream};
@@ -27,6 +30,8 @@ const WORK: usize = 1_000_000_000;
 /// A sample of fewer permutations says too little.
 const FEWEST: usize = 256;
 const MOST: usize = 8192;
+/// Most entries of all curvatures.
+const MOST_NUMBERS: usize = 1 << 25;
 /// Parts of the sample, for its errors.
 const PARTS: usize = 16;
 /// Rounds of the fixed point of S.
@@ -60,6 +65,8 @@ struct Maps<'a> {
     curvatures: Vec<DMatrix<f64>>,
     slopes: Vec<DVector<f64>>,
     hessian: DMatrix<f64>,
+    /// The nodes of a row, which follow each other: cumulative probabilities. A single one in a table.
+    nodes: Vec<f64>,
 }
 
 /// Where a permutation has led: rows δ and v of M and, in the last column, b; and of b⁰.
@@ -130,15 +137,15 @@ impl Maps<'_> {
 /// The permutations that expectations are taken over.
 enum Orders {
     All(Vec<Vec<usize>>),
-    /// So many, from this seed, each second one the reverse of the one before.
-    Drawn(usize, u64),
+    /// So many, from this seed, each second one the reverse of the one before; of rows that each have nodes of these cumulative probabilities.
+    Drawn(usize, u64, Vec<f64>),
 }
 
 impl Orders {
-    fn new(samples: usize, drawn: usize, seed: u64) -> Self {
+    fn new(samples: usize, drawn: usize, seed: u64, nodes: &[f64]) -> Self {
         let all: usize = (1..=samples).try_fold(1_usize, usize::checked_mul).unwrap_or(usize::MAX);
-        if all > drawn.max(1) {
-            return Self::Drawn(drawn, seed);
+        if all > drawn.max(1) || nodes.len() > 1 {
+            return Self::Drawn(drawn, seed, nodes.to_vec());
         }
         let mut orders: Vec<Vec<usize>> = vec![Vec::new()];
         for _ in 0..samples {
@@ -156,28 +163,50 @@ impl Orders {
     fn len(&self) -> usize {
         match self {
             Self::All(list) => list.len(),
-            Self::Drawn(count, _) => *count,
+            Self::Drawn(count, ..) => *count,
         }
     }
 
     fn each(&self, samples: usize, f: &mut dyn FnMut(usize, &[usize])) {
         match self {
             Self::All(list) => list.iter().enumerate().for_each(|(i, order)| f(i, order)),
-            Self::Drawn(count, seed) => {
+            Self::Drawn(count, seed, nodes) => {
                 let mut stream = Stream::new(*seed, Purpose::Reference, 3);
                 let mut order: Vec<usize> = (0..samples).collect();
+                let mut visited = Vec::with_capacity(samples);
                 for index in 0..*count {
-                    if index % 2 == 1 {
-                        order.reverse();
-                    } else {
-                        for here in 0..samples.saturating_sub(1) {
-                            order.swap(here, here + stream.below((samples - here) as u64) as usize);
+                    if nodes.len() <= 1 {
+                        if index % 2 == 1 {
+                            order.reverse();
+                        } else {
+                            shuffle(&mut order, &mut stream);
                         }
+                        f(index, &order);
+                        continue;
                     }
-                    f(index, &order);
+                    if index % 2 == 1 {
+                        visited.reverse();
+                    } else {
+                        shuffle(&mut order, &mut stream);
+                        visited.clear();
+                        visited.extend(order.iter().map(|row| {
+                            let u = stream.uniform();
+                            let node = nodes.partition_point(|p| *p <= u).min(nodes.len() - 1);
+                            row * nodes.len() + node
+                        }));
+                    }
+                    f(index, &visited);
                 }
             }
         }
+    }
+}
+
+/// Another permutation, by Fisher and Yates.
+fn shuffle(order: &mut [usize], stream: &mut Stream) {
+    let samples = order.len();
+    for here in 0..samples.saturating_sub(1) {
+        order.swap(here, here + stream.below((samples - here) as u64) as usize);
     }
 }
 
@@ -211,12 +240,18 @@ pub(super) fn stationary(
     let batches = descent.epoch.batches.len();
     let cost = samples * size * size + batches * size * size * state + visited * 3 * state * state * state;
     let drawn = (WORK / cost.max(1)).min(MOST) / (2 * PARTS) * (2 * PARTS);
-    if drawn < FEWEST {
+    if drawn < FEWEST || model.nodes().len() * size * size > MOST_NUMBERS {
         return Ok(None);
     }
     let maps = maps(model, minimum, descent, size, state);
     let Descent { rate, momentum, epoch, .. } = descent;
-    let closed = covariances(&minimum.hessian, &minimum.covariance, size, (rate, momentum), epoch);
+    let parts = Parts::of(model, minimum);
+    let rows = parts.as_ref().map_or(&minimum.covariance, |parts| &parts.rows);
+    let mut closed = covariances(&minimum.hessian, rows, size, (rate, momentum), epoch);
+    if let Some(parts) = &parts {
+        let fresh = covariances(&minimum.hessian, &parts.draws, size, (rate, momentum), &epoch.independent());
+        closed.iter_mut().zip(fresh).for_each(|(sum, own)| *sum += own);
+    }
     of_maps(&maps, &closed, phases, drawn, seed).map(Some)
 }
 
@@ -231,7 +266,7 @@ fn of_maps(
     let (size, state) = (maps.size, maps.state);
     let (samples, batches) = (maps.descent.epoch.samples, maps.descent.epoch.batches.len());
     let visited = phases.iter().skip(1).any(|w| *w > 0.0);
-    let orders = Orders::new(samples, drawn, seed);
+    let orders = Orders::new(samples, drawn, seed, &maps.nodes);
 
     // Whole epochs.
     let count = orders.len();
@@ -332,7 +367,17 @@ fn maps<'a>(
         .map(|g| DVector::from_column_slice(g) + &pull)
         .collect();
     let hessian = DMatrix::from_row_slice(size, size, &minimum.hessian);
-    Maps { descent, size, state, curvatures, slopes, hessian }
+    let weights = &model.nodes().weights;
+    let each = weights.len() / descent.epoch.samples.max(1);
+    let mut sum = 0.0;
+    let nodes = weights[..each]
+        .iter()
+        .map(|w| {
+            sum += w * descent.epoch.samples as f64;
+            sum
+        })
+        .collect();
+    Maps { descent, size, state, curvatures, slopes, hessian, nodes }
 }
 
 /// S = M̄SM̄ᵀ + E[(M − M̄)S(M − M̄)ᵀ] + constant.
@@ -406,7 +451,7 @@ mod tests {
         }
         let noise = slopes.iter().map(|g| g * g.transpose()).sum::<DMatrix<f64>>() / samples as f64;
         let curvatures = if curved { hessians } else { vec![hessian.clone(); samples] };
-        (Maps { descent, size: 2, state, curvatures, slopes, hessian }, noise)
+        (Maps { descent, size: 2, state, curvatures, slopes, hessian, nodes: vec![1.0] }, noise)
     }
 
     #[test]

@@ -334,6 +334,11 @@ fn of_loss(
             "{size} parameters: the Hessian is not made at every instant beyond {MOST_PARAMETERS}"
         ));
     }
+    if training.uneven(model.population()) {
+        return Err("in epochs, rows and the fresh draws beside them scatter by two factors: only the noise that was drawn is known, \
+                    moment = \"own\""
+            .to_owned());
+    }
     let rate = training.rate.last();
     let factor = training.noise_factor(model.population().size());
     let (trace, square, of) = match relation {

@@ -375,6 +375,9 @@ impl<'a> Equation<'a> {
             }
             _ => return Err("the motion has no settings".to_owned()),
         };
+        if training.uneven(model.population()) {
+            return Err("no density is known for epochs of rows with fresh draws beside them".to_owned());
+        }
         let decay = training.decay.force();
         let factor = training.noise_factor(model.population().size());
         let rate = training.rate.last();

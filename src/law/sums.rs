@@ -160,7 +160,7 @@ pub(super) struct Sampled {
 }
 
 impl Sampled {
-    /// Draws samples of `variates` from the seed and sums them at `theta`; as many as the number of parameters
+    /// Draws samples of `variates` (behind rows of the table, where they stand beside one) from the seed and sums them at `theta`; as many as the number of parameters
     /// leaves time for, at most 2¹⁸.
     pub fn draw(model: &FormulaModel, variates: &[Variate], theta: &[f64], seed: u64) -> Self {
         let size = theta.len();
@@ -288,6 +288,9 @@ impl<'a> Gradients<'a> {
 
     fn draw(&mut self, variates: &[Variate], stream: &mut Stream) {
         for lane in 0..TILES * LANES {
+            for (column, &x) in self.model.population().row(stream).iter().enumerate() {
+                self.samples[column * TILES + lane / LANES].0[lane % LANES] = x;
+            }
             for variate in variates {
                 for column in variate.offset..variate.offset + variate.len {
                     self.samples[column * TILES + lane / LANES].0[lane % LANES] = draw(variate.law, stream);

@@ -16,7 +16,7 @@ use crate::lanes::pass::{Recipe, Value};
 use crate::lanes::rows::Step;
 use crate::lanes::{Indices, Lane};
 pub use layout::{Layout, Parameter, Shape};
-pub use population::{LazyNodes, Nodes, Origin, Population, SingleNode, Variate};
+pub use population::{LazyNodes, Nodes, Origin, Population, Rows, SingleNode, Variate};
 pub use standard_law::StandardLaw;
 use std::ops::Range;
 pub use symmetry::Symmetry;

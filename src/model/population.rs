@@ -128,21 +128,61 @@ impl fmt::Debug for LazyNodes {
     }
 }
 
-/// The law of samples.
+/// Rows of a table that samples begin with, where fresh draws stand behind them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    /// Numbers a row.
+    pub width: usize,
+    /// Number of rows N.
+    pub count: usize,
+    /// `[count][width]`.
+    pub values: Vec<f64>,
+}
+
+/// The law of samples: rows of a table, fresh draws, or a row with fresh draws behind it.
 #[derive(Clone, Debug)]
 pub struct Population {
-    /// Numbers a sample (columns of a table, or standard variates of an infinite law).
+    /// Numbers a sample (columns of a table, then standard variates of a law).
     pub width: usize,
-    /// Draws that make a fresh sample; `None` for a finite population, whose samples are the nodes.
+    /// Draws that make a sample fresh; `None` for a finite population, whose samples are the nodes.
     pub fresh: Option<Vec<Variate>>,
+    /// What a sample has of a table, where it has fresh draws too: a sample is a row, and draws that are made anew whenever it is taken. The
+    /// nodes are then each row with the same nodes of the law, row by row.
+    pub rows: Option<Arc<Rows>>,
     /// Weighted nodes for expectations; for a finite population the table itself, ω = 1/N.
     pub nodes: LazyNodes,
 }
 
 impl Population {
-    /// N of a finite population.
+    /// N, the number of rows that minibatches and epochs are made of; `None` for an infinite population.
     pub fn size(&self) -> Option<usize> {
-        if self.fresh.is_none() { Some(self.nodes.len()) } else { None }
+        match (&self.fresh, &self.rows) {
+            (None, _) => Some(self.nodes.len()),
+            (Some(_), Some(rows)) => Some(rows.count),
+            (Some(_), None) => None,
+        }
+    }
+
+    /// N, if the population is its N rows and nothing else: the nodes are the samples.
+    pub fn finite(&self) -> Option<usize> {
+        if self.fresh.is_none() { self.size() } else { None }
+    }
+
+    /// True where rows of a table have fresh draws behind them. A minibatch of S of the N rows then has, without replacement, a gradient of
+    /// covariance B(N − S)/(S(N − 1)) + W/S: B of the rows' means, W of the draws about them. It is no multiple of C = B + W.
+    pub fn mixed(&self) -> bool {
+        self.fresh.is_some() && self.rows.is_some()
+    }
+
+    /// Numbers of a sample that come from a table, where fresh draws stand behind them: a row drawn from `stream`.
+    pub fn row(&self, stream: &mut crate::lanes::Stream) -> &[f64] {
+        match &self.rows {
+            Some(rows) if rows.width > 0 => {
+                let row = stream.below(rows.count as u64) as usize;
+                &rows.values[row * rows.width..(row + 1) * rows.width]
+            }
+            _ => &[],
+        }
     }
 }
 

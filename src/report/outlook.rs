@@ -195,6 +195,11 @@ impl<'a> Outlook<'a> {
         }
     }
 
+    /// Whether rows have fresh draws beside them.
+    fn mixed(&self) -> bool {
+        matches!(&self.study.system, System::Loss(loss) if loss.model.population().mixed())
+    }
+
     fn population(&self) -> Option<(Option<usize>, &'a Origin, usize)> {
         match &self.study.system {
             System::Loss(loss) => {
@@ -264,8 +269,11 @@ impl<'a> Outlook<'a> {
         let names = parameters(self.study.layout());
         about.row([Cell::new("parameters", Tone::Dim), names.into()]);
         if let Some((size, origin, nodes)) = self.population() {
-            about.row([Cell::new("population", Tone::Dim), population(size).into()]);
-            about.row([Cell::new("expectations", Tone::Dim), expectations(origin, nodes).into()]);
+            about.row([Cell::new("population", Tone::Dim), population(size, self.mixed()).into()]);
+            about.row([
+                Cell::new("expectations", Tone::Dim),
+                expectations(origin, nodes, size.filter(|_| self.mixed())).into(),
+            ]);
         }
         let shown: Vec<&str> =
             self.study.observables.iter().filter(|o| !o.hidden).map(|o| o.name.as_str()).collect();
@@ -413,7 +421,8 @@ impl<'a> Outlook<'a> {
             "parameters": shapes,
             "population": self.population().map(|(size, origin, nodes)| json!({
                 "size": size,
-                "expectations": expectations(origin, nodes),
+                "fresh": size.is_none() || self.mixed(),
+                "expectations": expectations(origin, nodes, size.filter(|_| self.mixed())),
                 "nodes": nodes,
                 "error": origin.error(),
             })),
@@ -456,23 +465,27 @@ fn large(number: u64) -> String {
     if number < 1_000_000 { count(number) } else { plain(number as f64, 3) }
 }
 
-fn population(size: Option<usize>) -> String {
+fn population(size: Option<usize>, mixed: bool) -> String {
     match size {
+        Some(n) if mixed => format!("{} rows, each with fresh draws whenever it is taken", count(n as u64)),
         Some(n) => format!("{} samples", count(n as u64)),
         None => "infinite: fresh draws at every step".into(),
     }
 }
 
-fn expectations(origin: &Origin, nodes: usize) -> String {
+/// `rows` are those that have fresh draws beside them.
+fn expectations(origin: &Origin, nodes: usize, rows: Option<usize>) -> String {
+    let each =
+        rows.map_or_else(String::new, |rows| format!(", {} a row", count((nodes / rows.max(1)) as u64)));
     match origin {
         Origin::Table => "exact, over all samples".into(),
         Origin::Quadrature { per_variate, error } => format!(
-            "by Gauss quadrature, {per_variate} nodes a variate ({} in all), relative error {}",
+            "by Gauss quadrature, {per_variate} nodes a variate ({} in all{each}), relative error {}",
             count(nodes as u64),
             plain(*error, 2)
         ),
         Origin::Reference { size, mean, covariance } => format!(
-            "over a reference sample of {}: to {} % (gradient), {} % (its covariance)",
+            "over a reference sample of {}{each}: to {} % (gradient), {} % (its covariance)",
             count(*size as u64),
             plain(100.0 * mean, 2),
             plain(100.0 * covariance, 2)

@@ -50,6 +50,9 @@ pub(super) fn title(study: &Study, style: &Style) -> Vec<String> {
     let mut parts = vec![replicas, parameters];
     if let System::Loss(loss) = &study.system {
         parts.push(match loss.model.population().size() {
+            Some(n) if loss.model.population().mixed() => {
+                format!("{} rows with fresh draws", count(n as u64))
+            }
             Some(n) => format!("{} samples", count(n as u64)),
             None => "infinite population".to_owned(),
         });

@@ -80,6 +80,12 @@ pub const DATA: Section = Section {
             "x = { shape = [64], law = \"normal(0, 1)\" }",
         ),
         key("law", "a string", "", "x = { shape = [64], law = \"normal(0, 1)\" }"),
+        key(
+            "fresh",
+            "true or false",
+            "false beside a table",
+            "noise = { law = \"normal(0, 0.5)\", fresh = true }",
+        ),
         key("column", "a string", "", "y = { column = \"label\" }"),
         key("columns", "a string with * and ?, or an array of strings", "", "x = { columns = \"pixel*\" }"),
     ],

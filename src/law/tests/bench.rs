@@ -37,7 +37,7 @@ pub(super) fn dynamics(name: &str, law: Law, training: Option<Training>) -> Dyna
     Dynamics { name: name.to_owned(), law, training, instants: Vec::new() }
 }
 
-/// A study of `[loss]` with parameters of the given shapes, all starting at 0.
+/// A study of `[loss]` with parameters of the given shapes, all starting at 0; a law is fresh that begins with this word.
 pub(super) fn loss_study(
     parameters: &[(&str, Shape)],
     data: &[(&str, &str)],
@@ -60,7 +60,10 @@ pub(super) fn loss_study(
             .iter()
             .map(|(name, law)| DataEntry {
                 name: (*name).to_owned(),
-                source: DataSource::Formula { formula: formula(law), shape: None },
+                source: match law.strip_prefix("fresh ") {
+                    Some(law) => DataSource::Fresh { formula: formula(law), shape: None },
+                    None => DataSource::Formula { formula: formula(law), shape: None },
+                },
             })
             .chain(regressors)
             .collect(),

@@ -12,6 +12,7 @@ mod equals;
 mod equilibrium;
 mod fdt;
 mod fixed_point;
+mod fresh;
 mod noether_flow;
 mod passage;
 mod rounding;

@@ -32,30 +32,84 @@ pub(super) struct DataGraph {
     pub(super) width: usize,
 }
 
+/// Where the entries of `[data]` come from in a graph.
+#[derive(Clone, Copy)]
+pub(super) enum Part<'a> {
+    /// All of them, laws by draws and columns as they are.
+    All,
+    /// Those that are the same whenever a row is taken; the others are left out.
+    Held(&'a [bool]),
+    /// Those that are not, behind the others' values, which lie in a row at these places.
+    Moving(&'a [bool], &'a [(usize, Shape)]),
+}
+
+/// Which entries are drawn or computed anew with every sample of a finite population: those that are declared so, and what is derived from them.
+pub(super) fn moving(entries: &[DataEntry]) -> Result<Vec<bool>, Vec<(usize, FormulaError)>> {
+    let mut moving: Vec<bool> = Vec::with_capacity(entries.len());
+    let mut errors = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let new = match &entry.source {
+            DataSource::Columns { .. } => false,
+            DataSource::Fresh { .. } => true,
+            DataSource::Formula { formula, .. } => {
+                let names = formula.names();
+                let is = |(name, _): &&(String, std::ops::Range<usize>)| {
+                    entries[..index].iter().zip(&moving).any(|(e, m)| *m && e.name == *name)
+                };
+                if let (Some((name, _)), Some(law)) = (names.iter().find(is), formula.law()) {
+                    let error = FormulaError::new(
+                        law,
+                        format!("this law is drawn once a row, `{name}` anew with every sample"),
+                    )
+                    .help("with fresh = true it is drawn anew too; else give it a name of its own in [data]");
+                    errors.push((index, error));
+                }
+                names.iter().any(|name| is(&name))
+            }
+        };
+        moving.push(new);
+    }
+    if errors.is_empty() { Ok(moving) } else { Err(errors) }
+}
+
 impl DataGraph {
-    /// Elaborates all entries; errors carry the entry's index.
+    /// Elaborates entries; errors carry the entry's index.
     pub(super) fn new(
         entries: &[DataEntry],
         constants: &BTreeMap<String, Value>,
+        part: Part<'_>,
         graph: &mut Graph,
     ) -> Result<Self, Vec<(usize, FormulaError)>> {
         let mut data = Self::default();
         let mut errors = Vec::new();
-        for entry in entries {
-            if let DataSource::Columns { len, .. } = entry.source {
-                data.columns += len;
-            }
-        }
+        data.columns = match part {
+            Part::Moving(_, places) => places.iter().map(|(_, shape)| shape.len()).sum(),
+            _ => entries
+                .iter()
+                .map(|entry| if let DataSource::Columns { len, .. } = entry.source { len } else { 0 })
+                .sum(),
+        };
         data.width = data.columns;
         let mut column = 0;
+        let mut held = 0;
         for (index, entry) in entries.iter().enumerate() {
+            match part {
+                Part::Held(moving) if moving[index] => continue,
+                Part::Moving(moving, places) if !moving[index] => {
+                    let (at, shape) = places[held];
+                    held += 1;
+                    data.nodes.push((entry.name.clone(), graph.sample(at, shape)));
+                    continue;
+                }
+                _ => {}
+            }
             let node = match &entry.source {
                 DataSource::Columns { len, .. } => {
                     let node = graph.sample(column, Shape::vector(*len));
                     column += len;
                     node
                 }
-                DataSource::Formula { formula, shape } => {
+                DataSource::Formula { formula, shape } | DataSource::Fresh { formula, shape } => {
                     let mut scope = DataScope { data: &mut data, constants, shape: *shape };
                     let all = 0..formula.text().len();
                     match elaborate(&formula.lines, graph, &mut scope) {
@@ -385,10 +439,14 @@ fn student(stream: &mut Stream, nu: f64) -> f64 {
 /// `[rows][width]`, and offset and shape of each entry in a row.
 pub(super) type Table = (Vec<f64>, Vec<(usize, Shape)>);
 
-/// Values of all data entries for each row of a finite population: `[rows][width']`, and the offset of each entry.
-pub(super) fn finite(spec: &ModelSpec, rows: usize) -> Result<Table, Vec<(usize, FormulaError)>> {
+/// Values of the data entries for each row of a finite population, but for those that are `moving`: `[rows][width']`, and the offset of each entry.
+pub(super) fn finite(
+    spec: &ModelSpec,
+    rows: usize,
+    moving: &[bool],
+) -> Result<Table, Vec<(usize, FormulaError)>> {
     let mut graph = Graph::default();
-    let data = DataGraph::new(&spec.data, &spec.constants, &mut graph)?;
+    let data = DataGraph::new(&spec.data, &spec.constants, Part::Held(moving), &mut graph)?;
     let width: usize = data.nodes.iter().map(|(_, node)| graph.shape(*node).len()).sum();
     let numbers = rows.saturating_mul(data.width.saturating_add(width));
     let bytes = (numbers as u64).saturating_mul(8);

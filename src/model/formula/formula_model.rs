@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use super::data::{self, DataGraph};
+use super::data::{self, DataGraph, Part};
 use super::elaborate::{Scope, elaborate};
 use super::error::FormulaError;
 use super::function::{Function, NoSamples, NodeBatch, part, scratch_for, splat};
@@ -21,7 +21,9 @@ use crate::lanes::pass::{Recipe, Value as InRegister};
 use crate::lanes::rows::Step;
 use crate::lanes::stream::{Purpose, Stream};
 use crate::lanes::{LANES, Lane};
-use crate::model::{Batch, Layout, LazyNodes, Model, Nodes, Origin, OverRows, Population, Scratch, Shape};
+use crate::model::{
+    Batch, Layout, LazyNodes, Model, Nodes, Origin, OverRows, Population, Rows, Scratch, Shape,
+};
 
 /// A model given by its formula.
 pub struct FormulaModel {
@@ -68,19 +70,18 @@ impl FormulaModel {
             errors.into_iter().map(|(i, e)| (Place::Data(i), e)).collect::<Vec<_>>()
         };
         let mut graph = Graph::default();
-        let (data, width, infinite) = if let Some(rows) = spec.size {
-            let (values, places) = data::finite(&spec, rows).map_err(in_data)?;
-            let width: usize = places.iter().map(|(_, s)| s.len()).sum();
-            let named = spec
-                .data
-                .iter()
-                .zip(&places)
-                .map(|(d, (at, s))| (d.name.clone(), graph.sample(*at, *s)))
-                .collect();
-            (named, width, Err(values))
+        let (data, width, rows, draws) = if let Some(count) = spec.size {
+            let moving = data::moving(&spec.data).map_err(in_data)?;
+            let (values, places) = data::finite(&spec, count, &moving).map_err(in_data)?;
+            let part = Part::Moving(&moving, &places);
+            let data = DataGraph::new(&spec.data, &spec.constants, part, &mut graph).map_err(in_data)?;
+            let rows = Rows { width: data.columns, count, values };
+            // What is computed anew without a draw of its own depends on one.
+            let draws = moving.contains(&true).then_some(data.draws);
+            (data.nodes, data.width, Some(rows), draws)
         } else {
-            let data = DataGraph::new(&spec.data, &spec.constants, &mut graph).map_err(in_data)?;
-            (data.nodes.clone(), data.width, Ok(data))
+            let data = DataGraph::new(&spec.data, &spec.constants, Part::All, &mut graph).map_err(in_data)?;
+            (data.nodes, data.width, None, Some(data.draws))
         };
         let parameters: Vec<(String, Node)> = spec
             .layout
@@ -110,7 +111,7 @@ impl FormulaModel {
         let sums = Sums::new(&graph, &summed, width, few);
         let empty = Nodes { width, values: vec![], weights: vec![], origin: Origin::Table };
         let mut model = Self {
-            population: Population { width, fresh: None, nodes: empty.into() },
+            population: Population { width, fresh: None, rows: None, nodes: empty.into() },
             layout: spec.layout,
             constants: spec.constants,
             decay: spec.decay,
@@ -126,28 +127,33 @@ impl FormulaModel {
             loss_program,
             sums,
         };
-        let nodes = match &infinite {
-            Err(values) => {
-                let rows = spec.size.unwrap_or(1).max(1);
-                LazyNodes::from(Nodes {
-                    width,
-                    values: values.clone(),
-                    weights: vec![1.0 / rows as f64; rows],
-                    origin: Origin::Table,
-                })
+        let fresh = draws.as_ref().map(|draws| draws.iter().map(|d| d.variate).collect());
+        let rows = rows.map(Arc::new);
+        let (nodes, beside) = match (draws, rows) {
+            (None, rows) => {
+                let Rows { width, count, values } = rows.map(Arc::unwrap_or_clone).unwrap_or_default();
+                let count = count.max(1);
+                let weights = vec![1.0 / count as f64; count];
+                (LazyNodes::from(Nodes { width, values, weights, origin: Origin::Table }), None)
             }
-            Ok(data) => {
-                let (probe, draws, seed) = (model.probe(spec.seed), data.draws.clone(), spec.seed);
-                LazyNodes::new(move || nodes::expectation(&draws, width, seed, &probe))
+            (Some(draws), rows) => {
+                let (probe, seed, table) = (model.probe(spec.seed), spec.seed, rows.clone());
+                let make = move || nodes::expectation(&draws, table.as_deref(), width, seed, &probe);
+                (LazyNodes::new(make), rows)
             }
         };
-        model.check_labels(&nodes, &spec.loss)?;
-        model.population = Population { width, fresh: infinite.ok().map(|d| d.variates()), nodes };
+        model.check_labels(&nodes, spec.size, &spec.loss)?;
+        model.population = Population { width, fresh, rows: beside, nodes };
         Ok(model)
     }
 
     /// Labels of `cross_entropy` that come from data must be whole numbers within the logits' range.
-    fn check_labels(&self, nodes: &LazyNodes, loss: &Expression) -> Result<(), Vec<(Place, FormulaError)>> {
+    fn check_labels(
+        &self,
+        nodes: &LazyNodes,
+        rows: Option<usize>,
+        loss: &Expression,
+    ) -> Result<(), Vec<(Place, FormulaError)>> {
         for &node in &self.graph.reachable(&[self.loss]) {
             let entry = self.graph.entry(node);
             let Op::Call(operation, _) = entry.op else { continue };
@@ -168,10 +174,9 @@ impl FormulaModel {
             });
             if let Some((row, value)) = wrong {
                 let call = loss.text().find("cross_entropy").unwrap_or(0);
-                let which = if nodes.origin == Origin::Table {
-                    format!("row {}", row + 1)
-                } else {
-                    "a sample".to_owned()
+                let which = match rows {
+                    Some(rows) => format!("row {}", row / (nodes.len() / rows.max(1)).max(1) + 1),
+                    None => "a sample".to_owned(),
                 };
                 let message = format!(
                     "{which} has the label {value}; {classes} logits have the labels 0 to {}",
@@ -457,13 +462,15 @@ impl nodes::Probe for Probe {
 
     /// With m the mean of g over all nodes, and over the n pairs (k, l) of u = ½(g_k + g_l) − m and of
     /// q = ½((g_k − m)² + (g_l − m)²): √(Σ Var u/n) / √(Σ m²), sums over elements and states, and the largest
-    /// √(Var q/n) / ⟨q⟩.
-    fn errors_of_pairs(&self, nodes: &Nodes) -> (f64, f64) {
+    /// √(Var q/n) / ⟨q⟩. Where all rows of a table are there, what differs between rows is no error: Var u of a row is ½(u − u')² of
+    /// its two pairs in succession.
+    fn errors_of_pairs(&self, nodes: &Nodes, of_rows: bool) -> (f64, f64) {
         let count = self.states.len() * LANES;
         let mut mean = self.moments(nodes);
         mean.truncate(count);
         let (mut first, mut squares) = (vec![0.0; count], vec![0.0; count]);
         let (mut u2, mut q1, mut q2) = (vec![0.0; count], vec![0.0; count], vec![0.0; count]);
+        let mut before = vec![(0.0, 0.0); if of_rows { count } else { 0 }];
         self.for_each(nodes, &mut |k, gradient| {
             let gradient = gradient.iter().flat_map(|lane| lane.0);
             for (e, g) in gradient.enumerate() {
@@ -472,9 +479,16 @@ impl nodes::Probe for Probe {
                     (first[e], squares[e]) = (off, off * off);
                 } else {
                     let (u, q) = (0.5 * (first[e] + off), 0.5 * (squares[e] + off * off));
-                    u2[e] += u * u;
                     q1[e] += q;
-                    q2[e] += q * q;
+                    if !of_rows {
+                        u2[e] += u * u;
+                        q2[e] += q * q;
+                    } else if k % 4 == 1 {
+                        before[e] = (u, q);
+                    } else {
+                        u2[e] += (u - before[e].0) * (u - before[e].0);
+                        q2[e] += (q - before[e].1) * (q - before[e].1);
+                    }
                 }
             }
         });
@@ -485,7 +499,7 @@ impl nodes::Probe for Probe {
         let rounding = 1e-24 * mean.iter().map(|m| m * m).fold(0.0, f64::max);
         let covariance = (0..count)
             .filter(|&e| q2[e].is_finite() && q1[e] > pairs * rounding)
-            .map(|e| (q2[e] / (q1[e] * q1[e]) - 1.0 / pairs).max(0.0).sqrt())
+            .map(|e| (q2[e] / (q1[e] * q1[e]) - if of_rows { 0.0 } else { 1.0 / pairs }).max(0.0).sqrt())
             .fold(0.0, f64::max);
         (if scale > 0.0 { (noise / scale).sqrt() } else { 0.0 }, covariance)
     }

@@ -86,6 +86,16 @@ impl Expression {
         });
         names
     }
+    /// Where the first law of data is drawn in it (`normal(0, 1)`, bare `rademacher`), if there is one.
+    pub fn law(&self) -> Option<std::ops::Range<usize>> {
+        let mut first = None;
+        syntax::called(&self.lines, &mut |name, span| {
+            if first.is_none() && elaborate::LAWS.contains(&name) {
+                first = Some(span.clone());
+            }
+        });
+        first
+    }
     /// Value of a formula of constants.
     ///
     /// # Errors
@@ -148,6 +158,14 @@ pub enum DataSource {
         /// `shape = [..]`: laws without shape of their own draw that many; a scalar result is not broadcast.
         shape: Option<Shape>,
     },
+    /// A law that is drawn anew with every sample, also where the population is finite: of label noise and augmentation. What is derived from
+    /// it is computed anew too. In an infinite population this is what [`DataSource::Formula`] is.
+    Fresh {
+        /// As there.
+        formula: Expression,
+        /// As there.
+        shape: Option<Shape>,
+    },
     /// Columns of a table: `[rows][len]`.
     Columns {
         /// Numbers a row.
@@ -166,7 +184,7 @@ pub struct ModelSpec {
     pub constants: std::collections::BTreeMap<String, Value>,
     /// `[data]` in file order.
     pub data: Vec<DataEntry>,
-    /// Rows of the finite population: `size = N`, or the table's; `None` for fresh draws.
+    /// Rows of the finite population: `size = N`, or the table's; `None` for fresh draws of all.
     pub size: Option<usize>,
     /// The loss.
     pub loss: Expression,

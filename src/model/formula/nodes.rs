@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use super::data::{Draw, cholesky, draw_row};
 use super::gauss;
 use crate::lanes::stream::{Purpose, Stream};
-use crate::model::{Nodes, Origin, StandardLaw};
+use crate::model::{Nodes, Origin, Rows, StandardLaw};
 
 /// Most scalar variates that quadrature takes, whatever the formula.
 const MOST_VARIATES: usize = 3;
@@ -18,8 +18,16 @@ const MOST_NODES: usize = 4096;
 const MOST_SUMMED: f64 = 1000.0;
 /// Widest row of a reference sample all of whose rows tell of its errors.
 const WIDE: usize = 256;
-/// Size of a reference sample.
+/// Most nodes of a rule beside the rows of a table, all rows together; a few a row are always allowed,
+const MOST_BESIDE: usize = 1 << 17;
+/// namely so many, by which it is seen whether fewer do,
+const FEW: usize = 16;
+/// unless their numbers are more than these.
+const MOST_NUMBERS: usize = 1 << 25;
+/// Size of a reference sample; beside the rows of a table at least.
 const REFERENCE: usize = 4096;
+/// Samples a row are a multiple of this: two pairs of mirror images, whose difference says how far off they are.
+const QUADRUPLE: usize = 4;
 /// Most normal variates of a reference sample that are given their exact second moments.
 const MOST_WHITENED: usize = 256;
 /// Points a variate, from coarse to fine.
@@ -31,32 +39,55 @@ const TOLERANCE: f64 = 1e-12;
 pub(super) trait Probe {
     /// Means that tell whether a rule is fine enough: gradients and their squares.
     fn moments(&self, nodes: &Nodes) -> Vec<f64>;
-    /// Relative standard errors of the mean gradient and of the gradient covariance, for independent pairs of nodes.
-    fn errors_of_pairs(&self, nodes: &Nodes) -> (f64, f64);
+    /// Relative standard errors of the mean gradient and of the gradient covariance, for independent pairs of nodes. `of_rows`: two pairs
+    /// in succession are of one row of a table, all of whose rows are there.
+    fn errors_of_pairs(&self, nodes: &Nodes, of_rows: bool) -> (f64, f64);
 }
 
-/// Nodes for the given draws.
-pub(super) fn expectation(draws: &[Draw], width: usize, seed: u64, probe: &dyn Probe) -> Nodes {
+/// Nodes for the given draws, behind each of `rows` where there are such.
+pub(super) fn expectation(
+    draws: &[Draw],
+    rows: Option<&Rows>,
+    width: usize,
+    seed: u64,
+    probe: &dyn Probe,
+) -> Nodes {
     let scalars: usize = draws.iter().map(|d| d.variate.len).sum();
+    let power = |n: usize| n.saturating_pow(u32::try_from(scalars).unwrap_or(u32::MAX));
     let gauss = draws.iter().all(|d| match d.variate.law {
         StandardLaw::Student(_) | StandardLaw::Cauchy => false,
         StandardLaw::Poisson(mean) => mean <= MOST_SUMMED,
         _ => true,
     });
-    if !gauss || scalars > MOST_POLYNOMIAL {
-        return reference(draws, width, seed, probe);
+    // Most nodes of the law, and of the rule that another one is compared with.
+    let most = rows.map_or(MOST_NODES, |rows| {
+        let count = rows.count.max(1);
+        let fitting = MOST_NUMBERS / (count * width.max(1));
+        (MOST_BESIDE / count).clamp(FEW, MOST_NODES).min(fitting)
+    });
+    let sample = || match rows {
+        None => reference(draws, width, seed, probe),
+        Some(rows) => reference_beside(draws, rows, width, seed, probe),
+    };
+    let rule = |n: usize| {
+        let nodes = product_rule(draws, width, n);
+        match rows {
+            None => nodes,
+            Some(rows) => beside(rows, &nodes),
+        }
+    };
+    if !gauss || scalars > MOST_POLYNOMIAL || (rows.is_some() && power(4) > most) {
+        return sample();
     }
     if scalars > MOST_VARIATES {
-        return polynomial(draws, width, probe).unwrap_or_else(|| reference(draws, width, seed, probe));
+        return polynomial(draws, &rule, probe).unwrap_or_else(sample);
     }
-    let possible: Vec<usize> = LADDER
-        .into_iter()
-        .filter(|n| n.pow(u32::try_from(scalars).unwrap_or(u32::MAX)) <= MOST_NODES && bounded(draws, *n))
-        .collect();
+    let possible: Vec<usize> =
+        LADDER.into_iter().filter(|&n| power(n) <= most && bounded(draws, n)).collect();
     if possible.is_empty() {
-        return reference(draws, width, seed, probe);
+        return sample();
     }
-    let finest = product_rule(draws, width, possible.last().copied().unwrap_or(2));
+    let finest = rule(possible.last().copied().unwrap_or(2));
     let target = probe.moments(&finest);
     let scale = target.iter().map(|x| x.abs()).fold(f64::MIN_POSITIVE, f64::max);
     let error_of = |nodes: &Nodes| {
@@ -66,7 +97,7 @@ pub(super) fn expectation(draws: &[Draw], width: usize, seed: u64, probe: &dyn P
     // The finest rule's own error is what halving it would change.
     let mut best: Option<(usize, f64, Nodes)> = None;
     for &n in &possible[..possible.len().saturating_sub(1)] {
-        let nodes = product_rule(draws, width, n);
+        let nodes = rule(n);
         let error = error_of(&nodes);
         if error <= TOLERANCE {
             return Nodes { origin: Origin::Quadrature { per_variate: n, error }, ..nodes };
@@ -81,12 +112,12 @@ pub(super) fn expectation(draws: &[Draw], width: usize, seed: u64, probe: &dyn P
 }
 
 /// Three points a variate, if four change nothing.
-fn polynomial(draws: &[Draw], width: usize, probe: &dyn Probe) -> Option<Nodes> {
+fn polynomial(draws: &[Draw], rule: &dyn Fn(usize) -> Nodes, probe: &dyn Probe) -> Option<Nodes> {
     if !bounded(draws, 4) {
         return None;
     }
-    let nodes = product_rule(draws, width, 3);
-    let (coarse, fine) = (probe.moments(&nodes), probe.moments(&product_rule(draws, width, 4)));
+    let nodes = rule(3);
+    let (coarse, fine) = (probe.moments(&nodes), probe.moments(&rule(4)));
     let scale = fine.iter().map(|x| x.abs()).fold(f64::MIN_POSITIVE, f64::max);
     let error = coarse.iter().zip(&fine).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max) / scale;
     (error <= TOLERANCE).then_some(Nodes { origin: Origin::Quadrature { per_variate: 3, error }, ..nodes })
@@ -189,6 +220,21 @@ fn product_rule(draws: &[Draw], width: usize, n: usize) -> Nodes {
     }
 }
 
+/// Every row with every node of the law behind it, row by row.
+fn beside(rows: &Rows, law: &Nodes) -> Nodes {
+    let total = rows.count * law.len();
+    let mut values = Vec::with_capacity(total * law.width);
+    let mut weights = Vec::with_capacity(total);
+    for row in 0..rows.count {
+        for (node, weight) in law.weights.iter().enumerate() {
+            values.extend_from_slice(&rows.values[row * rows.width..(row + 1) * rows.width]);
+            values.extend_from_slice(&law.samples(node, 1)[rows.width..]);
+            weights.push(weight / rows.count as f64);
+        }
+    }
+    Nodes { width: law.width, values, weights, origin: law.origin.clone() }
+}
+
 /// Gives columns of a sample of standard normal variates exactly the mean 0 and the covariance 1 that they have in
 /// law: means, second moments and what is made of them (the minimum of a regression, say) are then those of the
 /// population. The other half of the sample is the mirror image of the first, so odd moments vanish too.
@@ -227,10 +273,43 @@ fn whiten(values: &mut [f64], width: usize, columns: &[usize]) {
 }
 
 fn reference(draws: &[Draw], width: usize, seed: u64, probe: &dyn Probe) -> Nodes {
+    let values = drawn(draws, width, seed, &Rows { width: 0, count: 1, values: vec![] }, REFERENCE);
+    // A row and its mirror image are not independent: pairs of them are.
+    let rows = estimated_from(width);
+    let mut pairs = paired(&values, width, 1);
+    pairs.truncate(rows * width);
+    let (mean, covariance) = probe.errors_of_pairs(&sample_of(pairs, width), false);
+    let share = (rows as f64 / REFERENCE as f64).sqrt();
+    let (mean, covariance) = (share * mean, share * covariance);
+    let origin = Origin::Reference { size: REFERENCE, mean, covariance };
+    Nodes { origin, ..sample_of(values, width) }
+}
+
+/// A sample of draws behind every row, equally many, row by row.
+fn reference_beside(draws: &[Draw], rows: &Rows, width: usize, seed: u64, probe: &dyn Probe) -> Nodes {
+    let each = REFERENCE.div_ceil(rows.count.max(1)).next_multiple_of(QUADRUPLE);
+    let size = each * rows.count;
+    let nodes = sample_of(paired(&drawn(draws, width, seed, rows, size), width, rows.count), width);
+    let (mean, covariance) = probe.errors_of_pairs(&nodes, true);
+    Nodes { origin: Origin::Reference { size, mean, covariance }, ..nodes }
+}
+
+/// Nodes of one weight.
+fn sample_of(values: Vec<f64>, width: usize) -> Nodes {
+    let size = values.len() / width.max(1);
+    Nodes { width, weights: vec![1.0 / size as f64; size], values, origin: Origin::Table }
+}
+
+/// `size` samples, the rows in turn; where the normal variates are few, the second half are their mirror images.
+fn drawn(draws: &[Draw], width: usize, seed: u64, rows: &Rows, size: usize) -> Vec<f64> {
     let variates: Vec<_> = draws.iter().map(|d| d.variate).collect();
     let mut stream = Stream::new(seed, Purpose::Reference, 0);
-    let mut values = vec![0.0; REFERENCE * width];
-    values.chunks_exact_mut(width.max(1)).for_each(|row| draw_row(&variates, &mut stream, row));
+    let mut values = vec![0.0; size * width];
+    for (index, sample) in values.chunks_exact_mut(width.max(1)).enumerate() {
+        let row = index % rows.count.max(1);
+        sample[..rows.width].copy_from_slice(&rows.values[row * rows.width..(row + 1) * rows.width]);
+        draw_row(&variates, &mut stream, sample);
+    }
     let normal: Vec<usize> = variates
         .iter()
         .filter(|v| v.law == StandardLaw::Normal)
@@ -239,24 +318,21 @@ fn reference(draws: &[Draw], width: usize, seed: u64, probe: &dyn Probe) -> Node
     if normal.len() <= MOST_WHITENED {
         whiten(&mut values, width, &normal);
     }
-    let nodes = |values: Vec<f64>, rows: usize| Nodes {
-        width,
-        weights: vec![1.0 / rows as f64; rows],
-        values,
-        origin: Origin::Table,
-    };
-    // A row and its mirror image are not independent: pairs of them are.
-    let rows = estimated_from(width);
-    let mut pairs = Vec::with_capacity(rows * width);
-    for row in 0..rows / 2 {
-        for row in [row, row + REFERENCE / 2] {
-            pairs.extend_from_slice(&values[row * width..(row + 1) * width]);
+    values
+}
+
+/// Each sample of the first half with that of the second which has the same row, all pairs of one row in succession.
+fn paired(values: &[f64], width: usize, rows: usize) -> Vec<f64> {
+    let half = values.len() / width.max(1) / 2;
+    let mut pairs = Vec::with_capacity(values.len());
+    for row in 0..rows {
+        for index in (row..half).step_by(rows) {
+            for index in [index, index + half] {
+                pairs.extend_from_slice(&values[index * width..(index + 1) * width]);
+            }
         }
     }
-    let (mean, covariance) = probe.errors_of_pairs(&nodes(pairs, rows));
-    let share = (rows as f64 / REFERENCE as f64).sqrt();
-    let (mean, covariance) = (share * mean, share * covariance);
-    Nodes { origin: Origin::Reference { size: REFERENCE, mean, covariance }, ..nodes(values, REFERENCE) }
+    pairs
 }
 
 /// Rows from whose scatter the errors of a reference sample are estimated: all of them, or fewer where a row is so wide that what makes data of

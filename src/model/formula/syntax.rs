@@ -661,6 +661,30 @@ pub fn free_names(lines: &Lines, visit: &mut dyn FnMut(&str, &Range<usize>)) {
     });
 }
 
+/// Calls `visit` for every call and every bare name, which may be one without arguments, with the place of the name.
+pub fn called(lines: &Lines, visit: &mut dyn FnMut(&str, &Range<usize>)) {
+    fn walk(syntax: &Syntax, visit: &mut dyn FnMut(&str, &Range<usize>)) {
+        match &syntax.kind {
+            Kind::Number(_) => {}
+            Kind::Name(name) => visit(name, &syntax.span),
+            Kind::Negate(a) | Kind::Transpose(a) => walk(a, visit),
+            Kind::Binary(_, a, b) => {
+                walk(a, visit);
+                walk(b, visit);
+            }
+            Kind::Array(items) => items.iter().for_each(|a| walk(a, visit)),
+            Kind::Call(name, at, items) => {
+                visit(name, at);
+                items.iter().for_each(|a| walk(a, visit));
+            }
+        }
+    }
+    for line in &lines.intermediates {
+        walk(&line.value, visit);
+    }
+    walk(&lines.value, visit);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

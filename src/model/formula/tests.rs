@@ -449,7 +449,10 @@ fn spec(parameters: &[(&str, Shape)], data: &[(&str, &str)], size: Option<usize>
         .iter()
         .map(|(name, law)| DataEntry {
             name: (*name).into(),
-            source: DataSource::Formula { formula: expression(law), shape: None },
+            source: match law.strip_prefix("fresh ") {
+                Some(law) => DataSource::Fresh { formula: expression(law), shape: None },
+                None => DataSource::Formula { formula: expression(law), shape: None },
+            },
         })
         .collect();
     ModelSpec { layout, constants: BTreeMap::new(), data, size, loss: expression(loss), decay: 0.0, seed: 5 }
@@ -539,6 +542,61 @@ fn moments_of_a_rescaling_loss_are_exact_by_quadrature() {
         let sum: f64 = each.chunks(4).zip(&m.nodes().weights).map(|(h, weight)| weight * h[e]).sum();
         assert!((sum - hessian[e]).abs() < 1e-13);
     }
+}
+
+#[test]
+fn fresh_noise_on_the_inputs_of_a_table_is_ridge_regression() {
+    // ½(w(x + n) − y)², n ~ N(0, s²): ∇L = w(⟨x²⟩ + s²) − ⟨xy⟩, and by the moments 3s⁴, s² of n, with r = wx − y,
+    // E[g²] = ⟨x²r²⟩ + s²⟨r² + 4wxr + w²x²⟩ + 3w²s⁴.
+    let (rows, s, w) = (7, 0.7, 0.4);
+    let data =
+        [("x", "normal(0, 1)"), ("y", "2*x + normal(0, 0.5)"), ("n", "fresh normal(0, 0.7)"), ("z", "x + n")];
+    let loss = "0.5*(w*z - y)^2";
+    let m = model(&[("w", S)], &data, Some(rows), loss);
+    let held = m.population().rows.clone().unwrap();
+    assert_eq!((held.width, held.count, m.population().width), (2, rows, 3));
+    let mean = |f: &dyn Fn(f64, f64) -> f64| {
+        held.values.chunks(2).map(|row| f(row[0], row[1])).sum::<f64>() / rows as f64
+    };
+    let gradient = w * (mean(&|x, _| x * x) + s * s) - mean(&|x, y| x * y);
+    let square = mean(&|x, y| (x * (w * x - y)).powi(2))
+        + s * s * mean(&|x, y| (w * x - y).powi(2) + 4.0 * w * x * (w * x - y) + w * w * x * x)
+        + 3.0 * w * w * s.powi(4);
+    assert!((m.mean_gradient(&[w])[0] - gradient).abs() < 1e-13);
+    let second = |m: &FormulaModel| {
+        m.sample_gradients(&[w]).iter().zip(&m.nodes().weights).map(|(g, weight)| weight * g * g).sum::<f64>()
+    };
+    assert!((second(&m) / square - 1.0).abs() < 1e-12, "{} {square}", second(&m));
+    let Origin::Quadrature { per_variate, error } = m.nodes().origin else { panic!("quadrature") };
+    assert!((per_variate, m.nodes().len()) == (3, 3 * rows) && error < 1e-12);
+    // Control: noise that is drawn once a row is another system.
+    let frozen = data.map(|(name, law)| (name, law.strip_prefix("fresh ").unwrap_or(law)));
+    let once = model(&[("w", S)], &frozen, Some(rows), loss);
+    assert!(once.population().rows.is_none() && once.population().finite() == Some(rows));
+    assert!((once.mean_gradient(&[w])[0] / gradient - 1.0).abs() > 0.01);
+    // Of too many draws a sample is taken; its stated errors, and no more, are what it is off by. Rows are all there: they are no error.
+    let many: Vec<String> = (0..9).map(|k| format!("n{k}")).collect();
+    let mut data = data[..2].to_vec();
+    data.extend(many.iter().map(|n| (n.as_str(), "fresh normal(0, 1)")));
+    let sum = many.join(" + ");
+    let m = model(&[("w", S)], &data, Some(rows), &format!("0.5*(w*(x + 0.7*({sum})/3) - y)^2"));
+    let Origin::Reference { size, mean: first, covariance } = m.nodes().origin else { panic!("a sample") };
+    assert!(size >= 4096 && size % (4 * rows) == 0 && m.nodes().len() == size);
+    assert!((m.mean_gradient(&[w])[0] / gradient - 1.0).abs() < 1e-3 && first < 0.01, "{first}");
+    let off = (second(&m) / square - 1.0).abs();
+    assert!(off < 5.0 * covariance && covariance < 0.1, "{off} {covariance}");
+}
+
+#[test]
+fn what_is_drawn_once_and_what_is_fresh_are_not_mixed_in_one_entry() {
+    let data = [("n", "fresh normal(0, 1)"), ("z", "n + uniform(0, 1)")];
+    let errors = FormulaModel::new(spec(&[("w", S)], &data, Some(5), "(w - z)^2")).err().unwrap();
+    assert_eq!(errors.len(), 1);
+    assert!(matches!(errors[0].0, Place::Data(1)) && errors[0].1.span == (4..11), "{errors:?}");
+    assert!(errors[0].1.message.contains("this law is drawn once a row, `n` anew"), "{errors:?}");
+    // All is fresh in an infinite population.
+    let m = model(&[("w", S)], &data, None, "(w - z)^2");
+    assert!(m.population().size().is_none() && !m.population().mixed());
 }
 
 #[test]

@@ -64,6 +64,9 @@ impl<'a> Probe<'a> {
             }
             return;
         };
+        for (to, &x) in self.sample.iter_mut().zip(population.row(&mut self.stream)) {
+            to.0[lane] = x;
+        }
         for variate in variates {
             for e in variate.offset..variate.offset + variate.len {
                 self.sample[e].0[lane] = match variate.law {

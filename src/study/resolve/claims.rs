@@ -419,8 +419,10 @@ fn dynamics(
 ) -> Option<Vec<usize>> {
     let list = &parts.motion.list;
     // A balance needs something to balance: of the whole population there is a minibatch without noise.
-    let samples = parts.model.as_ref().and_then(|m| m.population().size());
-    let whole = |motion: &Motion| motion.training.as_ref().is_some_and(|t| t.noise_factor(samples) == 0.0);
+    let samples = parts.model.as_ref().and_then(|m| m.population().finite());
+    let whole = |motion: &Motion| {
+        motion.training.as_ref().is_some_and(|t| samples.is_some() && t.noise_factor(samples) == 0.0)
+    };
     let balance = matches!(spec.law, ClaimLawSpec::Fdt { .. });
     let silent = |motion: &Motion| motion.law.deterministic() || (balance && whole(motion));
     let Some(given) = spec.dynamics.given() else {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::names::{self, Names};
 use crate::model::Model;
-use crate::model::formula::{DataEntry, DataSource};
+use crate::model::formula::{DataEntry, DataSource, Expression};
 use crate::study::source::Spanned;
 use crate::study::spec::read::Errors;
 use crate::study::spec::{DataSpec, Field, Named, PopulationSpec, Spec};
@@ -147,7 +147,7 @@ fn data(
             continue;
         }
         let made = entry.value.given().and_then(|written| match &written.value {
-            DataSpec::Formula { formula, shape } => {
+            DataSpec::Formula { formula, shape, fresh } => {
                 let text = formula.value.trim();
                 let known = names
                     .of("constant")
@@ -161,7 +161,13 @@ fn data(
                 }
                 let expression = names::parse(&formula.value, formula, errors)?;
                 let shape = shape.value().copied();
-                Some((DataSource::Formula { formula: expression, shape }, Some(formula.clone())))
+                let fresh = freshness(&entry.name.value, &expression, fresh, spec, errors)?;
+                let source = if fresh {
+                    DataSource::Fresh { formula: expression, shape }
+                } else {
+                    DataSource::Formula { formula: expression, shape }
+                };
+                Some((source, Some(formula.clone())))
             }
             DataSpec::Column(column) => {
                 let found = choose(std::slice::from_ref(column), false, table, tabled, errors)?;
@@ -179,6 +185,46 @@ fn data(
             read.complete = false;
         }
     }
+}
+
+/// True for a law that is drawn anew with every sample of a finite population; whether it is must be said beside a table.
+fn freshness(
+    name: &str,
+    formula: &Expression,
+    fresh: &Field<bool>,
+    spec: &Spec,
+    errors: &mut Errors<'_>,
+) -> Option<bool> {
+    let of = |f: fn(&PopulationSpec) -> bool| spec.population.as_ref().is_some_and(|s| f(&s.value));
+    let table = of(|p| !p.table.is_absent());
+    let finite = table || of(|p| !p.size.is_absent());
+    let Some(given) = fresh.given() else {
+        if table && formula.law().is_some() {
+            errors.warn(&format!(
+                "`{name}` is drawn once for every row of the table, and is then the same for all steps and replicas; for noise that is \
+                 new with every sample write {name} = {{ law = \"{}\", fresh = true }}, or fresh = false if once is meant",
+                formula.text().trim().replace('\n', "; ")
+            ));
+        }
+        return Some(false);
+    };
+    if formula.law().is_none() {
+        errors.at_key(
+            given.span,
+            format!("`{name}` draws nothing that could be fresh"),
+            "give `fresh` to the law that is drawn; what is derived from it follows",
+        );
+        return None;
+    }
+    if !given.value && !finite && !spec.written("population") {
+        errors.at_key(
+            given.span,
+            "without [population] all that is drawn is fresh",
+            "remove `fresh`, or add [population] with size = 1000 for samples that are drawn once",
+        );
+        return None;
+    }
+    Some(given.value && finite)
 }
 
 /// Columns by name or pattern.

@@ -102,7 +102,11 @@ fn loss(spec: &Spec, parts: &Parts<'_>, names: &Names, errors: &mut Errors<'_>) 
     let places: HashMap<&str, usize> =
         entries.iter().enumerate().map(|(index, (entry, _))| (entry.name.as_str(), index)).collect();
     for (index, (entry, formula)) in entries.iter().enumerate() {
-        if let (DataSource::Formula { formula: expression, .. }, Some(text)) = (&entry.source, formula) {
+        if let (
+            DataSource::Formula { formula: expression, .. } | DataSource::Fresh { formula: expression, .. },
+            Some(text),
+        ) = (&entry.source, formula)
+        {
             let mut broken = names.broken.clone();
             for (name, span) in expression.names() {
                 if places.get(name.as_str()).is_some_and(|&place| place >= index) {

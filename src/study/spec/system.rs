@@ -59,6 +59,8 @@ pub enum DataSpec {
         formula: Spanned<String>,
         /// `shape`.
         shape: Field<Shape>,
+        /// `fresh`.
+        fresh: Field<bool>,
     },
     /// `{ column = "label" }`.
     Column(Spanned<String>),
@@ -80,7 +82,8 @@ pub fn data(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> Fie
                 format!("for example: {} = \"normal(0, 1)\"", name.value),
             );
         }
-        let spec = formula.map(|formula| DataSpec::Formula { formula, shape: Field::Absent });
+        let spec =
+            formula.map(|formula| DataSpec::Formula { formula, shape: Field::Absent, fresh: Field::Absent });
         return Field::from_read(spec, node.span);
     };
     let before = errors.list.len();
@@ -93,9 +96,12 @@ pub fn data(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> Fie
     let spec = match ways[..] {
         ["law"] => {
             let shape = shape(&fields, errors);
+            let fresh = fields.boolean("fresh", errors);
             let Some(node) = fields.node("law") else { return Field::Broken };
             match values::formula(node) {
-                Some(formula) if shape != Field::Broken => Some(DataSpec::Formula { formula, shape }),
+                Some(formula) if shape != Field::Broken && fresh != Field::Broken => {
+                    Some(DataSpec::Formula { formula, shape, fresh })
+                }
                 Some(_) => None,
                 None => {
                     fields.wrong("law", node, errors);
@@ -137,12 +143,19 @@ pub fn data(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> Fie
             None
         }
     };
-    if spec.is_some()
-        && ways != ["law"]
-        && let Some(shape) = fields.node("shape")
-    {
-        errors.at_key(shape.span, "columns have the shape that their number gives", "remove `shape`");
-        return Field::Broken;
+    if spec.is_some() && ways != ["law"] {
+        if let Some(shape) = fields.node("shape") {
+            errors.at_key(shape.span, "columns have the shape that their number gives", "remove `shape`");
+            return Field::Broken;
+        }
+        if let Some(fresh) = fields.node("fresh") {
+            errors.at_key(
+                fresh.span,
+                "columns are what the table has: nothing of them is drawn",
+                "remove `fresh`; it belongs to a law",
+            );
+            return Field::Broken;
+        }
     }
     Field::from_read(spec, node.span)
 }
