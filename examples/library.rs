@@ -40,7 +40,13 @@ impl Parabola {
         let fresh = vec![Variate { law: StandardLaw::Normal, len: 1, offset: 0 }];
         Self {
             layout,
-            population: Population { width: 1, fresh: Some(fresh), rows: None, nodes: nodes.into() },
+            population: Population {
+                width: 1,
+                fresh: Some(fresh),
+                rows: None,
+                cells: vec![],
+                nodes: nodes.into(),
+            },
         }
     }
 

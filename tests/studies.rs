@@ -397,7 +397,7 @@ mod by_hand {
             let mut layout = Layout::default();
             layout.push("w", Shape::vector(2));
             let nodes = Nodes { width: 0, values: vec![], weights: vec![0.25; 4], origin: Origin::Table };
-            Self(layout, Population { width: 0, fresh: None, rows: None, nodes: nodes.into() })
+            Self(layout, Population { width: 0, fresh: None, rows: None, cells: vec![], nodes: nodes.into() })
         }
     }
 

@@ -5,6 +5,7 @@ use nalgebra::DMatrix;
 use crate::lanes::math::scalar::exp;
 use crate::lanes::{LANES, Lane, Purpose, Stream};
 use crate::model::{Layout, Shape, StandardLaw};
+use crate::stats::moments::Moments;
 use crate::study::{Initial, Study};
 
 /// True if all replicas start at the same place.
@@ -48,6 +49,12 @@ pub fn fill(theta: &mut [Lane], laws: &[&[Initial]], layout: &Layout, seed: u64,
                         row.iter().zip(&z).for_each(|(f, z)| sum += f * z);
                         put(e, sum);
                     }
+                }
+                Initial::Rows { values } => {
+                    let count = (values.len() / elements.len().max(1)).max(1) as u64;
+                    let row =
+                        ((first + replica as u64) / laws.len() as u64 % count) as usize * elements.len();
+                    elements.zip(&values[row..]).for_each(|(e, &x)| put(e, x));
                 }
                 Initial::Orthogonal { scale } => {
                     let matrix = orthogonal(parameter.shape, &mut stream);
@@ -94,6 +101,11 @@ pub fn search_start(study: &Study, spread: f64) -> Vec<f64> {
                     let variance: f64 = row.iter().map(|f| f * f).sum();
                     mean[element] + step * variance.sqrt()
                 }
+                Initial::Rows { values } => {
+                    let column = || values.iter().skip(element).step_by(parameter.shape.len());
+                    let moments = Moments::of(column().copied());
+                    moments.mean + step * moments.variance().max(0.0).sqrt()
+                }
                 Initial::Orthogonal { scale } => step * scale,
             });
         }
@@ -104,7 +116,6 @@ pub fn search_start(study: &Study, spread: f64) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::moments::Moments;
 
     fn layout(shape: Shape) -> Layout {
         let mut layout = Layout::default();
@@ -130,6 +141,32 @@ mod tests {
         let mut other = vec![Lane::default(); 5];
         fill(&mut other, &[&initial], &layout, 4, 24, 1);
         assert_ne!(last, other);
+    }
+
+    #[test]
+    fn rows_of_a_table_are_dealt_in_turn_within_their_start() {
+        let layout = layout(Shape::vector(2));
+        let rows = Initial::Rows { values: vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0].into() };
+        let other = [Initial::Fixed(vec![-1.0]), Initial::Fixed(vec![0.0, 0.0])];
+        let laws = [Initial::Fixed(vec![7.0]), rows];
+        let row = |theta: &[Lane], replica: usize| {
+            let tiles = theta.len() / 3;
+            (0..3).map(|e| theta[e * tiles + replica / 8].0[replica % 8]).collect::<Vec<_>>()
+        };
+        let mut theta = vec![Lane::default(); 6];
+        fill(&mut theta, &[&laws], &layout, 3, 8, 2);
+        for replica in 0..16 {
+            let k = ((8 + replica) % 3) as f64;
+            assert_eq!(row(&theta, replica), [7.0, 1.0 + 2.0 * k, 2.0 + 2.0 * k]);
+        }
+        fill(&mut theta, &[&other, &laws], &layout, 3, 8, 2);
+        for replica in 0..16 {
+            let k = (((8 + replica) / 2) % 3) as f64;
+            let expected =
+                if replica % 2 == 0 { [-1.0, 0.0, 0.0] } else { [7.0, 1.0 + 2.0 * k, 2.0 + 2.0 * k] };
+            assert_eq!(row(&theta, replica), expected);
+        }
+        assert!(!all_fixed(&laws));
     }
 
     #[test]

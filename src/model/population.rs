@@ -149,6 +149,8 @@ pub struct Population {
     /// What a sample has of a table, where it has fresh draws too: a sample is a row, and draws that are made anew whenever it is taken. The
     /// nodes are then each row with the same nodes of the law, row by row.
     pub rows: Option<Arc<Rows>>,
+    /// Where samples do not change with a uniform draw but at these points: the first column of the draw, and the points.
+    pub cells: Vec<(usize, Vec<f64>)>,
     /// Weighted nodes for expectations; for a finite population the table itself, ω = 1/N.
     pub nodes: LazyNodes,
 }

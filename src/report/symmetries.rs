@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::json::FORMAT;
+use super::number::count;
 use super::style::{Style, Tone};
 use super::table::title;
-use crate::model::symmetry::{Acting, Algebra, Found, Kind};
+use crate::model::symmetry::{Acting, Algebra, Found, Kind, Seen};
 use crate::model::{Layout, Parameter};
 use crate::study::Study;
 
@@ -30,7 +31,8 @@ pub struct Symmetries<'a> {
 /// The document of `perrin symmetries --json`.
 ///
 /// `matrix` goes over all parameters in file order, matrices row by row; it is null where it would be very large. `charge` is a formula of the study
-/// language, null where there is none. `gap` is the weakest equation used over the strongest response of a fresh gradient.
+/// language, null where there is none. `gap` is the weakest equation used over the strongest response of a fresh gradient; `states` are those that
+/// were drawn, `rows` those of a table that were gone over.
 pub fn document(found: &Symmetries<'_>) -> Value {
     let layout = found.study.layout();
     let algebra = found.algebra;
@@ -61,6 +63,8 @@ pub fn document(found: &Symmetries<'_>) -> Value {
         "elements": (0..p).map(|e| layout.element_name(e)).collect::<Vec<_>>(),
         "dimension": algebra.generators.len(),
         "gap": algebra.gap,
+        "states": algebra.seen.states,
+        "rows": algebra.seen.rows.map(|(checked, all)| json!({ "checked": checked, "all": all })),
         "restricted": algebra.restricted,
         "generators": generators,
         "declarations": algebra.declarations,
@@ -93,6 +97,7 @@ pub fn text(found: &Symmetries<'_>, style: &Style) -> String {
     let sure = if algebra.gap >= 1e3 { Tone::Dim } else { Tone::Doubt };
     let gap = format!("the rank is supported by a gap of {:.0e}", algebra.gap);
     lines.push(format!("  {}", style.paint(sure, &gap)));
+    lines.extend(style.wrap(&seen(&algebra.seen), 2).iter().map(|line| style.paint(Tone::Dim, line)));
     if let Some(restricted) = &algebra.restricted {
         lines.extend(style.wrap(restricted, 2).iter().map(|line| style.paint(Tone::Dim, line)));
     }
@@ -117,6 +122,25 @@ pub fn text(found: &Symmetries<'_>, style: &Style) -> String {
     }
     lines.push(String::new());
     lines.join("\n") + "\n"
+}
+
+/// What the rank rests on.
+fn seen(seen: &Seen) -> String {
+    let states = count(seen.states as u64);
+    match seen.rows {
+        None => format!("it rests on {states} random states with draws of their own, rare values among them"),
+        Some((checked, all)) if checked == all => {
+            format!(
+                "it rests on {states} random states, and on all {} rows of the population",
+                count(all as u64)
+            )
+        }
+        Some((checked, all)) => format!(
+            "it rests on {states} random states, and on {} of the {} rows of the population: more would take too long",
+            count(checked as u64),
+            count(all as u64)
+        ),
+    }
 }
 
 /// Whole numbers as such.

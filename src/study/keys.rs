@@ -65,7 +65,25 @@ pub const PARAMETER: Section = Section {
             "that of `init`",
             "W = { shape = [3, 4], init = \"kaiming\" }",
         ),
-        key("init", "a number, a law or an array", "", "w = { init = \"normal(0, 0.3)\" }"),
+        key(
+            "init",
+            "a number, a law, an array or columns of a table",
+            "",
+            "w = { init = \"normal(0, 0.3)\" }",
+        ),
+    ],
+};
+
+/// `init = { table, column }`: starts that are rows of a table.
+pub const INITIAL_ROWS: Section = Section {
+    name: "a start from a table",
+    keys: &[
+        key("table", "a string", "", "w = { init = { table = \"starts.csv\", column = \"w\" } }"),
+        key("dataset", "a string", "the file's root group", "dataset = \"starts\""),
+        key("separator", "a string of one character", "\",\"", "separator = \";\""),
+        key("header", "true or false", "true", "header = false"),
+        key("column", "a string", "", "column = \"w\""),
+        key("columns", "a string with * and ?, or an array of strings", "", "columns = \"w*\""),
     ],
 };
 
@@ -98,6 +116,8 @@ pub const POPULATION: Section = Section {
         key("size", "a whole number", "infinite", "size = 1024"),
         key("table", "a string", "none", "table = \"digits.csv\""),
         key("dataset", "a string", "the file's root group", "dataset = \"train\""),
+        key("separator", "a string of one character", "\",\"", "separator = \";\""),
+        key("header", "true or false", "true", "header = false"),
     ],
 };
 
@@ -525,6 +545,7 @@ mod tests {
         let sections = [
             STUDY,
             PARAMETER,
+            INITIAL_ROWS,
             DATA,
             POPULATION,
             LOSS,

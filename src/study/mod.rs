@@ -5,6 +5,7 @@ pub mod clock;
 pub mod described;
 pub mod diagnostics;
 pub mod draft;
+mod files;
 pub mod keys;
 mod overrides;
 pub mod printable;
@@ -25,6 +26,9 @@ pub use draft::Draft;
 pub use resolved::*;
 pub use source::{Source, Sources, Span, Spanned};
 pub use spec::Spec;
+
+/// Most bytes of a study.
+const MOST_TEXT: u64 = 1 << 26;
 
 /// Reads and resolves a study file, with `--set` overrides `K=V` applied.
 ///
@@ -55,12 +59,14 @@ pub fn load_without_claims(path: &Path, overrides: &[String]) -> Result<Study, V
 /// # Errors
 /// A file that cannot be read, or is no text.
 pub fn text_of(path: &Path, name: &str) -> Result<String, Vec<Diagnostic>> {
-    let bytes = std::fs::read(path).map_err(|error| {
-        vec![Diagnostic::whole(
-            name,
-            format!("cannot read the study: {error}"),
-            "check the path and its permissions",
-        )]
+    let help = "check the path and its permissions";
+    let file = files::open(path, "the study", help)
+        .map_err(|files::Unreadable(message, help)| vec![Diagnostic::whole(name, message, help)])?;
+    let bytes = files::bytes(file, MOST_TEXT)
+        .map_err(|error| vec![Diagnostic::whole(name, format!("cannot read the study: {error}"), help)])?;
+    let bytes = bytes.ok_or_else(|| {
+        let message = format!("the study is longer than {MOST_TEXT} bytes");
+        vec![Diagnostic::whole(name, message, "large numbers of values belong in a table")]
     })?;
     String::from_utf8(bytes)
         .map_err(|_| vec![Diagnostic::whole(name, "the study is not UTF-8 text", "save the file as UTF-8")])

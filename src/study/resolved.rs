@@ -149,6 +149,11 @@ pub enum Initial {
         /// F, lower, row by row.
         factor: Vec<f64>,
     },
+    /// Rows of a table, which replicas take in turn: replica r, or the r-th that starts so, has row r mod N.
+    Rows {
+        /// `[N][elements]`.
+        values: std::sync::Arc<[f64]>,
+    },
     /// `scale` times a Haar-distributed orthogonal matrix (orthonormal columns or rows where not square).
     Orthogonal {
         /// Scale.

@@ -10,5 +10,6 @@ mod limits;
 mod run;
 mod signals;
 mod symmetries;
+mod tables;
 mod verify;
 mod workplace;

@@ -111,7 +111,7 @@ impl FormulaModel {
         let sums = Sums::new(&graph, &summed, width, few);
         let empty = Nodes { width, values: vec![], weights: vec![], origin: Origin::Table };
         let mut model = Self {
-            population: Population { width, fresh: None, rows: None, nodes: empty.into() },
+            population: Population { width, fresh: None, rows: None, cells: vec![], nodes: empty.into() },
             layout: spec.layout,
             constants: spec.constants,
             decay: spec.decay,
@@ -128,6 +128,8 @@ impl FormulaModel {
             sums,
         };
         let fresh = draws.as_ref().map(|draws| draws.iter().map(|d| d.variate).collect());
+        let drawn = draws.iter().flatten();
+        let cells = drawn.filter_map(|d| Some((d.variate.offset, d.breaks.clone()?))).collect();
         let rows = rows.map(Arc::new);
         let (nodes, beside) = match (draws, rows) {
             (None, rows) => {
@@ -143,7 +145,7 @@ impl FormulaModel {
             }
         };
         model.check_labels(&nodes, spec.size, &spec.loss)?;
-        model.population = Population { width, fresh, rows: beside, nodes };
+        model.population = Population { width, fresh, rows: beside, cells, nodes };
         Ok(model)
     }
 

@@ -77,7 +77,10 @@ Where a value does not count, its slope does not either, however steep: that of 
 ## Laws, in `[data]`
 
 Laws may stand anywhere in a data formula (`2*x + normal(0, 0.5)`); each call is a draw of its own. With a
-`shape` every call draws that many independent values. Shapes, degrees of freedom and probabilities are constants; expectations run over
+`shape` every call draws that many independent values. Without `[population]` all are new with every sample. Of a table, or of `size` samples,
+a law is drawn once a row, and is then the same for all steps and replicas, unless it says `fresh = true`
+(`y = { law = \"t + normal(0, 0.5)\", fresh = true }`): then it is drawn anew with every sample; see [tables.md](tables.md).
+Shapes, degrees of freedom and probabilities are constants; expectations run over
 the Gauss nodes of the law (over all whole numbers for Poisson's), or over a reference sample where there are many variates, for Student's and
 Cauchy's laws and for Poisson's of a mean above 1000. In `[parameters]` and `[starts]` replicas may begin by `normal`, `uniform`, `rademacher`,
 `student`, `multinormal` and the laws after it, by `kaiming`, `xavier`, `orthogonal(s)` and `identity(s)`.

@@ -1,12 +1,14 @@
 //! Does a loss have a symmetry? Asked at random states, samples and members of the group.
 
 use super::Symmetry;
-use super::probe::{Probe, lane};
+use super::probe::{Probe, affordable, lane, rows_of};
 use crate::lanes::{LANES, Lane};
 use crate::model::Model;
 
 /// Scales of θ that are tried, eight states each.
 const ROUNDS: [f64; 6] = [1.0, 1.0, 1.0, 0.3, 0.1, 0.01];
+/// Most further rounds of draws of a law.
+const DRAWS: usize = 256;
 /// Which of the probes' streams.
 const STREAM: u64 = 101;
 /// A relative change beyond this is no rounding.
@@ -34,8 +36,8 @@ impl Violation {
     }
 }
 
-/// Compares ℓ(θ; z) with ℓ(gθ; z) at 48 random states θ, samples z and members g of the group; the
-/// worst deviation, if there is one beyond rounding.
+/// Compares ℓ(θ; z) with ℓ(gθ; z) at 48 random states θ, samples z and members g of the group, and at one for every row z of a table (of a very large
+/// one, as many as can be afforded), and at many draws of a law; the worst deviation, if there is one beyond rounding.
 ///
 /// Rounding is measured against |ℓ| and Σ|θ_i ∂ℓ/∂θ_i|, which says what relative errors of θ make of ℓ. Points where the loss is not finite
 /// are left out.
@@ -45,8 +47,21 @@ pub fn check(symmetry: &Symmetry, model: &dyn Model, seed: u64) -> Option<Violat
     let mut moved = vec![Lane::default(); layout.len()];
     let mut gradient = vec![Lane::default(); layout.len()];
     let mut worst: Option<(f64, Violation)> = None;
-    for scale in ROUNDS {
-        probe.draw(scale);
+    let p = layout.len();
+    let work = match symmetry {
+        Symmetry::Matrix(_) => 20 * p * p * p,
+        Symmetry::Mirror(_) => 2 * p * p,
+        _ => 20 * p,
+    };
+    let rows = rows_of(model, work).map(|(rows, _)| rows).unwrap_or_default();
+    let draws = if model.population().fresh.is_some() { affordable(work).min(DRAWS) } else { 0 };
+    let rounds = ROUNDS.into_iter().chain(std::iter::repeat_n(1.0, draws)).map(|scale| (scale, None));
+    for (scale, rows) in rounds.chain(rows.chunks(LANES).map(|rows| (1.0, Some(rows)))) {
+        match rows {
+            None => probe.draw(scale),
+            Some(rows) => probe.draw_rows(scale, rows),
+        }
+        let lanes = rows.map_or(LANES, <[usize]>::len);
         for l in 0..LANES {
             let theta = lane(&probe.theta, l);
             let transformed = symmetry.transformed(layout, &theta, probe.stream());
@@ -61,7 +76,7 @@ pub fn check(symmetry: &Symmetry, model: &dyn Model, seed: u64) -> Option<Violat
         for (size, other) in size.iter_mut().zip(sizes(&moved, &gradient)) {
             *size = size.max(other);
         }
-        for l in 0..LANES {
+        for l in 0..lanes {
             let scale = before[l].abs().max(after[l].abs()).max(size[l]);
             let deviation = (after[l] - before[l]).abs() / scale;
             if scale > 0.0

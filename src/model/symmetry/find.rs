@@ -5,7 +5,7 @@
 
 use super::basis::{Kind, norm, readable, whole};
 use super::elimination::null_space;
-use super::probe::Probe;
+use super::probe::{Probe, rows_of};
 use super::suggest;
 use super::{Acting, Generator};
 use crate::lanes::{LANES, Lane};
@@ -27,8 +27,18 @@ const FAINT: f64 = 1e-3;
 const PATIENCE: usize = 64;
 /// A generator holds if ∇ℓᵀAθ is this share of its terms.
 const HOLDS: f64 = 1e-10;
+/// A sample speaks against a generator if ∇ℓᵀAθ is this share of its terms.
+const SPEAKS: f64 = 1e-7;
+/// Draws of a law that are looked at so.
+const DRAWS: usize = 1 << 12;
+/// Most samples that are found to do so in one pass.
+const TELLING: usize = 64;
+/// Most passes.
+const PASSES: usize = 16;
 /// Which of the probes' streams.
 const STREAM: u64 = 102;
+/// That of passes.
+const SWEEP: u64 = 104;
 
 /// The Lie algebra of linear symmetries of a loss.
 #[derive(Clone, Debug)]
@@ -41,6 +51,17 @@ pub struct Algebra {
     pub restricted: Option<String>,
     /// Lines of `[symmetries]` that declare what was found, as far as it can be declared.
     pub declarations: Vec<String>,
+    /// What the rank rests on.
+    pub seen: Seen,
+}
+
+/// The samples at which gradients were looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Random states, each with a sample of its own: any row of a table, or draws among which rare values are not rare.
+    pub states: usize,
+    /// Rows of a table that were gone over one by one, and all that it has.
+    pub rows: Option<(usize, usize)>,
 }
 
 /// One generator.
@@ -83,7 +104,65 @@ pub fn find(model: &dyn Model, seed: u64) -> Result<Algebra, FindError> {
     let layout = model.layout();
     let (unknowns, restricted) = unknowns(layout);
     let transpose = transposition(&unknowns);
-    let mut equations = Equations::new(model, seed, &unknowns);
+    let work = unknowns.iter().map(|u| u.work(layout.parameters())).sum::<usize>() + 100 * layout.len();
+    let rows = rows_of(model, work);
+    // Samples that few draws are not likely to meet, and that say something.
+    let mut telling: Vec<Vec<f64>> = Vec::new();
+    let mut candidates = candidates(model, seed, &unknowns, &telling)?;
+    let mut states = candidates.states;
+    for _ in 0..PASSES {
+        if candidates.basis.is_empty() {
+            break;
+        }
+        let list = rows.as_ref().map(|(rows, _)| &rows[..]).unwrap_or_default();
+        let (more, drawn) = against(model, seed, &unknowns, &candidates.basis, list);
+        states += drawn;
+        if more.is_empty() {
+            break;
+        }
+        telling.extend(more);
+        let fewer = self::candidates(model, seed, &unknowns, &telling)?;
+        states += fewer.states;
+        let lower = fewer.basis.len() < candidates.basis.len();
+        candidates = fewer;
+        if !lower {
+            break;
+        }
+    }
+    let Candidates { basis, proofs, gap, .. } = candidates;
+    let generators: Vec<Found> = readable(&basis, &transpose)
+        .into_iter()
+        .map(|vector| {
+            let rounded = whole(&vector).filter(|w| holds(w, &proofs));
+            Found {
+                kind: Kind::of(&vector, &transpose),
+                whole: rounded.is_some(),
+                generator: generator(&unknowns, &rounded.unwrap_or(vector), layout),
+            }
+        })
+        .collect();
+    let declarations = suggest::declarations(model, seed, &telling, &generators);
+    let seen = Seen { states, rows: rows.map(|(checked, all)| (checked.len(), all)) };
+    Ok(Algebra { generators, gap, restricted, declarations, seen })
+}
+
+/// What equations at random states leave of all A.
+struct Candidates {
+    /// A basis, `[dimension][unknowns]`.
+    basis: Vec<Vec<f64>>,
+    /// Further equations.
+    proofs: Vec<Vec<f64>>,
+    gap: f64,
+    states: usize,
+}
+
+fn candidates(
+    model: &dyn Model,
+    seed: u64,
+    unknowns: &[Unknown],
+    telling: &[Vec<f64>],
+) -> Result<Candidates, FindError> {
+    let mut equations = Equations::new(model, seed, unknowns, telling);
     let measured: Vec<Vec<f64>> = std::iter::from_fn(|| equations.next()).take(MEASURED).collect();
     if measured.is_empty() {
         return Err(FindError::NotFinite);
@@ -124,32 +203,68 @@ pub fn find(model: &dyn Model, seed: u64) -> Result<Algebra, FindError> {
         basis.push(full);
     }
     let proofs: Vec<Vec<f64>> = std::iter::from_fn(|| equations.next()).take(2 * BATCH).collect();
-    let generators: Vec<Found> = readable(&basis, &transpose)
-        .into_iter()
-        .map(|vector| {
-            let rounded = whole(&vector).filter(|w| holds(w, &proofs));
-            Found {
-                kind: Kind::of(&vector, &transpose),
-                whole: rounded.is_some(),
-                generator: generator(&unknowns, &rounded.unwrap_or(vector), layout),
-            }
-        })
-        .collect();
-    let declarations = suggest::declarations(model, seed, &generators);
-    Ok(Algebra { generators, gap: space.gap, restricted, declarations })
+    Ok(Candidates { basis, proofs, gap: space.gap, states: equations.round * BATCH })
 }
 
 /// ∇ℓᵀAθ vanishes among its terms, in every equation.
 fn holds(vector: &[f64], equations: &[Vec<f64>]) -> bool {
-    let length = norm(vector);
-    equations.iter().all(|row| {
-        let (mut sum, mut size) = (0.0, 1e-4 * length);
-        for (r, a) in row.iter().zip(vector) {
-            sum += r * a;
-            size += (r * a).abs();
+    equations.iter().all(|row| remainder(vector, row) <= HOLDS)
+}
+
+/// |∇ℓᵀAθ| against its terms.
+fn remainder(vector: &[f64], row: &[f64]) -> f64 {
+    let (mut sum, mut size) = (0.0, 1e-4 * norm(vector));
+    for (r, a) in row.iter().zip(vector) {
+        sum += r * a;
+        size += (r * a).abs();
+    }
+    sum.abs() / size
+}
+
+/// Some of the samples at which a member of the algebra, drawn at random, is no symmetry, and how many states were drawn: of the rows of a table, gone
+/// over one by one, and of many draws of a law.
+fn against(
+    model: &dyn Model,
+    seed: u64,
+    unknowns: &[Unknown],
+    basis: &[Vec<f64>],
+    rows: &[usize],
+) -> (Vec<Vec<f64>>, usize) {
+    let layout = model.layout();
+    let mut probe = Probe::new(model, seed, SWEEP);
+    let mut member = vec![0.0; unknowns.len()];
+    for vector in basis {
+        let weight = probe.stream().normal();
+        member.iter_mut().zip(vector).for_each(|(m, x)| *m += weight * x);
+    }
+    let mut gradient = vec![Lane::default(); layout.len()];
+    let mut found = Vec::new();
+    let draws = if model.population().fresh.is_some() { DRAWS / LANES } else { 0 };
+    let mut drawn = 0;
+    for rows in rows.chunks(LANES).map(Some).chain(std::iter::repeat_n(None, draws)) {
+        match rows {
+            Some(rows) => probe.draw_rows(1.0, rows),
+            None => probe.draw(1.0),
         }
-        sum.abs() <= HOLDS * size
-    })
+        drawn += if rows.is_none() { LANES } else { 0 };
+        probe.gradients(&mut gradient);
+        for l in 0..rows.map_or(LANES, <[usize]>::len) {
+            let (theta, gradient) = (super::probe::lane(&probe.theta, l), super::probe::lane(&gradient, l));
+            let size = norm(&theta) * norm(&gradient);
+            if size.is_finite() && size > 0.0 {
+                let list = layout.parameters();
+                let equation: Vec<f64> =
+                    unknowns.iter().map(|u| u.factor(list, &theta, &gradient) / size).collect();
+                if remainder(&member, &equation) > SPEAKS {
+                    found.push(super::probe::lane(&probe.sample, l));
+                }
+            }
+        }
+        if found.len() >= TELLING {
+            break;
+        }
+    }
+    (found, drawn)
 }
 
 /// The unknowns that fit, and what they leave out.
@@ -221,6 +336,15 @@ impl Unknown {
             Unknown::Left(p, a, b) => [1, p, a, b],
             Unknown::Right(p, a, b) => [2, p, a, b],
             Unknown::Mix(p, q) => [3, p, q, 0],
+        }
+    }
+    /// Multiplications that its factor takes.
+    fn work(self, list: &[Parameter]) -> usize {
+        match self {
+            Unknown::Entry(..) => 1,
+            Unknown::Left(p, ..) => list[p].shape.cols,
+            Unknown::Right(p, ..) => list[p].shape.rows,
+            Unknown::Mix(p, _) => list[p].shape.len(),
         }
     }
     fn across(self) -> Self {
@@ -309,11 +433,11 @@ struct Equations<'a> {
 }
 
 impl<'a> Equations<'a> {
-    fn new(model: &'a dyn Model, seed: u64, unknowns: &'a [Unknown]) -> Self {
+    fn new(model: &'a dyn Model, seed: u64, unknowns: &'a [Unknown], telling: &'a [Vec<f64>]) -> Self {
         let layout = model.layout();
         let gradient = vec![Lane::default(); layout.len()];
         Self {
-            probe: Probe::new(model, seed, STREAM),
+            probe: Probe::new(model, seed, STREAM).telling(telling),
             layout,
             unknowns,
             gradient,
@@ -336,7 +460,7 @@ impl<'a> Equations<'a> {
     fn fill(&mut self) {
         let scale = ROUNDS[self.round % ROUNDS.len()];
         self.round += 1;
-        let mut points: Vec<(f64, Vec<f64>, Vec<f64>)> = Vec::new();
+        let mut points: Vec<(f64, Vec<f64>, Vec<f64>, bool)> = Vec::new();
         for _ in 0..BATCH / LANES {
             self.probe.draw(scale);
             self.probe.gradients(&mut self.gradient);
@@ -345,12 +469,13 @@ impl<'a> Equations<'a> {
                     (super::probe::lane(&self.probe.theta, l), super::probe::lane(&self.gradient, l));
                 let size = norm(&theta) * norm(&gradient);
                 if size.is_finite() && size > 0.0 {
-                    points.push((size, theta, gradient));
+                    points.push((size, theta, gradient, self.probe.tells(l)));
                 }
             }
         }
         let largest = points.iter().fold(0.0_f64, |m, p| m.max(p.0));
-        for (size, theta, gradient) in points.into_iter().filter(|p| p.0 > FAINT * largest) {
+        // What a telling sample says is no saturation.
+        for (size, theta, gradient, _) in points.into_iter().filter(|p| p.3 || p.0 > FAINT * largest) {
             let list = self.layout.parameters();
             let row = self.unknowns.iter().map(|u| u.factor(list, &theta, &gradient) / size).collect();
             self.ready.push(row);
@@ -360,6 +485,7 @@ impl<'a> Equations<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Symmetry;
     use super::*;
     use crate::model::Shape;
     use crate::model::formula::{DataEntry, DataSource, Expression, FormulaModel, ModelSpec};
@@ -404,6 +530,71 @@ mod tests {
         let of = |kind: Kind| found.generators.iter().filter(|g| g.kind == kind).count();
         assert!(found.generators.iter().all(|g| g.whole), "{loss}: {found:?}");
         [found.generators.len(), of(Kind::Symmetric), of(Kind::Antisymmetric), of(Kind::Mixed)]
+    }
+
+    /// Regression on a table whose first column is 0 but for one row, and whose last one is 0.
+    fn rare(rows: usize, value: f64, fresh: bool) -> FormulaModel {
+        let wave = |k: usize| ((k * 37 + 11) % 101) as f64 / 50.0 - 1.0;
+        let x = |k: usize| [if k == rows / 3 { value } else { 0.0 }, wave(k), wave(3 * k + 1), 0.0];
+        let mut layout = Layout::default();
+        layout.push("w", v(4));
+        let parse = |text: &str| Expression::parse(text).unwrap();
+        let column = |name: &str, len: usize, values: Vec<f64>| DataEntry {
+            name: name.to_owned(),
+            source: DataSource::Columns { len, values },
+        };
+        let noise = if fresh {
+            DataSource::Fresh { formula: parse("normal(0, 1)"), shape: None }
+        } else {
+            DataSource::Formula { formula: parse("normal(0, 1)"), shape: None }
+        };
+        FormulaModel::new(ModelSpec {
+            layout,
+            constants: std::collections::BTreeMap::new(),
+            data: vec![
+                column("x", 4, (0..rows).flat_map(x).collect()),
+                column("y", 1, (0..rows).map(|k| wave(7 * k + 2)).collect()),
+                DataEntry { name: "n".to_owned(), source: noise },
+            ],
+            size: Some(rows),
+            loss: parse("(dot(w, x) - y - n)^2"),
+            decay: 0.0,
+            seed: 1,
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn what_a_single_row_says_counts() {
+        // ∇ℓ = r x, and the x span three of four directions: A has the row of the fourth, four numbers, and nothing else. Random rows never
+        // meet the one that has a first element, without which there are eight.
+        for (rows, value, fresh) in [(1500, 1.0, false), (2000, 1e-3, false), (1500, 1.0, true)] {
+            let model = rare(rows, value, fresh);
+            let found = find(&model, 5).unwrap();
+            assert_eq!(found.generators.len(), 4, "{rows} {value} {fresh}");
+            assert_eq!(found.seen.rows, Some((rows, rows)));
+            assert!(found.gap > 1e3, "{}", found.gap);
+            // As a declaration too: w[0] times a number is none, w[3] is.
+            let matrix =
+                |at: usize| Symmetry::Matrix((0..16).map(|e| f64::from(u8::from(e == at))).collect());
+            assert!(super::super::check(&matrix(0), &model, 5).is_some());
+            assert!(super::super::check(&matrix(15), &model, 5).is_none());
+        }
+        // Control: where that row has nothing to say there are eight.
+        assert_eq!(find(&rare(1500, 0.0, false), 5).unwrap().generators.len(), 8);
+    }
+
+    #[test]
+    fn rare_values_of_a_law_occur() {
+        let one = [("x", "normal(0, 1)", S), ("b", "bernoulli(1e-6)", S), ("u0", "uniform(0, 1)", S)];
+        let uw = [("u", S), ("w", S)];
+        // Control: without the rare terms there is one.
+        assert_eq!(counts(&uw, &one, "(u*w*x - 1)^2 + 0*b")[0], 1);
+        assert_eq!(counts(&uw, &one, "(u*w*x - 1)^2 + b*u^2")[0], 0);
+        assert_eq!(counts(&uw, &one, "(u*w*x - 1)^2 + relu(x - 4.5)*u^2")[0], 0);
+        assert_eq!(counts(&uw, &one, "(u*w*x - 1)^2 + relu(u0 - 0.9999)*1e4*u^2")[0], 0);
+        let many = [("x", "normal(0, 1)", S), ("k", "categorical(0.5, 1e-7, 0.4999999)", S)];
+        assert_eq!(counts(&uw, &many, "(u*w*x - 1)^2 + relu(1 - (k - 1)^2)*u^2")[0], 0);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub use balance::{Balance, Spectrum, squares};
 pub use basis::Kind;
 pub use check::{Violation, check};
 pub use equation::{Breach, BreachKind, check_equation};
-pub use find::{Algebra, DENSE, FindError, Found, find};
+pub use find::{Algebra, DENSE, FindError, Found, Seen, find};
 pub use form::{AbsoluteForm, QuadraticForm};
 pub use moments::GradientMoments;
 

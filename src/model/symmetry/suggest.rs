@@ -17,8 +17,8 @@ const STATES: usize = 96;
 /// Which of the probes' streams.
 const STREAM: u64 = 103;
 
-/// TOML lines, each of which declares a symmetry that the loss has.
-pub fn declarations(model: &dyn Model, seed: u64, found: &[Found]) -> Vec<String> {
+/// TOML lines, each of which declares a symmetry that the loss has; `telling` are samples that speak against others.
+pub fn declarations(model: &dyn Model, seed: u64, telling: &[Vec<f64>], found: &[Found]) -> Vec<String> {
     if found.is_empty() {
         return Vec::new();
     }
@@ -30,7 +30,7 @@ pub fn declarations(model: &dyn Model, seed: u64, found: &[Found]) -> Vec<String
         .iter()
         .map(|p| Generator { acting: vec![Acting::Scale { parameter: p.clone(), factor: 1.0 }] })
         .collect();
-    for weights in combinations(model, seed, &scalings) {
+    for weights in combinations(model, seed, telling, &scalings) {
         let symmetry = Symmetry::Exponential(weights.clone());
         let moved: Vec<(&Parameter, f64)> = list.iter().zip(weights).filter(|(_, a)| *a != 0.0).collect();
         let text = if moved.iter().all(|(_, a)| *a == 1.0) {
@@ -49,7 +49,9 @@ pub fn declarations(model: &dyn Model, seed: u64, found: &[Found]) -> Vec<String
             declared.push(("double_rotation", text, symmetry));
         }
     }
-    declared.extend(rotations(model, seed).into_iter().map(|(text, symmetry)| ("rotation", text, symmetry)));
+    declared.extend(
+        rotations(model, seed, telling).into_iter().map(|(text, symmetry)| ("rotation", text, symmetry)),
+    );
     declared.retain(|(_, _, symmetry)| check(symmetry, model, seed).is_none());
     let compare = layout.len() <= COMPARED;
     let mut spanned = Vec::new();
@@ -117,11 +119,16 @@ fn rows(matrix: &[f64], layout: &Layout) -> String {
 }
 
 /// Whole-numbered c with ∇ℓᵀ(Σ_s c_s A_s)θ = 0, a basis in echelon form.
-fn combinations(model: &dyn Model, seed: u64, generators: &[Generator]) -> Vec<Vec<f64>> {
-    let mut probe = Probe::new(model, seed, STREAM);
+fn combinations(
+    model: &dyn Model,
+    seed: u64,
+    telling: &[Vec<f64>],
+    generators: &[Generator],
+) -> Vec<Vec<f64>> {
+    let mut probe = Probe::new(model, seed, STREAM).telling(telling);
     let mut gradient = vec![Lane::default(); model.layout().len()];
     let mut rows = Vec::new();
-    while rows.len() < STATES.max(4 * generators.len()) {
+    while rows.len() < STATES.max(4 * generators.len()).max(2 * telling.len()) {
         probe.draw(1.0);
         probe.gradients(&mut gradient);
         for l in 0..LANES {
@@ -142,7 +149,7 @@ fn combinations(model: &dyn Model, seed: u64, generators: &[Generator]) -> Vec<V
 }
 
 /// Sides of parameters that one R turns together.
-fn rotations(model: &dyn Model, seed: u64) -> Vec<(String, Symmetry)> {
+fn rotations(model: &dyn Model, seed: u64, telling: &[Vec<f64>]) -> Vec<(String, Symmetry)> {
     let layout = model.layout();
     let list = layout.parameters();
     let mut lengths: Vec<usize> =
@@ -178,7 +185,7 @@ fn rotations(model: &dyn Model, seed: u64) -> Vec<(String, Symmetry)> {
                     .unwrap_or(Generator { acting: vec![] })
             })
             .collect();
-        for weights in combinations(model, seed, &turns) {
+        for weights in combinations(model, seed, telling, &turns) {
             if weights.iter().any(|c| *c != 0.0 && *c != 1.0) {
                 continue;
             }

@@ -5,16 +5,16 @@
 
 use std::ops::Range;
 
-use super::constants;
 use super::names::{Broken, Names};
 use super::{Constants, Parameters};
+use super::{constants, population};
 use crate::model::formula::operations::functions;
 use crate::model::formula::{Value, semidefinite_factor};
 use crate::model::{Layout, Shape, StandardLaw};
 use crate::study::resolved::{Initial, Start};
 use crate::study::source::Spanned;
 use crate::study::spec::read::Errors;
-use crate::study::spec::{Field, Named, ParameterSpec, Quantity, Scalar, Spec};
+use crate::study::spec::{Field, InitialRows, Named, ParameterSpec, Quantity, Scalar, Spec};
 
 /// Initial laws, as messages list them.
 const LAWS: [(&str, &str); 17] = [
@@ -65,7 +65,7 @@ pub fn parameters(
             parameters.complete = false;
             continue;
         }
-        if let Some((shape, initial)) = parameter(entry, constants, &names.broken, errors) {
+        if let Some((shape, initial)) = parameter(spec, entry, constants, &names.broken, errors) {
             parameters.layout.push(&entry.name.value, shape);
             parameters.initial.push(initial);
         } else {
@@ -100,13 +100,14 @@ pub fn starts(
             // A law takes the shape that [parameters] gives.
             let own = &known[index];
             let mut shaped = entry.clone();
-            if shaped.value.shape.is_absent()
-                && let Some(init) = shaped.value.init.given()
-                && matches!(&init.value, Quantity::Single(_))
-            {
-                shaped.value.shape = Field::Given(Spanned::new(own.shape, init.span));
+            if shaped.value.shape.is_absent() {
+                let law = shaped.value.init.given().filter(|init| matches!(&init.value, Quantity::Single(_)));
+                let span = law.map(|init| init.span).or_else(|| shaped.value.rows.span());
+                if let Some(span) = span {
+                    shaped.value.shape = Field::Given(Spanned::new(own.shape, span));
+                }
             }
-            let Some((shape, law)) = parameter(&shaped, constants, broken, errors) else { continue };
+            let Some((shape, law)) = parameter(spec, &shaped, constants, broken, errors) else { continue };
             if shape != own.shape {
                 errors.at(
                     entry.name.span,
@@ -123,12 +124,16 @@ pub fn starts(
 }
 
 fn parameter(
+    spec: &Spec,
     entry: &Named<ParameterSpec>,
     constants: &Constants,
     broken: &Broken,
     errors: &mut Errors<'_>,
 ) -> Option<(Shape, Initial)> {
-    let ParameterSpec { shape, init } = &entry.value;
+    let ParameterSpec { shape, init, rows } = &entry.value;
+    if let Some(rows) = rows.given() {
+        return of_rows(spec, shape, rows, errors);
+    }
     let init = init.given()?;
     if let Quantity::Single(Spanned { value: Scalar::Formula(text), span }) = &init.value {
         let text = Spanned::new(text.clone(), *span);
@@ -150,6 +155,49 @@ fn parameter(
     }
     let value = constants::quantity(&init.value, constants, broken, errors)?;
     fixed(value, shape, init, errors)
+}
+
+/// Rows of a table, which replicas take in turn: the columns are the elements, row by row of a matrix.
+fn of_rows(
+    spec: &Spec,
+    shape: &Field<Shape>,
+    rows: &Spanned<InitialRows>,
+    errors: &mut Errors<'_>,
+) -> Option<(Shape, Initial)> {
+    if matches!(shape, Field::Broken) {
+        return None;
+    }
+    let InitialRows { from, columns, patterns } = &rows.value;
+    let table = population::open(spec, from, errors)?;
+    let chosen = population::choose(columns, *patterns, Some(&table), true, errors)?;
+    let numbers = match table.read(&[chosen]) {
+        Ok(list) => list.into_iter().next()?,
+        Err(list) => {
+            errors.list.extend(list);
+            return None;
+        }
+    };
+    let plain = if *patterns { Shape::vector(numbers.width) } else { Shape::SCALAR };
+    let wanted = shape.value().copied().unwrap_or(plain);
+    if wanted.len() != numbers.width {
+        errors.at(
+            rows.span,
+            format!(
+                "{} of the table {} a start of the shape {wanted}, which has {} elements",
+                if numbers.width == 1 { "1 column".to_owned() } else { format!("{} columns", numbers.width) },
+                if numbers.width == 1 { "is not" } else { "are not" },
+                wanted.len()
+            ),
+            "a row of the table is one start: name as many columns as there are elements, row by row of a matrix",
+        );
+        return None;
+    }
+    let initial = if numbers.rows == 1 {
+        Initial::Fixed(numbers.values)
+    } else {
+        Initial::Rows { values: numbers.values.into() }
+    };
+    Some((wanted, initial))
 }
 
 /// A literal value, spread over the shape where it is a single number.

@@ -8,7 +8,7 @@ use crate::model::formula::{DataEntry, DataSource, Expression};
 use crate::study::source::Spanned;
 use crate::study::spec::read::Errors;
 use crate::study::spec::{DataSpec, Field, Named, PopulationSpec, Spec};
-use crate::study::table::{Table, TableError};
+use crate::study::table::{Format, Table, TableError};
 
 /// Most samples of a finite population drawn from its law.
 const MOST_SAMPLES: u64 = 100_000_000;
@@ -82,8 +82,17 @@ pub fn population(
             "a table has its own number of rows: remove `size`",
         );
     }
-    if let (Field::Given(dataset), Field::Absent) = (&written.dataset, &written.table) {
-        errors.at_key(dataset.span, "`dataset` without a `table`", "add table = \"file.h5\"");
+    if written.table.is_absent() {
+        let spans = [
+            ("dataset", written.dataset.span(), "file.h5"),
+            ("separator", written.separator.span(), "file.csv"),
+            ("header", written.header.span(), "file.csv"),
+        ];
+        for (key, span, file) in spans {
+            if let Some(span) = span {
+                errors.at_key(span, format!("`{key}` without a `table`"), format!("add table = \"{file}\""));
+            }
+        }
     }
     let table = open(spec, written, errors);
     read.columns = table.as_ref().map(|t| t.names().to_vec()).unwrap_or_default();
@@ -91,33 +100,32 @@ pub fn population(
         read.kind = PopulationKind::Unknown;
     }
     data(spec, table.as_ref(), !written.table.is_absent(), &mut read, names, errors);
-    if let Some(table) = &table
-        && matches!(read.kind, PopulationKind::Unknown)
-    {
-        // No entry names a column: the number of rows still counts.
-        match table.read(&[]) {
-            Ok(numbers) => read.kind = PopulationKind::Finite(numbers.rows),
-            Err(list) if read.complete => {
-                errors.list.extend(list);
-                read.complete = false;
-            }
-            Err(_) => {}
-        }
-    }
     if matches!(read.kind, PopulationKind::Unknown) {
         read.complete = false;
     }
     read
 }
 
-fn open(spec: &Spec, written: &PopulationSpec, errors: &mut Errors<'_>) -> Option<Table> {
+/// The table that is named.
+pub(super) fn open(spec: &Spec, written: &PopulationSpec, errors: &mut Errors<'_>) -> Option<Table> {
     let given = written.table.given()?;
     let path = spec.base.join(&given.value);
     let shown = path.display().to_string();
-    match Table::open(&path, &shown, written.dataset.value().map(String::as_str)) {
+    let format = Format {
+        dataset: written.dataset.value().map(String::as_str),
+        separator: written.separator.value().copied(),
+        header: written.header.value().copied(),
+    };
+    match Table::open(&path, &shown, format) {
         Ok(table) => Some(table),
         Err(TableError::Whole(message, help)) => {
-            let at = written.dataset.span().filter(|_| message.contains("dataset")).unwrap_or(given.span);
+            let spans = [
+                ("dataset", written.dataset.span()),
+                ("`separator`", written.separator.span()),
+                ("separated by", written.separator.span()),
+            ];
+            let of = spans.iter().find(|(word, span)| span.is_some() && message.contains(word));
+            let at = of.and_then(|(_, span)| *span).unwrap_or(given.span);
             errors.at(at, message, help);
             None
         }
@@ -141,6 +149,9 @@ fn data(
     if spec.data.is_none() && spec.written("data") {
         read.complete = false;
     }
+    // Columns of each entry, read together once all are known.
+    let mut sets: Vec<Vec<usize>> = Vec::new();
+    let mut waiting: Vec<usize> = Vec::new();
     for entry in entries {
         if !names.take(&entry.name, "data entry", errors) {
             read.complete = false;
@@ -155,9 +166,9 @@ fn data(
                     .any(|n| n == text && n != entry.name.value);
                 if let Some(table) = table
                     && !known
-                    && let Some(column) = table.names().iter().position(|n| n == text)
+                    && let Some(column) = table.column(text)
                 {
-                    return columns(table, &[column], read, errors).map(|source| (source, None));
+                    return Some((Made::Columns(vec![column]), None));
                 }
                 let expression = names::parse(&formula.value, formula, errors)?;
                 let shape = shape.value().copied();
@@ -167,24 +178,60 @@ fn data(
                 } else {
                     DataSource::Formula { formula: expression, shape }
                 };
-                Some((source, Some(formula.clone())))
+                Some((Made::Source(source), Some(formula.clone())))
             }
             DataSpec::Column(column) => {
                 let found = choose(std::slice::from_ref(column), false, table, tabled, errors)?;
-                columns(table?, &found, read, errors).map(|source| (source, None))
+                Some((Made::Columns(found), None))
             }
             DataSpec::Columns(list) => {
                 let found = choose(list, true, table, tabled, errors)?;
-                columns(table?, &found, read, errors).map(|source| (source, None))
+                Some((Made::Columns(found), None))
             }
         });
-        if let Some((source, formula)) = made {
-            read.entries.push((DataEntry { name: entry.name.value.clone(), source }, formula));
-        } else {
+        let Some((made, formula)) = made else {
             names.broken.push(&entry.name.value);
+            read.complete = false;
+            continue;
+        };
+        let source = match made {
+            Made::Source(source) => source,
+            Made::Columns(set) => {
+                waiting.push(read.entries.len());
+                let source = DataSource::Columns { len: set.len(), values: Vec::new() };
+                sets.push(set);
+                source
+            }
+        };
+        read.entries.push((DataEntry { name: entry.name.value.clone(), source }, formula));
+    }
+    let Some(table) = table else { return };
+    // Where no entry names a column, the number of rows still counts.
+    if sets.is_empty() {
+        if !read.complete {
+            return;
+        }
+        sets.push(Vec::new());
+    }
+    match table.read(&sets) {
+        Ok(list) => {
+            read.kind = PopulationKind::Finite(list.first().map_or(0, |numbers| numbers.rows));
+            for (index, numbers) in waiting.into_iter().zip(list) {
+                read.entries[index].0.source =
+                    DataSource::Columns { len: numbers.width, values: numbers.values };
+            }
+        }
+        Err(list) => {
+            errors.list.extend(list);
             read.complete = false;
         }
     }
+}
+
+/// An entry as it was written: what it is, or the columns that are to be read for it.
+enum Made {
+    Source(DataSource),
+    Columns(Vec<usize>),
 }
 
 /// True for a law that is drawn anew with every sample of a finite population; whether it is must be said beside a table.
@@ -228,7 +275,7 @@ fn freshness(
 }
 
 /// Columns by name or pattern.
-fn choose(
+pub(super) fn choose(
     list: &[Spanned<String>],
     patterns: bool,
     table: Option<&Table>,
@@ -251,31 +298,26 @@ fn choose(
         let columns = if patterns {
             table.matching(&name.value)
         } else {
-            table.names().iter().position(|n| *n == name.value).into_iter().collect()
+            table.column(&name.value).into_iter().collect()
         };
         if columns.is_empty() {
             fine = false;
-            errors.unknown(name.span, "column", &name.value, table.names().iter().map(String::as_str));
+            match table.trouble(&name.value) {
+                Some((message, help)) => errors.at(name.span, message, help),
+                None => {
+                    let known = table.shown_names().iter().map(String::as_str);
+                    errors.unknown(name.span, "column", &name.value, known);
+                }
+            }
+        } else if table.headed_by_numbers() && table.column(&name.value).is_none() {
+            fine = false;
+            errors.at(
+                name.span,
+                "the first line of the table is numbers alone: is it a header, or the first row?",
+                "add header = false to [population] where the table has no header, header = true where numbers name the columns",
+            );
         }
         found.extend(columns);
     }
     fine.then_some(found)
-}
-
-fn columns(
-    table: &Table,
-    chosen: &[usize],
-    read: &mut PopulationRead,
-    errors: &mut Errors<'_>,
-) -> Option<DataSource> {
-    match table.read(chosen) {
-        Ok(numbers) => {
-            read.kind = PopulationKind::Finite(numbers.rows);
-            Some(DataSource::Columns { len: numbers.width, values: numbers.values })
-        }
-        Err(list) => {
-            errors.list.extend(list);
-            None
-        }
-    }
 }

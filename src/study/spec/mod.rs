@@ -17,7 +17,7 @@ pub use dynamics::{DynamicsSpec, MomentumSpec, RateSpec, TrainingSpec};
 pub use read::Field;
 pub use run::{ObserveSpec, RecordSpec, RunSpec};
 pub use symmetries::SymmetrySpec;
-pub use system::{DataSpec, DiffusionSpec, LossSpec, ParameterSpec, PopulationSpec, SdeSpec};
+pub use system::{DataSpec, DiffusionSpec, InitialRows, LossSpec, ParameterSpec, PopulationSpec, SdeSpec};
 pub use values::{Quantity, Scalar};
 
 use super::keys;

@@ -15,6 +15,19 @@ pub struct ParameterSpec {
     pub shape: Field<Shape>,
     /// `init`, or the value itself.
     pub init: Field<Quantity>,
+    /// `init` where it is rows of a table.
+    pub rows: Field<InitialRows>,
+}
+
+/// `init = { table, column }`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InitialRows {
+    /// `table`, and how it is written.
+    pub from: PopulationSpec,
+    /// `column` or `columns`.
+    pub columns: Vec<Spanned<String>>,
+    /// Names may be patterns.
+    pub patterns: bool,
 }
 
 pub fn parameter(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> ParameterSpec {
@@ -22,15 +35,69 @@ pub fn parameter(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -
         return ParameterSpec {
             shape: Field::Absent,
             init: Field::from_read(values::quantity(node, name, errors), node.span),
+            rows: Field::Absent,
         };
     };
     let fields = Fields::new(&keys::PARAMETER, table, name.span, errors);
     let shape = shape(&fields, errors);
+    if let Some(Node { value: Value::Table(table), span }) = fields.node("init") {
+        let rows = Field::from_read(initial_rows(table, *span, errors), *span);
+        return ParameterSpec { shape, init: Field::Absent, rows };
+    }
     let init = match fields.node("init") {
         Some(node) => Field::from_read(values::quantity(node, name, errors), node.span),
         None => fields.require("init", Field::Absent, errors),
     };
-    ParameterSpec { shape, init }
+    ParameterSpec { shape, init, rows: Field::Absent }
+}
+
+fn initial_rows(table: &Table, at: Span, errors: &mut Errors<'_>) -> Option<InitialRows> {
+    let before = errors.list.len();
+    let fields = Fields::new(&keys::INITIAL_ROWS, table, at, errors);
+    let file = fields.string("table", errors);
+    let from = PopulationSpec {
+        table: fields.require("table", file, errors),
+        dataset: fields.string("dataset", errors),
+        separator: separator(&fields, errors),
+        header: fields.boolean("header", errors),
+        ..PopulationSpec::default()
+    };
+    let (columns, patterns) = match (fields.node("column"), fields.node("columns")) {
+        (Some(_), None) => {
+            let column = fields.read("column", errors, column_name);
+            (column.given().cloned().into_iter().collect(), false)
+        }
+        (None, Some(node)) => (column_names(&fields, node, errors)?, true),
+        (None, None) => {
+            if errors.list.len() == before {
+                errors.at(at, "the start names no column", "add column = \"w\" or columns = \"w*\"");
+            }
+            (Vec::new(), false)
+        }
+        (Some(_), Some(second)) => {
+            errors.at_key(
+                second.span,
+                "`column` and `columns` are two ways to say one thing",
+                "keep one of them",
+            );
+            (Vec::new(), false)
+        }
+    };
+    (errors.list.len() == before).then_some(InitialRows { from, columns, patterns })
+}
+
+/// `columns`: a pattern, or an array of names.
+fn column_names(fields: &Fields<'_>, node: &Node, errors: &mut Errors<'_>) -> Option<Vec<Spanned<String>>> {
+    let list = match &node.value {
+        Value::Array(list) => {
+            list.iter().map(|e| column_name(&e.value).map(|s| Spanned::new(s, e.span))).collect()
+        }
+        other => read::string(other).map(|s| vec![Spanned::new(s, node.span)]),
+    };
+    if list.is_none() {
+        fields.wrong("columns", node, errors);
+    }
+    list
 }
 
 /// One of `[starts]`; `None` where it is no table.
@@ -68,7 +135,36 @@ pub enum DataSpec {
     Columns(Vec<Spanned<String>>),
 }
 
+/// Endings of files that tables are kept in.
+const TABLES: [&str; 12] =
+    [".csv", ".tsv", ".txt", ".dat", ".gz", ".h5", ".hdf5", ".nc", ".mat", ".npy", ".npz", ".parquet"];
+
+/// A line of [data] that names a file, as if it were a table: said where tables are named.
+fn names_a_file(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> bool {
+    let found = match &node.value {
+        Value::String(text) => Some((text, node.span)),
+        Value::Table(table) => ["file", "table", "path"].iter().find_map(|key| match table.get(key) {
+            Some(Node { value: Value::String(text), span }) => Some((text, *span)),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let Some((text, span)) = found else { return false };
+    if !TABLES.iter().any(|ending| text.trim().to_lowercase().ends_with(ending)) {
+        return false;
+    }
+    errors.at(
+        span,
+        format!("`{}`: a table is named in [population], [data] names its columns", name.value),
+        format!("write [population] with table = {text:?}, then here x = {{ column = \"x\" }} or {{ columns = \"x*\" }}"),
+    );
+    true
+}
+
 pub fn data(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> Field<DataSpec> {
+    if names_a_file(node, name, errors) {
+        return Field::Broken;
+    }
     let Value::Table(table) = &node.value else {
         let formula = values::formula(node);
         if formula.is_none() {
@@ -115,16 +211,7 @@ pub fn data(node: &Node, name: &Spanned<String>, errors: &mut Errors<'_>) -> Fie
         }
         ["columns"] => {
             let Some(node) = fields.node("columns") else { return Field::Broken };
-            let list = match &node.value {
-                Value::Array(list) => {
-                    list.iter().map(|e| column_name(&e.value).map(|s| Spanned::new(s, e.span))).collect()
-                }
-                other => read::string(other).map(|s| vec![Spanned::new(s, node.span)]),
-            };
-            if list.is_none() {
-                fields.wrong("columns", node, errors);
-            }
-            list.map(DataSpec::Columns)
+            column_names(&fields, node, errors).map(DataSpec::Columns)
         }
         [] => {
             errors.at(
@@ -178,6 +265,10 @@ pub struct PopulationSpec {
     pub table: Field<String>,
     /// `dataset`.
     pub dataset: Field<String>,
+    /// `separator`.
+    pub separator: Field<char>,
+    /// `header`.
+    pub header: Field<bool>,
 }
 
 pub fn population(table: &Table, at: Span, errors: &mut Errors<'_>) -> PopulationSpec {
@@ -186,7 +277,18 @@ pub fn population(table: &Table, at: Span, errors: &mut Errors<'_>) -> Populatio
         size: fields.count("size", errors),
         table: fields.string("table", errors),
         dataset: fields.string("dataset", errors),
+        separator: separator(&fields, errors),
+        header: fields.boolean("header", errors),
     }
+}
+
+/// What stands between the cells of a table.
+fn separator(fields: &Fields<'_>, errors: &mut Errors<'_>) -> Field<char> {
+    fields.read("separator", errors, |value| {
+        let text = read::string(value)?;
+        let mut characters = text.chars();
+        characters.next().filter(|_| characters.next().is_none())
+    })
 }
 
 /// `[loss]`.
