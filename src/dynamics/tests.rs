@@ -108,7 +108,9 @@ fn an_epoch_meets_every_row_once_with_draws_of_its_own() {
             known.sort_by(f64::total_cmp);
             assert_eq!(met, known);
             assert!(signs.iter().all(|s| s.abs() == 1.0));
-            drawn.iter().for_each(|&x| normals.push(x));
+            for &x in &drawn {
+                normals.push(x);
+            }
             all.extend(drawn);
         }
     }

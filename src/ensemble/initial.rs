@@ -161,7 +161,7 @@ mod tests {
         }
         fill(&mut theta, &[&other, &laws], &layout, 3, 8, 2);
         for replica in 0..16 {
-            let k = (((8 + replica) / 2) % 3) as f64;
+            let k = ((4 + replica / 2) % 3) as f64;
             let expected =
                 if replica % 2 == 0 { [-1.0, 0.0, 0.0] } else { [7.0, 1.0 + 2.0 * k, 2.0 + 2.0 * k] };
             assert_eq!(row(&theta, replica), expected);

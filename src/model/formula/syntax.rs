@@ -675,7 +675,9 @@ pub fn called(lines: &Lines, visit: &mut dyn FnMut(&str, &Range<usize>)) {
             Kind::Array(items) => items.iter().for_each(|a| walk(a, visit)),
             Kind::Call(name, at, items) => {
                 visit(name, at);
-                items.iter().for_each(|a| walk(a, visit));
+                for item in items {
+                    walk(item, visit);
+                }
             }
         }
     }

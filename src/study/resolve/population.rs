@@ -302,12 +302,11 @@ pub(super) fn choose(
         };
         if columns.is_empty() {
             fine = false;
-            match table.trouble(&name.value) {
-                Some((message, help)) => errors.at(name.span, message, help),
-                None => {
-                    let known = table.shown_names().iter().map(String::as_str);
-                    errors.unknown(name.span, "column", &name.value, known);
-                }
+            if let Some((message, help)) = table.trouble(&name.value) {
+                errors.at(name.span, message, help);
+            } else {
+                let known = table.shown_names().iter().map(String::as_str);
+                errors.unknown(name.span, "column", &name.value, known);
             }
         } else if table.headed_by_numbers() && table.column(&name.value).is_none() {
             fine = false;

@@ -17,7 +17,7 @@ const SEPARATORS: [(char, &str); 4] = [(',', "commas"), (';', "semicolons"), ('\
 /// A table as text.
 #[derive(Debug)]
 pub(super) struct Text {
-    text: String,
+    decoded: String,
     /// Where the header stands, or the first row: after lines that begin with `#`.
     start: usize,
     /// Lines before that.
@@ -41,7 +41,7 @@ impl Table {
         }
         let (start, above) = after_comments(&text);
         let mut body = Text {
-            text,
+            decoded: text,
             start,
             above,
             separator: separator as u8,
@@ -158,7 +158,7 @@ impl Text {
             .trim(::csv::Trim::All)
             .delimiter(self.separator)
             .has_headers(self.header)
-            .from_reader(&self.text.as_bytes()[self.start..])
+            .from_reader(&self.decoded.as_bytes()[self.start..])
     }
 
     /// A malformed row: one of another length than the first.
@@ -166,7 +166,7 @@ impl Text {
         let line = error.position().map_or(1, ::csv::Position::line);
         let line = usize::try_from(line).unwrap_or(1) + self.above;
         let place = self.place(line, 0);
-        let comment = self.text[place.start..].starts_with('#');
+        let comment = self.decoded[place.start..].starts_with('#');
         let (message, help) = match error.kind() {
             ::csv::ErrorKind::UnequalLengths { .. } if comment => (
                 "a comment among the rows".to_owned(),
@@ -200,7 +200,7 @@ impl Text {
         help: &str,
         readable: bool,
     ) -> Diagnostic {
-        let mut found = source::at(shown, &self.text, place, message, help);
+        let mut found = source::at(shown, &self.decoded, place, message, help);
         if !readable {
             found.excerpt = None;
         }
@@ -209,7 +209,7 @@ impl Text {
 
     /// The bytes of a cell: `line` counts from 1 and is where the row begins, `column` from 0. Quotes are followed.
     fn place(&self, line: usize, column: usize) -> Range<usize> {
-        let text = &self.text;
+        let text = &self.decoded;
         let mut start: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
         let bytes = text.as_bytes();
         // The reader counts lines of a row from the end of the one before: empty lines between them are skipped.
@@ -297,7 +297,7 @@ fn after_comments(text: &str) -> (usize, usize) {
 
 /// An error where the first lines are cut by another separator than commas.
 fn other_separator(body: &Text, shown: &str) -> Result<(), TableError> {
-    let mut lines = body.text[body.start..].lines().filter(|line| !line.trim().is_empty());
+    let mut lines = body.decoded[body.start..].lines().filter(|line| !line.trim().is_empty());
     let (first, second) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
     for (separator, called) in SEPARATORS.iter().filter(|(c, _)| *c as u8 != body.separator) {
         let cells = |line: &str| line.split(*separator).count();
@@ -459,7 +459,9 @@ mod tests {
             match open(text, Format::default()) {
                 Ok(table) => said.push_str(&format!("{:?} {:?}", table.shown_names(), table.trouble("x"))),
                 Err(TableError::Places(errors)) => {
-                    errors.iter().for_each(|e| said.push_str(&e.render(false)))
+                    for error in &errors {
+                        said.push_str(&error.render(false));
+                    }
                 }
                 Err(TableError::Whole(message, help)) => said.push_str(&format!("{message} {help}")),
             }

@@ -391,6 +391,10 @@ fn stored(dataset: &H5Dataset, starts: &[usize], counts: &[usize]) -> ::hdf5::Re
 }
 
 /// The numbers of an enumeration, by the integers that it is made of.
+#[allow(
+    clippy::cast_lossless,
+    reason = "one macro reads numbers of every width, and the widest have more digits than a double"
+)]
 fn enumerated(
     dataset: &H5Dataset,
     starts: &[usize],
