@@ -80,7 +80,7 @@ fn epochs_balance_by_the_minibatches_that_were_drawn() {
     ];
     claim_all(&mut study);
     // Recorded every 5 steps, epochs are of three and of two.
-    for result in run(&mut study, 1024, 500, 5) {
+    for result in run(&mut study, 2048, 500, 5) {
         // By the gradient at θ, as if batches knew nothing of each other, nothing balances.
         let own = result.claim % 3 == 0;
         assert_eq!(result.verdict, if own { Verdict::Holds } else { Verdict::Fails }, "{result:#?}");

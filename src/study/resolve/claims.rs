@@ -16,6 +16,7 @@ use crate::model::symmetry::{QuadraticForm, squares};
 use crate::model::{Layout, Model, Shape, Symmetry};
 use crate::scheme::NoiseKind;
 use crate::study::clock::{self, Clock};
+use crate::study::diagnostics::bounded;
 use crate::study::resolved::{
     At, Claim, ClaimLaw, DensityReading, Equation, FixedPointValue, Moment, NoiseMoments, Observable,
     Relation, Statistic, Tolerance, Varied,
@@ -515,8 +516,8 @@ pub fn find(
         && let Some(last) = errors.list.last_mut()
         && last.message.starts_with("unknown name")
     {
-        last.message = format!("unknown observable `{bare}`");
-        last.help = format!("{}; or a formula", observables.suggestion(bare));
+        last.message = bounded(format!("unknown observable `{bare}`"));
+        last.help = bounded(format!("{}; or a formula", observables.suggestion(bare)));
     }
     found
 }
