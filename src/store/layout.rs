@@ -221,7 +221,11 @@ mod tests {
         // `u_variance_standard_error` would be both the error of u's variance and the error of `u_variance`.
         assert_eq!(variables(&["u", "u_variance"]), ["u", "u_variance_2"]);
         assert_eq!(variables(&["u", "u_max_change"]), ["u", "u_max_change_2"]);
-        assert_eq!(variables(&["x_count", "x"]), ["x_count", "x"], "what has no suffix stands in other groups");
+        assert_eq!(
+            variables(&["x_count", "x"]),
+            ["x_count", "x"],
+            "what has no suffix stands in other groups"
+        );
         assert_eq!(variables(&["x_first", "x"]), ["x_first", "x"], "halves of the window have no variables");
     }
 
