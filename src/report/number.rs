@@ -50,6 +50,11 @@ fn fixed(value: f64, error: f64, scale: i32) -> String {
     if error >= 0.995 { format!("{value}({error:.1})") } else { format!("{value}({:.0})", error / unit) }
 }
 
+/// What a claim predicts, to six digits; 0 where it is a rounding of 0 beside the error or the tolerance that it is compared with.
+pub(super) fn prediction(predicted: f64, scale: f64) -> String {
+    plain(if predicted.abs() < 1e-9 * scale { 0.0 } else { predicted }, 6)
+}
+
 /// At most `digits` significant digits, without trailing zeros: `0.25`, `1e-9`, `120000`.
 ///
 /// ```
@@ -172,6 +177,14 @@ fn not_finite(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_prediction_of_nothing_is_0_unless_it_is_what_is_compared() {
+        assert_eq!(prediction(-1.110_22e-16, 3e-4), "0");
+        assert_eq!(prediction(-1.110_22e-16, 1e-17), "-1.11022e-16");
+        assert_eq!(prediction(1e-12, 1e-12), "1e-12");
+        assert_eq!(prediction(0.25, f64::NAN), "0.25");
+    }
 
     #[test]
     fn errors_have_two_digits_in_units_of_the_values_last() {

@@ -2,7 +2,7 @@
 
 use unicode_width::UnicodeWidthStr;
 
-use super::number::{count, duration, plain, probability, with_error};
+use super::number::{count, duration, plain, prediction, probability, with_error};
 use super::outlook::what;
 use super::style::{Cell, Grid, Style, Tone};
 use super::summary::stationary;
@@ -313,7 +313,9 @@ fn claims(report: &Report<'_>, style: &Style) -> Vec<String> {
         for test in shown(claim) {
             let (predicted, comparison) = match reported(test) {
                 Some(note) => (String::new(), note.to_owned()),
-                None => (plain(test.predicted, 6), comparison(test)),
+                None => {
+                    (prediction(test.predicted, test.standard_error.max(test.tolerance)), comparison(test))
+                }
             };
             tests.row([
                 Cell::from(test.quantity.clone()),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::json::FORMAT;
-use super::number::{count, plain, with_error};
+use super::number::{count, prediction, with_error};
 use super::style::{Cell, Grid, Style, Tone};
 use super::table::{mark, tone, tone_of_all, width};
 use crate::law::{ClaimResult, Tally, Test, Verdict};
@@ -65,7 +65,7 @@ fn cells(study: &Verified, claim: &ClaimResult) -> Vec<Cell> {
         study.study.clone().into(),
         claim.dynamics.clone().into(),
         text(&|test| test.quantity.clone()),
-        text(&|test| plain(test.predicted, 6)),
+        text(&|test| prediction(test.predicted, test.standard_error.max(test.tolerance))),
         text(&|test| with_error(test.measured, test.standard_error)),
         Cell::new(format!("{} {}", mark(claim), claim.verdict), tone(claim)),
         Cell::new(if claim.expect == Verdict::Fails { "control" } else { "" }, Tone::Dim),

@@ -72,7 +72,9 @@ fn of_law(law: &Law, put: &mut impl FnMut(&str, Value)) {
         }
         Law::Svag { level } => put("level", json!(level)),
         Law::Underdamped { friction, substeps } => {
-            put("friction", json!(friction));
+            // 1 − 0.9 is 0.1 to anybody but a double; the resolved study has the double.
+            let shown: f64 = format!("{friction:.14e}").parse().unwrap_or(*friction);
+            put("friction", json!(shown));
             put("substeps", json!(substeps));
         }
         Law::Integrated { dt, method: of } => {
